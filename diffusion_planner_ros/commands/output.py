@@ -1,0 +1,50 @@
+"""What the verbs print: progress while they work, a report at the end."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+import json
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+
+class Progress:
+    """A progress bar; call it with the number of steps done since the last call."""
+
+    def __init__(self, bar: tqdm) -> None:
+        self._bar = bar
+
+    @property
+    def n(self) -> int:
+        """Steps done so far."""
+        return self._bar.n
+
+    def __call__(self, n_done: int, **figures: str) -> None:
+        if figures:
+            self._bar.set_postfix(figures, refresh=False)
+        self._bar.update(n_done)
+
+
+@contextmanager
+def progress(title: str, total: int, *, unit: str, done: int = 0) -> Iterator[Progress]:
+    """Show a progress bar with speed and time left on standard error."""
+    with tqdm(total=total, desc=title, unit=f' {unit}', initial=done, file=sys.stderr,
+              mininterval=0.5, dynamic_ncols=True) as bar:
+        yield Progress(bar)
+
+
+def _lines(facts: Mapping[str, Any], indent: str) -> Iterator[str]:
+    width = max((len(str(k)) for k in facts), default=0)
+    for key, value in facts.items():
+        if isinstance(value, Mapping):
+            yield f'{indent}{key}:'
+            yield from _lines(value, indent + '  ')
+        else:
+            text = f'{value:.4g}' if isinstance(value, float) else str(value)
+            yield f'{indent}{key:<{width}}  {text}'
+
+
+def report(facts: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print the result of a verb on standard output, for a person or as JSON."""
+    print(json.dumps(facts, indent=2) if as_json else '\n'.join(_lines(facts, '')))

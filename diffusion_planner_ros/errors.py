@@ -1,0 +1,29 @@
+"""Faults that a caller may catch; each message names the thing, the value, the expectation."""
+
+
+class PlannerError(Exception):
+    """Base of all faults of this package."""
+
+
+class RobotError(PlannerError):
+    """A robot description (YAML) is not usable."""
+
+
+class DatasetError(PlannerError):
+    """A data set file is not usable."""
+
+
+class ModelError(PlannerError):
+    """A model bundle or checkpoint is not usable."""
+
+
+class ConfigError(PlannerError, ValueError):
+    """A setting is outside its range."""
+
+
+class ProviderError(PlannerError):
+    """The requested onnxruntime execution provider is not available."""
+
+
+class StateError(PlannerError, ValueError):
+    """A measured state is incomplete, not finite or too old to plan from."""

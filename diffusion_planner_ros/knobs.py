@@ -1,0 +1,104 @@
+"""
+Settings that say their unit and range once.
+
+A knob is a dataclass field whose metadata holds description, unit and range. The command line's
+help, the ROS parameter descriptors, the checks and the README's tables all come from there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, Field, fields
+import math
+from typing import Any, get_args, get_origin, get_type_hints, Literal
+
+from .errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Knob:
+    """Everything about one setting."""
+
+    name: str
+    type: type
+    default: Any
+    description: str
+    unit: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+    read_only: bool
+
+    @property
+    def expectation(self) -> str:
+        """What a value must be, in words."""
+        if self.choices:
+            return f'one of {", ".join(self.choices)}'
+        bounds = '' if self.low is None else f' from {self.low:g} to {self.high:g}'
+        unit = f' [{self.unit}]' if self.unit else ''
+        words = {int: 'an integer', float: 'a number', bool: 'true or false', str: 'a text'}
+        return f'{words[self.type]}{bounds}{unit}'
+
+    def check(self, value: Any) -> None:
+        """
+        Refuse a value of another type or outside the range.
+
+        :raises ConfigError: naming the setting, the value and what was expected.
+        """
+        accepted = (int, float) if self.type is float else (self.type,)
+        is_valid = isinstance(value, accepted) and (self.type is bool) == isinstance(value, bool)
+        if is_valid and self.choices:
+            is_valid = value in self.choices
+        if is_valid and self.type in (int, float):
+            is_valid = math.isfinite(value)
+            if self.low is not None:
+                is_valid = is_valid and self.low <= value <= self.high
+        if not is_valid:
+            raise ConfigError(f'{self.name} is {value!r}, expected {self.expectation}')
+
+
+def knob(default: Any, description: str, *, unit: str = '', low: float | None = None,
+         high: float | None = None, read_only: bool = False) -> Any:
+    """
+    Declare a field of a settings dataclass.
+
+    :param default: its default, stated here only.
+    :param description: one sentence.
+    :param unit: as ``N m``; empty where it has none.
+    :param low: smallest allowed value; with ``high``.
+    :param high: largest allowed value.
+    :param read_only: whether it is fixed once a planner is built.
+    """
+    return field(default=default, metadata={
+        'description': description, 'unit': unit, 'low': low, 'high': high,
+        'read_only': read_only})
+
+
+def _knob_of(owner: type, entry: Field) -> Knob:
+    hint = get_type_hints(owner)[entry.name]
+    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    return Knob(name=entry.name, type=str if choices else hint, default=entry.default,
+                choices=choices, **entry.metadata)
+
+
+def knobs_of(owner: type) -> Iterator[Knob]:
+    """Yield the knobs of a settings dataclass, in order."""
+    for entry in fields(owner):
+        if 'description' in entry.metadata:
+            yield _knob_of(owner, entry)
+
+
+def check_knobs(config: Any) -> None:
+    """
+    Check every knob of an instance.
+
+    :raises ConfigError: for the first value that is not allowed.
+    """
+    for setting in knobs_of(type(config)):
+        setting.check(getattr(config, setting.name))
+
+
+def document_knobs(owner: type) -> type:
+    """Write the knobs into the class's docstring, from where the command line's help takes them."""
+    lines = [f':param {k.name}: {k.description} Expected: {k.expectation}.'
+             for k in knobs_of(owner)]
+    owner.__doc__ = '\n'.join([owner.__doc__ or '', '', *lines])
+    return owner

@@ -1,0 +1,142 @@
+"""Read recorded episodes from Minari and D4RL files, and cut windows from them."""
+
+from dataclasses import dataclass
+import json
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from ..episode import Episode, return_to_go
+from ..errors import DatasetError
+from ..robot import Robot
+
+D4RL_KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts')
+MINARI_KEYS = ('observations', 'actions', 'rewards', 'terminations', 'truncations')
+MINARI_FILE = Path('data') / 'main_data.hdf5'
+
+
+def _read(file: Path, group: h5py.Group, key: str, shape: tuple[int, ...]) -> NDArray:
+    """Read one array and check it; ``shape`` without the first dimension."""
+    where = f"{file}: key '{group.name.rstrip('/')}/{key}'"
+    if key not in group:
+        raise DatasetError(f'{where} is missing; found {", ".join(sorted(group)) or "no key"}')
+    if not isinstance(group[key], h5py.Dataset):
+        raise DatasetError(f'{where} is a group, expected an array (dictionary observations are '
+                           'not supported)')
+    array = group[key][()]
+    if array.ndim != 1 + len(shape) or array.shape[1:] != shape:
+        expected = ', '.join(['n', *map(str, shape)])
+        raise DatasetError(f'{where} has shape {array.shape}, expected ({expected})')
+    if array.dtype.kind == 'f' and not np.isfinite(array).all():
+        n_bad = int((~np.isfinite(array)).sum())
+        raise DatasetError(f'{where} has {n_bad} values that are not finite, expected none')
+    return array
+
+
+def _read_group(file: Path, group: h5py.Group, keys: tuple[str, ...], robot: Robot
+                ) -> list[NDArray]:
+    shapes = ((robot.state_dim,), (robot.action_dim,), (), (), ())
+    return [_read(file, group, key, shape) for key, shape in zip(keys, shapes, strict=True)]
+
+
+def _read_minari(file: Path, root: h5py.File, robot: Robot) -> list[Episode]:
+    names = sorted((n for n in root if n.startswith('episode_')), key=lambda n: int(n[8:]))
+    episodes = []
+    for name in names:
+        observations, actions, rewards, terminations, truncations = _read_group(
+            file, root[name], MINARI_KEYS, robot)
+        n = len(actions)
+        if len(observations) not in (n, n + 1):
+            raise DatasetError(f"{file}: key '/{name}/observations' has {len(observations)} rows, "
+                               f'expected {n} or {n + 1} for {n} actions')
+        for key, array in zip(MINARI_KEYS[2:], (rewards, terminations, truncations), strict=True):
+            if len(array) != n:
+                raise DatasetError(f"{file}: key '/{name}/{key}' has {len(array)} rows, "
+                                   f'expected {n} as there are actions')
+        episodes.append(Episode(observations, actions, rewards, bool(terminations[-1])))
+    return episodes
+
+
+def _read_d4rl(file: Path, root: h5py.File, robot: Robot) -> list[Episode]:
+    observations, actions, rewards, terminals, timeouts = _read_group(file, root, D4RL_KEYS, robot)
+    n = len(observations)
+    for key, array in zip(D4RL_KEYS[1:], (actions, rewards, terminals, timeouts), strict=True):
+        if len(array) != n:
+            raise DatasetError(f"{file}: key '/{key}' has {len(array)} rows, expected {n} as "
+                               'there are observations')
+    terminals, timeouts = terminals.astype(bool), timeouts.astype(bool)
+    ends = np.flatnonzero(terminals | timeouts) + 1
+    # What follows the last end was cut off by the recording and is an episode without a fall.
+    ends = np.unique(np.append(ends, n))
+    starts = np.concatenate([[0], ends[:-1]])
+    return [Episode(observations[a:b], actions[a:b], rewards[a:b], bool(terminals[b - 1]))
+            for a, b in zip(starts, ends, strict=True)]
+
+
+def read_episodes(path: Path, robot: Robot) -> list[Episode]:
+    """
+    Read a Minari data set (its folder or its HDF5 file) or a D4RL file.
+
+    :raises DatasetError: naming file, key and expectation, if anything is not as it should be.
+    """
+    file = path / MINARI_FILE if path.is_dir() else path
+    if not file.is_file():
+        raise DatasetError(f'{file}: no such file; expected the folder of a Minari data set or an '
+                           "HDF5 file in D4RL's layout")
+    try:
+        with h5py.File(file, 'r') as root:
+            is_minari = any(name.startswith('episode_') for name in root)
+            episodes = (_read_minari if is_minari else _read_d4rl)(file, root, robot)
+    except OSError as error:
+        raise DatasetError(f'{file}: not a readable HDF5 file, expected a complete one '
+                           f'({error})') from error
+    episodes = [e for e in episodes if len(e)]
+    if not episodes:
+        raise DatasetError(f'{file}: no episodes, expected at least one')
+    return episodes
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """Return what is recorded beside a Minari data set; empty for a D4RL file."""
+    folder = path if path.is_dir() else path.parent.parent
+    file = folder / 'data' / 'metadata.json'
+    return json.loads(file.read_text()) if file.is_file() else {}
+
+
+@dataclass(frozen=True)
+class Windows:
+    """All windows of length H of a data set, as rows ``[a | s]`` in SI units."""
+
+    rows: NDArray
+    """Torques [N m] and states [SI] of all episodes, one after another, shape (n, D)."""
+    starts: NDArray
+    """First row of every window; no window crosses or passes the end of an episode."""
+    values: NDArray
+    """Discounted return-to-go of every row, shape (n,)."""
+    horizon: int
+
+    @classmethod
+    def cut(cls, episodes: list[Episode], robot: Robot, horizon: int, *, discount: float,
+            fall_penalty: float) -> 'Windows':
+        """
+        Cut every window of ``horizon`` rows.
+
+        :raises DatasetError: if no episode is long enough.
+        """
+        rows, starts, values = [], [], []
+        n_rows = 0
+        for episode in episodes:
+            n = len(episode)
+            state = np.clip(episode.observations[:n], -robot.state_clip, robot.state_clip)
+            rows.append(np.concatenate([episode.actions * robot.torque_limit, state], axis=1))
+            values.append(return_to_go(episode, discount=discount, fall_penalty=fall_penalty))
+            starts.append(np.arange(n_rows, n_rows + max(0, n - horizon + 1)))
+            n_rows += n
+        if not sum(len(s) for s in starts):
+            raise DatasetError(f'the longest of {len(episodes)} episodes has '
+                               f'{max(map(len, episodes))} steps, expected at least the horizon of '
+                               f'{horizon}')
+        return cls(np.concatenate(rows), np.concatenate(starts), np.concatenate(values), horizon)

@@ -1,0 +1,120 @@
+"""Turn a checkpoint into the files of a model bundle."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+import logging
+from pathlib import Path
+from typing import Any
+import warnings
+
+import torch
+from torch import nn, Tensor
+from torch._decomp import core_aten_decompositions
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from ..robot import Robot
+from .config import TrainConfig
+from .networks import build_diffusion, build_value
+from .trainer import load_checkpoint
+
+INPUTS = ['x_t', 'times']
+MAX_BATCH = 4096
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """The averaged networks of a checkpoint, and the facts that go into the bundle."""
+
+    denoiser: nn.Module
+    """Predicts x_0 (B, H, D) from x_t (B, H, D) and t (B,)."""
+    value: nn.Module
+    robot: Robot
+    config: TrainConfig
+    facts: dict[str, Any]
+
+    @classmethod
+    def load(cls, checkpoint: Path) -> 'TrainedModel':
+        """
+        Read the averaged networks of a checkpoint.
+
+        :raises ModelError: if it is missing or not a checkpoint.
+        """
+        saved = load_checkpoint(checkpoint)
+        config = TrainConfig(**saved['config'])
+        robot = Robot.from_dict(saved['robot'], str(checkpoint))
+        denoiser, value = build_diffusion(config, robot), build_value(config, robot)
+        denoiser.load_state_dict(saved['averaged_diffusion'])
+        value.load_state_dict(saved['averaged_value'])
+        for network in (denoiser, value):
+            network.eval().requires_grad_(False)
+        facts = {
+            'robot': robot.to_dict(),
+            'horizon': config.horizon,
+            'schedule': {'name': config.schedule, 'n_steps': config.n_diffusion_steps},
+            'normalizer': {'mean': saved['mean'], 'std': saved['std']},
+            'value_normalizer': {'mean': [saved['value_mean']], 'std': [saved['value_std']]},
+            'training': {**saved['config'], 'n_updates_done': saved['n_updates']},
+            'data': saved['facts']}
+        return cls(denoiser, value, robot, config, facts)
+
+    def value_and_gradient(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return V(x_t, t) (B,) and its gradient with respect to x_t (B, H, D)."""
+        with torch.enable_grad():
+            x_t = x_t.detach().requires_grad_(True)
+            value = self.value(x_t, t)
+            gradient, = torch.autograd.grad(value.sum(), x_t)
+        return value.detach(), gradient
+
+    def example(self, batch_size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+        """Return random inputs x_t and t for both networks."""
+        generator = torch.Generator().manual_seed(seed)
+        row_dim = self.robot.action_dim + self.robot.state_dim
+        return (torch.randn(batch_size, self.config.horizon, row_dim, generator=generator),
+                torch.randint(self.config.n_diffusion_steps, (batch_size,), generator=generator))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter's advice to developers of torch from a user who only exports."""
+    logger = logging.getLogger('torch.onnx')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+
+
+def _save(model: nn.Module, example: tuple[Tensor, Tensor], outputs: list[str],
+          file: Path) -> None:
+    batch = torch.export.Dim('batch', min=1, max=MAX_BATCH)
+    with _quiet():
+        program = torch.onnx.export(
+            model, example, dynamo=True, verbose=False, input_names=INPUTS, output_names=outputs,
+            dynamic_shapes=({0: batch}, {0: batch}))
+        program.save(str(file))
+
+
+def trace_gradient(function: Callable, example: tuple[Tensor, Tensor]) -> nn.Module:
+    """
+    Trace a function that calls autograd into a graph of plain operations.
+
+    The ONNX exporter does not see through ``torch.autograd.grad``; a trace of it for a batch of
+    any size has nothing left to see through.
+    """
+    with _quiet():
+        return make_fx(function, decomposition_table=core_aten_decompositions(),
+                       tracing_mode='symbolic', _allow_non_fake_inputs=True)(*example)
+
+
+def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path) -> None:
+    """Write the denoiser and the value with its gradient as ONNX, for batches of any size."""
+    # A batch of 1 would be taken for a constant.
+    example = model.example(3)
+    _save(model.denoiser, example, ['x_0'], denoiser_file)
+    # The tracer counts the arguments of a bound method wrongly.
+    gradient = trace_gradient(lambda x_t, t: model.value_and_gradient(x_t, t), example)
+    _save(gradient, example, ['value', 'gradient'], value_file)

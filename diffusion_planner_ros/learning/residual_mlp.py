@@ -1,0 +1,21 @@
+"""Denoiser: a residual MLP on the flattened window."""
+
+from torch import nn, Tensor
+
+from .layers import ResidualTrunk
+
+
+class ResidualMLP(nn.Module):
+    """
+    The fastest denoiser on a CPU for short horizons.
+
+    Matrix products scale with the number of candidates, one-dimensional convolutions do not.
+    """
+
+    def __init__(self, horizon: int, row_dim: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.trunk = ResidualTrunk(horizon * row_dim, horizon * row_dim, width, depth)
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Predict x_0 or eps (B, H, D) from x_t (B, H, D) and t (B,)."""
+        return self.trunk(x_t.flatten(1), t).view_as(x_t)

@@ -1,0 +1,48 @@
+"""Choose where onnxruntime computes, and never fall back in silence."""
+
+import onnxruntime
+
+from ..errors import ProviderError
+
+PROVIDERS = {'cpu': 'CPUExecutionProvider', 'cuda': 'CUDAExecutionProvider',
+             'tensorrt': 'TensorrtExecutionProvider'}
+FASTEST_FIRST = ('cuda', 'cpu')  # TensorRT builds an engine for minutes: only when asked for
+
+
+def choose_provider(name: str) -> str:
+    """
+    Return the name of the provider to use, resolving ``auto``.
+
+    :raises ProviderError: if a provider asked for by name is not there.
+    """
+    available = onnxruntime.get_available_providers()
+    if name == 'auto':
+        return next(n for n in FASTEST_FIRST if PROVIDERS[n] in available)
+    if PROVIDERS[name] not in available:
+        there = ', '.join(n for n, p in PROVIDERS.items() if p in available)
+        raise ProviderError(f"provider '{name}' is not available, expected one of {there} (or "
+                            "'auto'); install onnxruntime-gpu and the NVIDIA libraries for cuda "
+                            'and tensorrt')
+    return name
+
+
+def open_session(content: bytes, provider: str, n_threads: int) -> onnxruntime.InferenceSession:
+    """
+    Open a model on exactly this provider.
+
+    :param content: of the ONNX file.
+    :param provider: a key of ``PROVIDERS``.
+    :raises ProviderError: if onnxruntime put the model elsewhere.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = n_threads
+    options.inter_op_num_threads = 1
+    # Idle threads that spin would steal the core on which the robot's driver runs.
+    options.add_session_config_entry('session.intra_op.allow_spinning', '0')
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(content, options, providers=[PROVIDERS[provider]])
+    used = session.get_providers()[0]
+    if used != PROVIDERS[provider]:
+        raise ProviderError(f"provider '{provider}' was asked for, but onnxruntime uses {used}; "
+                            'its libraries could not be loaded')
+    return session

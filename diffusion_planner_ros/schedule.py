@@ -1,0 +1,78 @@
+"""Noise schedule of a diffusion model: how much of a trajectory is left at diffusion time t."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ConfigError
+
+SCHEDULES = ('linear', 'cosine')
+MAX_BETA = 0.999
+
+
+def linear_beta(n_steps: int) -> NDArray:
+    """
+    Linear schedule of Ho et al. (2020), https://arxiv.org/abs/2006.11239.
+
+    The bounds of the paper (1e-4 to 0.02) belong to 1,000 steps; they are scaled so that fewer
+    steps destroy as much.
+    """
+    scale = 1000.0 / n_steps
+    return np.clip(np.linspace(scale * 1e-4, scale * 0.02, n_steps), 0.0, MAX_BETA)
+
+
+def cosine_beta(n_steps: int) -> NDArray:
+    """Cosine schedule of Nichol and Dhariwal (2021), eq. 17, https://arxiv.org/abs/2102.09672."""
+    s = 0.008
+    u = np.arange(n_steps + 1) / n_steps
+    f = np.cos((u + s) / (1 + s) * np.pi / 2) ** 2
+    return np.clip(1.0 - f[1:] / f[:-1], 0.0, MAX_BETA)
+
+
+@dataclass(frozen=True)
+class NoiseSchedule:
+    """Variances of the forward process q(x_t | x_0), for t = 0 (least noise) to T - 1."""
+
+    name: str
+    n_steps: int
+    """Number of diffusion steps, T."""
+
+    def __post_init__(self) -> None:
+        if self.name not in SCHEDULES:
+            raise ConfigError(f"noise schedule is '{self.name}', expected one of "
+                              f'{", ".join(SCHEDULES)}')
+        if not 2 <= self.n_steps <= 1000:
+            raise ConfigError(f'number of diffusion steps is {self.n_steps}, expected 2 to 1000')
+
+    @property
+    def beta(self) -> NDArray:
+        """Variance that step t adds, shape (T,)."""
+        return linear_beta(self.n_steps) if self.name == 'linear' else cosine_beta(self.n_steps)
+
+    @property
+    def alpha_bar(self) -> NDArray:
+        """Share of x_0 left in x_t (as variance), shape (T,)."""
+        return np.cumprod(1.0 - self.beta)
+
+    @property
+    def alpha_bar_prev(self) -> NDArray:
+        """``alpha_bar`` of step t - 1, 1 before the first, shape (T,)."""
+        return np.concatenate([[1.0], self.alpha_bar[:-1]])
+
+    @property
+    def posterior_variance(self) -> NDArray:
+        """Variance of q(x_{t-1} | x_t, x_0), eq. 7 of Ho et al. (2020), shape (T,)."""
+        return self.beta * (1.0 - self.alpha_bar_prev) / (1.0 - self.alpha_bar)
+
+    def ddim_steps(self, n_denoise_steps: int) -> NDArray:
+        """
+        Diffusion times that a sampler of fewer steps visits, from T - 1 downwards.
+
+        Evenly spaced and always beginning with the most noise, as the sampler begins with pure
+        noise (Lin et al. 2024, https://arxiv.org/abs/2305.08891: "trailing").
+
+        :param n_denoise_steps: 1 to T.
+        """
+        spacing = self.n_steps / n_denoise_steps
+        return np.round(np.arange(self.n_steps, 0, -spacing)[:n_denoise_steps]).astype(int) - 1
