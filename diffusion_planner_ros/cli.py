@@ -1,31 +1,39 @@
 """The command line: ``diffusion_planner VERB``."""
 
+import os
 import sys
 
-from .commands.collect import collect
-from .commands.export import export
-from .commands.train import train
 from .errors import PlannerError
-
-VERBS = {'collect': collect, 'train': train, 'export': export}
 
 
 def main() -> None:
     """Run one verb; a fault that a user can mend is printed without a traceback."""
     try:
         import tyro
-    except ImportError:
-        sys.exit("diffusion_planner: the command line needs tyro; pip install "
-                 "'diffusion_planner_ros[sim]'")
-    try:
-        tyro.extras.subcommand_cli_from_dict(VERBS, prog='diffusion_planner',
-                                             description=__doc__,
-                                             config=(tyro.conf.OmitArgPrefixes,))
+
+        from .commands.collect import collect
+        from .commands.evaluate import evaluate
+        from .commands.export import export
+        from .commands.info import info
+        from .commands.train import train
+        from .commands.walk import walk
+
+        verbs = {'walk': walk, 'evaluate': evaluate, 'info': info, 'collect': collect,
+                 'train': train, 'export': export}
+        tyro.extras.subcommand_cli_from_dict(
+            verbs, prog='diffusion_planner',
+            description='Diffusion planning on ROS 2: from recorded data to joint torques.')
+        sys.stdout.flush()
     except PlannerError as error:
         sys.exit(f'diffusion_planner: {error}')
+    except KeyboardInterrupt:
+        sys.exit('diffusion_planner: interrupted')
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; keep Python from flushing once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ModuleNotFoundError as error:
-        sys.exit(f"diffusion_planner: this verb needs '{error.name}', which is not installed; "
-                 "pip install 'diffusion_planner_ros[sim,train,ros]' has everything")
+        sys.exit(f"diffusion_planner: '{error.name}' is not installed, and this verb needs it; "
+                 "pip install 'diffusion_planner_ros[sim,train,ros]' has all that any verb needs")
 
 
 if __name__ == '__main__':

@@ -64,11 +64,12 @@ def compare(model: 'TrainedModel', bundle: 'Bundle', *, batch_sizes: tuple[int, 
     for seed in range(bundle.schedule.n_steps):
         x_t, _ = model.example(batch_sizes[seed % len(batch_sizes)], seed)
         times = x_t.new_full((len(x_t),), seed).long()
-        value, gradient = bundle.value(x_t.numpy(), seed)
         expected = {'x_0': model.denoiser(x_t, times),
                     **dict(zip(('value', 'gradient'), model.value_and_gradient(x_t, times),
                                strict=True))}
-        found = {'x_0': bundle.denoise(x_t.numpy(), seed), 'value': value, 'gradient': gradient}
+        found = {'x_0': bundle.denoise(x_t.numpy(), seed),
+                 'value': bundle.value(x_t.numpy(), seed),
+                 'gradient': bundle.value_gradient(x_t.numpy(), seed)}
         for name, reference in expected.items():
             scale = max(1.0, float(reference.abs().max()))
             difference = float(np.abs(found[name] - reference.numpy()).max()) / scale

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 import json
 import sys
+import time
 from typing import Any
 
 from tqdm import tqdm
@@ -34,6 +35,14 @@ def progress(title: str, total: int, *, unit: str, done: int = 0) -> Iterator[Pr
         yield Progress(bar)
 
 
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f'{value:.4g}'
+    if isinstance(value, list):
+        return ', '.join(map(_text, value))
+    return str(value)
+
+
 def _lines(facts: Mapping[str, Any], indent: str) -> Iterator[str]:
     width = max((len(str(k)) for k in facts), default=0)
     for key, value in facts.items():
@@ -41,10 +50,38 @@ def _lines(facts: Mapping[str, Any], indent: str) -> Iterator[str]:
             yield f'{indent}{key}:'
             yield from _lines(value, indent + '  ')
         else:
-            text = f'{value:.4g}' if isinstance(value, float) else str(value)
-            yield f'{indent}{key:<{width}}  {text}'
+            yield f'{indent}{key:<{width}}  {_text(value)}'
 
 
 def report(facts: Mapping[str, Any], *, as_json: bool) -> None:
     """Print the result of a verb on standard output, for a person or as JSON."""
     print(json.dumps(facts, indent=2) if as_json else '\n'.join(_lines(facts, '')))
+
+
+class LiveLine:
+    """One line on standard error that is written again and again; plain lines in a log file."""
+
+    _LOG_PERIOD = 2.0  # [s] between lines where there is no terminal
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stderr.isatty()
+        self._shown_at = 0.0
+        self._text = ''
+
+    def __enter__(self) -> 'LiveLine':
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._is_terminal and self._text:
+            print(file=sys.stderr)
+
+    def show(self, text: str) -> None:
+        """Replace the line."""
+        if text == self._text:
+            return
+        if self._is_terminal:
+            print(f'\r\033[K{text}', end='', file=sys.stderr, flush=True)
+        elif time.monotonic() - self._shown_at >= self._LOG_PERIOD:
+            print(text, file=sys.stderr, flush=True)
+            self._shown_at = time.monotonic()
+        self._text = text

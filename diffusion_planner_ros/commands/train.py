@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
+import tyro
+
 from ..learning.config import TrainConfig
 from .output import progress, report
 
 
 def train(
     data: tuple[Path, ...],
-    config: TrainConfig,
+    config: tyro.conf.OmitArgPrefixes[TrainConfig],
     robot: str = 'walker2d',
     out: Path = Path('runs/walker2d'),
     resume: bool = False,
@@ -29,11 +31,13 @@ def train(
     import numpy as np
     from torch.utils.tensorboard import SummaryWriter
 
-    from ..errors import ModelError
+    from ..errors import DatasetError, ModelError
     from ..learning import trainer as learning
     from ..learning.dataset import read_episodes, read_metadata, Windows
     from ..robot import Robot
 
+    if not data:
+        raise DatasetError('--data names no data set, expected at least one')
     file = out / learning.CHECKPOINT_FILE
     if file.exists() and not resume:
         raise ModelError(f'{file}: exists already; add --resume to go on from it, or choose '

@@ -40,6 +40,16 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     (folder / FACTS_FILE).write_text(yaml.safe_dump(facts, sort_keys=False, width=99))
 
 
+def write_score(folder: Path, score: dict[str, Any]) -> None:
+    """
+    Record a measured score in ``model.yaml``; it is not part of the hashes.
+
+    :raises ModelError: if the bundle's facts are not usable.
+    """
+    facts = {**read_facts(folder), 'score': score}
+    (folder / FACTS_FILE).write_text(yaml.safe_dump(facts, sort_keys=False, width=99))
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """
     Read and verify ``model.yaml``.
@@ -108,11 +118,17 @@ class Bundle:
         times = np.full(len(x_t), t, dtype=np.int64)
         return self._denoiser.run(None, {'x_t': x_t, 'times': times})[0]
 
-    def value(self, x_t: NDArray, t: int) -> tuple[NDArray, NDArray]:
-        """Return the normalised values (B,) of x_t (B, H, D) and their gradients (B, H, D)."""
+    def value(self, x_t: NDArray, t: int) -> NDArray:
+        """Return the normalised values (B,) of x_t (B, H, D)."""
+        options = onnxruntime.RunOptions()
+        options.only_execute_path_to_fetches = True
         times = np.full(len(x_t), t, dtype=np.int64)
-        value, gradient = self._value.run(None, {'x_t': x_t, 'times': times})
-        return value, gradient
+        return self._value.run(['value'], {'x_t': x_t, 'times': times}, options)[0]
+
+    def value_gradient(self, x_t: NDArray, t: int) -> NDArray:
+        """Return the gradient (B, H, D) of the normalised value with respect to x_t."""
+        times = np.full(len(x_t), t, dtype=np.int64)
+        return self._value.run(['gradient'], {'x_t': x_t, 'times': times})[0]
 
     @classmethod
     def load(cls, path: Path, *, provider: str = 'cpu', n_threads: int = 1) -> 'Bundle':
@@ -158,7 +174,7 @@ class Bundle:
         probe = np.zeros((2, self.horizon, self.row_dim), dtype=np.float32)
         for _ in range(N_WARMUP):
             outputs = {DENOISER_FILE: (self.denoise(probe, 0),),
-                       VALUE_FILE: self.value(probe, 0)}
+                       VALUE_FILE: (self.value(probe, 0), self.value_gradient(probe, 0))}
         for name, arrays in outputs.items():
             if not all(np.isfinite(a).all() for a in arrays):
                 raise ModelError(f'{self.path / name}: output on a probe of zeros is not finite')

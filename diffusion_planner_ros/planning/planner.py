@@ -90,7 +90,7 @@ class Planner:
                                  f'a finite number [{entry.unit}]')
         known, mask = self._fixed(np.clip(state, -robot.state_clip, robot.state_clip), condition)
         x_0 = self.denoise(known, mask, seed=(self.config.seed, step))
-        value, _ = self.bundle.value(x_0, 0)
+        value = self.bundle.value(x_0, 0)
         candidates = self.bundle.normalizer.unnormalize(x_0.astype(np.float64))
         limit = robot.torque_limit
         candidates[:, :, :robot.action_dim] = np.clip(
@@ -133,7 +133,7 @@ class Planner:
             is_last = i + 1 == len(self._times)
             alpha_bar_s = 1.0 if is_last else self._alpha_bar[self._times[i + 1]]
             if config.guidance_scale > 0 and i < n_guided:
-                _, gradient = self.bundle.value(x_t, t)
+                gradient = self.bundle.value_gradient(x_t, t)
                 scale = config.guidance_scale * self._posterior_variance[t]
                 x_t = np.where(mask, known, x_t + scale * gradient)
             x_0 = self.bundle.denoise(x_t, t)

@@ -1,0 +1,39 @@
+"""``diffusion_planner info``: what a model bundle is."""
+
+from pathlib import Path
+
+from .output import report
+
+
+def info(bundle: Path | None = None, json: bool = False) -> None:
+    """
+    Verify a model bundle and print what it is.
+
+    :param bundle: folder of the model bundle; the shipped one by default.
+    :param json: print the report as JSON.
+    """
+    from ..planning.bundle import Bundle, DENOISER_FILE, VALUE_FILE
+    from ..share import share_file
+
+    path = bundle or share_file('models/walker2d')
+    loaded = Bundle.load(path)
+    facts, robot = loaded.facts, loaded.robot
+    report({
+        'bundle': str(path),
+        'hash': loaded.hash,
+        'format_version': facts['format_version'],
+        'robot': robot.name,
+        'control_period_s': robot.control_period,
+        'horizon': loaded.horizon,
+        'schedule': f'{loaded.schedule.name}, {loaded.schedule.n_steps} steps',
+        'state': {f'{e.joint} {e.quantity}': f'[{e.unit}]'
+                  + ('' if e.clip is None else f', clipped to +-{e.clip:g}') for e in robot.state},
+        'action': {e.joint: f'torque, +-{e.limit:g} [N m]' for e in robot.action},
+        'size_mb': {name: (path / name).stat().st_size / 1e6
+                    for name in (DENOISER_FILE, VALUE_FILE)},
+        'training': facts['training'],
+        'data': {d['name']: {k: v for k, v in d.items() if k != 'name'}
+                 for d in facts['data']['data']},
+        'best_policy_return': facts['data']['best_policy_return'],
+        'score': facts.get('score', 'not measured yet; see evaluate --write-score'),
+    }, as_json=json)

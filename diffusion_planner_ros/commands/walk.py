@@ -1,0 +1,121 @@
+"""``diffusion_planner walk``: the main job, a robot that walks through ROS 2."""
+
+import json as json_format
+import os
+from pathlib import Path
+import subprocess
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+from ..planning.config import PlannerConfig
+from .output import LiveLine, report
+
+if TYPE_CHECKING:
+    from ..nodes.session import Recording
+
+
+def walk(
+    planner: PlannerConfig,
+    bundle: Path | None = None,
+    episodes: int = 1,
+    seed: int = 0,
+    lockstep: bool = False,
+    real_time_factor: float = 1.0,
+    out: Path = Path('walk'),
+    video: bool = True,
+    json: bool = False,
+) -> None:
+    """
+    Start simulator and planner as two ROS 2 nodes, let the robot walk, and show what it did.
+
+    Writes OUT/summary.json, OUT/plan.png (planned against executed path) and, where OpenGL is
+    there, OUT/walk.mp4.
+
+    :param planner: how to plan.
+    :param bundle: folder of the model bundle; the shipped one by default.
+    :param episodes: number of episodes; their seeds count up from SEED.
+    :param seed: seed of the first episode's initial state.
+    :param lockstep: wait for the plan of every control period, instead of real time.
+    :param real_time_factor: simulated over wall time, without lockstep.
+    :param out: folder of summary, picture and video.
+    :param video: render the last episode to OUT/walk.mp4.
+    :param json: print the summary as JSON.
+    """
+    from ..errors import ConfigError
+    from ..nodes.session import session, SessionConfig
+    from ..planning.bundle import Bundle
+    from ..share import share_file
+    from ..sim import evaluate as evaluation
+
+    if episodes < 1:
+        raise ConfigError(f'episodes is {episodes}, expected at least 1')
+    path = bundle or share_file('models/walker2d')
+    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
+    evaluation.check_robot(loaded)
+    config = SessionConfig(bundle=path, planner=planner, lockstep=lockstep,
+                           real_time_factor=real_time_factor, first_seed=seed)
+    results = []
+    with session(config, record=True) as nodes, LiveLine() as line:
+        def show(bridge: dict[str, str]) -> None:
+            line.show(f'episode {bridge["seed"]}: {float(bridge["time"]):5.2f} s  '
+                      f'{float(bridge["distance"]):6.2f} m  {float(bridge["speed"]):5.2f} m/s  '
+                      f'plan latency {float(bridge["latency_p50_ms"]):.1f} ms')
+        for episode_seed in range(seed, seed + episodes):
+            if episode_seed != seed:
+                nodes.reset(episode_seed)
+            results.append(nodes.finish_episode(episode_seed, show))
+        timing = nodes.timing()
+        recording = nodes.recording
+    summary = {**evaluation.summarize(results), **timing,
+               'episode_steps': [r.steps for r in results],
+               'distances_m': [r.distance for r in results],
+               'fell': [r.fell for r in results],
+               'provider': loaded.provider, 'bundle': str(path), 'bundle_hash': loaded.hash,
+               'real_time_factor': None if lockstep else real_time_factor,
+               'seed': seed, 'planner_seed': planner.seed}
+    out.mkdir(parents=True, exist_ok=True)
+    written = [_draw(recording, out, summary)]
+    if video:
+        written += _render(recording, out)
+    summary['files'] = [str(out / 'summary.json'), *written]
+    (out / 'summary.json').write_text(json_format.dumps(summary, indent=2) + '\n')
+    report(summary, as_json=json)
+
+
+def _draw(recording: 'Recording', out: Path, summary: dict) -> str:
+    """Draw the last episode; return the file."""
+    from ..nodes.session import planned_path, recorded_arrays
+    from ..sim.picture import draw_walk
+
+    times, positions = recorded_arrays(recording)
+    file = out / 'plan.png'
+    draw_walk(times, dict(zip(recording.joint_names, positions.T, strict=True)),
+              [planned_path(plan) for plan in recording.plans],
+              f'Walker2D through ROS 2, {summary["mode"]}: return {summary["returns"][-1]:.0f}, '
+              f'{summary["distances_m"][-1]:.1f} m', file)
+    return str(file)
+
+
+def _render(recording: 'Recording', out: Path) -> list[str]:
+    """Render the last episode; return the file, or nothing where OpenGL is missing."""
+    import numpy as np
+
+    from ..nodes.session import recorded_arrays
+
+    times, positions = recorded_arrays(recording)
+    file = out / 'walk.mp4'
+    with tempfile.TemporaryDirectory() as folder:
+        saved = Path(folder) / 'recording.npz'
+        np.savez(saved, times=times, qpos=positions)
+        print('rendering the video ...', file=sys.stderr)
+        done = subprocess.run(
+            [sys.executable, '-m', 'diffusion_planner_ros.sim.video', str(saved), str(file)],
+            capture_output=True, text=True, check=False, env=os.environ)
+    if done.returncode == 0:
+        return [str(file)]
+    file.unlink(missing_ok=True)
+    reason = (done.stderr.strip().splitlines() or [f'exit code {done.returncode}'])[-1]
+    print(f'no video: MuJoCo could not render offscreen ({reason}); install libegl1 (Debian, '
+          'Ubuntu) or set MUJOCO_GL', file=sys.stderr)
+    return []

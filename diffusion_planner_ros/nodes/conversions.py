@@ -1,0 +1,116 @@
+"""Between messages and the numbers of a plan; joints are matched by name, never by order."""
+
+from builtin_interfaces.msg import Duration, Time
+import numpy as np
+from numpy.typing import NDArray
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray, MultiArrayDimension
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from ..errors import StateError
+from ..planning.planner import Plan
+from ..robot import Robot
+
+NANOSECONDS = 1_000_000_000
+
+
+def nanoseconds_from_stamp(stamp: Time) -> int:
+    """Return a stamp in nanoseconds."""
+    return stamp.sec * NANOSECONDS + stamp.nanosec
+
+
+def stamp_from_nanoseconds(nanoseconds: int) -> Time:
+    """Return nanoseconds as a stamp."""
+    sec, nanosec = divmod(nanoseconds, NANOSECONDS)
+    return Time(sec=sec, nanosec=nanosec)
+
+
+def state_from_msg(msg: JointState, robot: Robot) -> NDArray:
+    """
+    Pick the robot's state out of joint states.
+
+    :return: in the order and units of ``robot.state``, shape (S,).
+    :raises StateError: naming the joint that is missing or has no finite value.
+    """
+    index = {name: i for i, name in enumerate(msg.name)}
+    state = np.empty(robot.state_dim)
+    for k, entry in enumerate(robot.state):
+        if entry.joint not in index:
+            raise StateError(f"joint '{entry.joint}' is missing in the joint states, found "
+                             f'{", ".join(msg.name) or "no joint"}')
+        numbers = msg.position if entry.quantity == 'position' else msg.velocity
+        i = index[entry.joint]
+        if i >= len(numbers):
+            raise StateError(f"joint '{entry.joint}' has no {entry.quantity}: the joint states "
+                             f'hold {len(numbers)} of them for {len(msg.name)} joints')
+        if not np.isfinite(numbers[i]):
+            raise StateError(f"joint '{entry.joint}' has {entry.quantity} {numbers[i]}, expected "
+                             f'a finite number [{entry.unit}]')
+        state[k] = numbers[i]
+    return state
+
+
+def msg_from_torque(torque: NDArray, stamp: int) -> Float64MultiArray:
+    """
+    Build a command.
+
+    :param torque: [N m], in the order of the robot's action layout, shape (A,).
+    :param stamp: of the state that it answers [ns]; it travels as the label of the only
+        dimension, which controllers ignore and the lockstep bridge checks.
+    """
+    msg = Float64MultiArray(data=torque.tolist())
+    n = len(msg.data)
+    msg.layout.dim.append(MultiArrayDimension(label=str(stamp), size=n, stride=n))
+    return msg
+
+
+def torque_from_msg(msg: Float64MultiArray) -> tuple[NDArray, int | None]:
+    """Return the torque [N m] and the stamp [ns] of the state it answers, if it says so."""
+    label = msg.layout.dim[0].label if msg.layout.dim else ''
+    return np.array(msg.data), int(label) if label.isdecimal() else None
+
+
+def msg_from_joints(names: list[str], position: NDArray, velocity: NDArray, effort: NDArray,
+                    stamp: int) -> JointState:
+    """Build joint states [m, rad; m/s, rad/s; N m], stamped [ns]."""
+    msg = JointState(name=names, position=position.tolist(), velocity=velocity.tolist(),
+                     effort=effort.tolist())
+    msg.header.stamp = stamp_from_nanoseconds(stamp)
+    return msg
+
+
+def msg_from_plan(plan: Plan, robot: Robot, stamp: int,
+                  start: dict[str, float]) -> JointTrajectory:
+    """
+    Build the trajectory of the chosen candidate.
+
+    :param stamp: of the state that the plan starts from [ns].
+    :param start: measured positions by joint [m, rad]; a joint whose position is not part of the
+        state moves from there with its planned velocity.
+    """
+    joints = list(dict.fromkeys(entry.joint for entry in robot.state))
+    column = {(e.joint, e.quantity): k for k, e in enumerate(robot.state)}
+    n_rows = len(plan.states)
+    still = np.zeros(n_rows)
+    effort = {e.joint: plan.actions[:, k] for k, e in enumerate(robot.action)}
+    positions, velocities = [], []
+    for joint in joints:
+        velocity = (plan.states[:, column[joint, 'velocity']]
+                    if (joint, 'velocity') in column else still)
+        if (joint, 'position') in column:
+            position = plan.states[:, column[joint, 'position']]
+        else:
+            travelled = np.cumsum(velocity) - velocity
+            position = start.get(joint, 0.0) + robot.control_period * travelled
+        positions.append(position)
+        velocities.append(velocity)
+    rows = zip(np.array(positions).T.tolist(), np.array(velocities).T.tolist(),
+               np.array([effort.get(j, still) for j in joints]).T.tolist(), strict=True)
+    msg = JointTrajectory(joint_names=joints)
+    msg.header.stamp = stamp_from_nanoseconds(stamp)
+    for k, (position, velocity, torque) in enumerate(rows):
+        ahead = stamp_from_nanoseconds(round(k * robot.control_period * NANOSECONDS))
+        msg.points.append(JointTrajectoryPoint(
+            positions=position, velocities=velocity, effort=torque,
+            time_from_start=Duration(sec=ahead.sec, nanosec=ahead.nanosec)))
+    return msg

@@ -1,0 +1,25 @@
+"""Files that are installed beside the code: launch files, parameters, shipped models."""
+
+from pathlib import Path
+import sys
+
+PACKAGE = 'diffusion_planner_ros'
+
+
+def share_file(name: str) -> Path:
+    """
+    Find a shared file or folder in a source tree, a Python environment or a ROS workspace.
+
+    :param name: relative path, as ``models/walker2d``.
+    :raises FileNotFoundError: naming all places that were searched.
+    """
+    here = Path(__file__).resolve()
+    # colcon: PREFIX/lib/pythonX.Y/site-packages/diffusion_planner_ros/share.py
+    prefixes = [Path(sys.prefix), *here.parents]
+    places = [here.parents[1], *(prefix / 'share' / PACKAGE for prefix in prefixes)]
+    for place in places:
+        if (place / name).exists():
+            return place / name
+    searched = ', '.join(str(p) for p in places[:2])
+    raise FileNotFoundError(f"no '{name}' in {searched} or any folder above; install the package "
+                            'with pip or colcon')
