@@ -6,7 +6,7 @@ help, the ROS parameter descriptors, the checks and the README's tables all come
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, Field, fields
+from dataclasses import dataclass, Field, field, fields
 import math
 from typing import Any, get_args, get_origin, get_type_hints, Literal
 
@@ -97,7 +97,7 @@ def check_knobs(config: Any) -> None:
 
 
 def document_knobs(owner: type) -> type:
-    """Write the knobs into the class's docstring, from where the command line's help takes them."""
+    """Write the knobs into the class's docstring, where the command line's help finds them."""
     lines = [f':param {k.name}: {k.description} Expected: {k.expectation}.'
              for k in knobs_of(owner)]
     owner.__doc__ = '\n'.join([owner.__doc__ or '', '', *lines])

@@ -24,7 +24,8 @@ def collect(
     :param seed: seed of learning and recording.
     :param json: print the report as JSON.
     """
-    from ..sim import behaviour, collect as recording
+    from ..sim import behaviour
+    from ..sim import collect as recording
     from ..sim.minari_files import write_minari
 
     with progress('learning to walk', n_learn, unit='steps') as advance:

@@ -1,12 +1,17 @@
 """``diffusion_planner evaluate``: closed-loop returns of a bundle."""
 
 from collections.abc import Iterator
-import json as json_format
+from dataclasses import asdict
 import os
 from pathlib import Path
+from typing import Any, TYPE_CHECKING
 
 from ..planning.config import PlannerConfig
 from .output import progress, report
+
+if TYPE_CHECKING:
+    from ..nodes.session import SessionConfig
+    from ..sim.evaluate import EpisodeResult
 
 
 def evaluate(
@@ -23,8 +28,8 @@ def evaluate(
     """
     Run episodes of Walker2D and report return, falls and latency.
 
-    In process by default: the first action of every plan is executed, and each control period waits
-    for its plan. Through ROS in lockstep gives the same returns.
+    In process by default: the first action of every plan is executed, and each control period
+    waits for its plan. Through ROS in lockstep gives the same returns.
 
     :param planner: how to plan.
     :param bundle: folder of the model bundle; the shipped one by default.
@@ -39,7 +44,8 @@ def evaluate(
     import numpy as np
 
     from ..errors import ConfigError
-    from ..planning.bundle import Bundle, write_score as write
+    from ..planning.bundle import Bundle
+    from ..planning.bundle import write_score as write
     from ..share import share_file
     from ..sim import evaluate as evaluation
 
@@ -75,12 +81,12 @@ def evaluate(
     if write_score:
         write(path, {key: facts[key] for key in (
             'mode', 'episodes', 'return_mean', 'return_stderr', 'normalized_score', 'falls')}
-            | {'first_seed': first_seed, 'planner': json_format.loads(
-                json_format.dumps(planner.__dict__))})
+            | {'first_seed': first_seed, 'planner': asdict(planner)})
     report(facts, as_json=json)
 
 
-def _through_ros(config: 'SessionConfig', seeds: range, facts: dict) -> Iterator['EpisodeResult']:
+def _through_ros(config: 'SessionConfig', seeds: range, facts: dict[str, Any]
+                 ) -> Iterator['EpisodeResult']:
     """Yield the results of episodes through the nodes, and add their latencies to ``facts``."""
     from ..nodes.session import session
 

@@ -22,6 +22,7 @@ class Progress:
         return self._bar.n
 
     def __call__(self, n_done: int, **figures: str) -> None:
+        """Move on by ``n_done`` steps and show figures beside the bar."""
         if figures:
             self._bar.set_postfix(figures, refresh=False)
         self._bar.update(n_done)

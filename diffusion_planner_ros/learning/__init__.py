@@ -1,0 +1,1 @@
+"""Learning: data sets, networks, training, export; knows neither onnxruntime nor ROS."""

@@ -137,6 +137,6 @@ class Windows:
             n_rows += n
         if not sum(len(s) for s in starts):
             raise DatasetError(f'the longest of {len(episodes)} episodes has '
-                               f'{max(map(len, episodes))} steps, expected at least the horizon of '
-                               f'{horizon}')
+                               f'{max(map(len, episodes))} steps, expected at least {horizon}, '
+                               'the horizon')
         return cls(np.concatenate(rows), np.concatenate(starts), np.concatenate(values), horizon)

@@ -1,0 +1,1 @@
+"""ROS 2: nodes, message conversions, and running them."""

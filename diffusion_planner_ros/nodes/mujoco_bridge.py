@@ -17,7 +17,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from ..knobs import check_knobs, document_knobs, knob
 from ..sim.walker2d import FRAME_SKIP, MAX_EPISODE_STEPS, Walker2D
-from .conversions import (msg_from_joints, NANOSECONDS, stamp_from_nanoseconds, torque_from_msg)
+from .conversions import msg_from_joints, NANOSECONDS, stamp_from_nanoseconds, torque_from_msg
 from .diagnostics import msg_from_facts
 from .latency import LatencyRecorder
 from .parameters import declare
@@ -239,8 +239,8 @@ class MujocoBridge(Node):
             'speed': float(self._walker.qvel[0]), 'fell': self._has_fallen,
             'latency_p50_ms': self._latency.percentile_ms(50),
             'latency_p99_ms': self._latency.percentile_ms(99),
-            'total_steps': self._n_total_steps, 'missed_deadlines': self._n_missed, 'refused_commands': self._n_refused,
-            'timed_out_substeps': self._n_timed_out}
+            'total_steps': self._n_total_steps, 'missed_deadlines': self._n_missed,
+            'refused_commands': self._n_refused, 'timed_out_substeps': self._n_timed_out}
 
     def _publish_diagnostics(self) -> None:
         if self._is_over:

@@ -25,8 +25,13 @@ from ..planning.bundle import Bundle
 from ..planning.config import PlannerConfig
 from ..planning.planner import Plan, Planner
 from ..share import share_file
-from .conversions import (msg_from_plan, msg_from_torque, NANOSECONDS, nanoseconds_from_stamp,
-                          state_from_msg)
+from .conversions import (
+    msg_from_plan,
+    msg_from_torque,
+    NANOSECONDS,
+    nanoseconds_from_stamp,
+    state_from_msg,
+)
 from .diagnostics import msg_from_facts
 from .latency import LatencyRecorder
 from .mailbox import Mailbox

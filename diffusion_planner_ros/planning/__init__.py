@@ -1,0 +1,1 @@
+"""Planning: model bundle, denoising, ranking; numpy and onnxruntime only."""

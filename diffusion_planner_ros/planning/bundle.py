@@ -161,7 +161,7 @@ class Bundle:
         return bundle
 
     def _probe(self) -> None:
-        """Run the networks on a probe: shapes fit, outputs are finite, first-run costs are paid."""
+        """Run the networks: shapes fit, outputs are finite, the costs of a first run are paid."""
         if self.normalizer.mean.shape != (self.row_dim,):
             raise ModelError(f'{self.path / FACTS_FILE}: normalizer has '
                              f'{self.normalizer.mean.shape} entries, expected ({self.row_dim},) '

@@ -86,8 +86,8 @@ class Planner:
             raise StateError(f'state has shape {state.shape}, expected ({robot.state_dim},)')
         for entry, number in zip(robot.state, state, strict=True):
             if not np.isfinite(number):
-                raise StateError(f"{entry.quantity} of joint '{entry.joint}' is {number}, expected "
-                                 f'a finite number [{entry.unit}]')
+                raise StateError(f"{entry.quantity} of joint '{entry.joint}' is {number}, "
+                                 f'expected a finite number [{entry.unit}]')
         known, mask = self._fixed(np.clip(state, -robot.state_clip, robot.state_clip), condition)
         x_0 = self.denoise(known, mask, seed=(self.config.seed, step))
         value = self.bundle.value(x_0, 0)

@@ -1,0 +1,1 @@
+"""Simulation: Walker2D, behaviour data, closed-loop evaluation; knows no ROS."""

@@ -1,0 +1,36 @@
+# Two commands for a fresh clone, without root: `make walk` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+# The CPU build of torch is enough for the tests; a GPU user installs the build of his choice.
+TORCH ?= torch==2.13.0
+ARGS ?=
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: walk test clean
+
+walk: $(VENV)/.walk
+	$(VENV)/bin/diffusion_planner walk $(ARGS)
+
+test: $(VENV)/.test
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+# A stamp file says that the environment holds what a target needs. The package is installed in
+# place, so that the tests and the walk run the checkout.
+$(VENV)/.walk: setup.py | $(VENV)
+	$(VENV)/bin/pip install --quiet --editable '.[sim,ros]'
+	touch $@
+
+$(VENV)/.test: $(VENV)/.walk
+	$(VENV)/bin/pip install --quiet '$(TORCH)'
+	$(VENV)/bin/pip install --quiet --editable '.[sim,ros,train,test]'
+	touch $@
+
+$(VENV):
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"Python {v[0]}.{v[1]} found, expected 3.10 to 3.13; name one with make PYTHON=python3.12 ...")'
+	$(PYTHON) -m venv $(VENV)
+
+clean:
+	rm -rf $(VENV) build install log walk *.egg-info

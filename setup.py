@@ -1,0 +1,51 @@
+"""Package for ROS 2 (ament_python) and for pip alike."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+PACKAGE = 'diffusion_planner_ros'
+
+ROBOT = ['numpy>=1.24', 'onnxruntime>=1.17', 'PyYAML>=6']
+SIM = ['gymnasium>=1.0', 'imageio>=2.30', 'imageio-ffmpeg>=0.5', 'matplotlib>=3.7',
+       'mujoco>=3.1.6', 'tqdm>=4.60', 'tyro>=0.9']
+TRAIN = ['gymnasium>=1.0', 'h5py>=3.8', 'minari>=0.5.3', 'mujoco>=3.1.6', 'onnx>=1.17',
+         'onnxscript>=0.5', 'stable-baselines3>=2.4', 'tensorboard>=2.12', 'torch>=2.9',
+         'tqdm>=4.60', 'tyro>=0.9']
+ROS = ['ros-kilted-rclpy[fastrtps]', 'ros-common-interfaces']
+TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'ruff>=0.6']
+
+
+def shared(folder: str) -> list[tuple[str, list[str]]]:
+    """Return the files below a folder, to be installed under ``share``, subfolders kept."""
+    folders = [Path(folder), *(p for p in Path(folder).rglob('*') if p.is_dir())]
+    return [(f'share/{PACKAGE}/{f}', [str(p) for p in f.iterdir() if p.is_file()])
+            for f in folders]
+
+
+setup(
+    name=PACKAGE,
+    version='0.1.0',
+    description='Plan with a diffusion model of trajectories on a robot, from data to torques.',
+    long_description=Path('README.md').read_text(),
+    long_description_content_type='text/markdown',
+    maintainer='diffusion_planner_ros developers',
+    maintainer_email='maintainers@example.com',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
+    package_data={PACKAGE: ['robots/*.yaml']},
+    data_files=[
+        ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
+        (f'share/{PACKAGE}', ['package.xml']),
+        *shared('launch'), *shared('config'), *shared('models')],
+    install_requires=ROBOT,
+    extras_require={
+        'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS,
+        'gpu': ['onnxruntime-gpu>=1.17'], 'test': TEST},
+    zip_safe=False,
+    entry_points={'console_scripts': [
+        f'diffusion_planner = {PACKAGE}.cli:main',
+        f'planner = {PACKAGE}.nodes.planner:main',
+        f'mujoco_bridge = {PACKAGE}.nodes.mujoco_bridge:main']},
+)
