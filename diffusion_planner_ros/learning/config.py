@@ -13,7 +13,7 @@ class TrainConfig:
 
     denoiser: Literal['mlp', 'unet'] = knob(
         'mlp', 'Network: residual MLP on the flattened window, or temporal U-Net.')
-    width: int = knob(512, 'Hidden width of the MLP, or channels of the U-Net.', low=8, high=4096)
+    width: int = knob(256, 'Hidden width of the MLP, or channels of the U-Net.', low=8, high=4096)
     depth: int = knob(3, 'Residual blocks of the MLP; the U-Net has three resolutions.',
                       low=1, high=64)
     value_width: int = knob(256, 'Hidden width of the value network.', low=8, high=4096)
@@ -28,7 +28,7 @@ class TrainConfig:
     discount: float = knob(0.99, 'Discount of the return-to-go per control period.',
                            low=0.0, high=0.9999)
     fall_penalty: float = knob(100.0, 'What a fall costs.', unit='reward', low=0.0, high=1e6)
-    n_updates: int = knob(30_000, 'Gradient steps.', low=1, high=100_000_000)
+    n_updates: int = knob(40_000, 'Gradient steps.', low=1, high=100_000_000)
     batch_size: int = knob(256, 'Windows per gradient step.', low=1, high=65_536)
     learning_rate: float = knob(5e-4, 'Peak learning rate of the denoiser (AdamW, warm-up, '
                                 'cosine decay).', low=1e-8, high=1.0)

@@ -12,6 +12,7 @@ from ..planning.planner import Plan
 from ..robot import Robot
 
 NANOSECONDS = 1_000_000_000
+NO_STATE = -1  # stamp of a command that answers no state: the stop command
 
 
 def nanoseconds_from_stamp(stamp: Time) -> int:
@@ -55,8 +56,8 @@ def msg_from_torque(torque: NDArray, stamp: int) -> Float64MultiArray:
     Build a command.
 
     :param torque: [N m], in the order of the robot's action layout, shape (A,).
-    :param stamp: of the state that it answers [ns]; it travels as the label of the only
-        dimension, which controllers ignore and the lockstep bridge checks.
+    :param stamp: of the state that it answers [ns], or ``NO_STATE``; it travels as the label of
+        the only dimension, which controllers ignore and our bridge checks.
     """
     msg = Float64MultiArray(data=torque.tolist())
     n = len(msg.data)
@@ -65,9 +66,10 @@ def msg_from_torque(torque: NDArray, stamp: int) -> Float64MultiArray:
 
 
 def torque_from_msg(msg: Float64MultiArray) -> tuple[NDArray, int | None]:
-    """Return the torque [N m] and the stamp [ns] of the state it answers, if it says so."""
+    """Return the torque [N m] and the stamp [ns] of the state it answers, ``None`` if unsaid."""
     label = msg.layout.dim[0].label if msg.layout.dim else ''
-    return np.array(msg.data), int(label) if label.isdecimal() else None
+    is_stamp = label.removeprefix('-').isdecimal()
+    return np.array(msg.data), int(label) if is_stamp else None
 
 
 def msg_from_joints(names: list[str], position: NDArray, velocity: NDArray, effort: NDArray,

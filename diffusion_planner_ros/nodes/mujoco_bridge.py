@@ -99,6 +99,7 @@ class MujocoBridge(Node):
         """Put the robot at the initial state of the seed and the clock at zero."""
         self._walker.reset(self._seed)
         self._torque = np.zeros(len(self._walker.gear))  # the last command [N m]
+        self._applied = self._torque  # what the joints last felt [N m]
         self._time = 0  # simulated [ns]
         self._n_substeps = self._n_steps = 0
         self._return = 0.0
@@ -162,9 +163,9 @@ class MujocoBridge(Node):
         """Take one control period in lockstep, unless paused."""
         if self._held is None or self._is_paused:
             return
-        torque, self._held = self._held, None
+        self._applied, self._held = self._held, None
         for _ in range(FRAME_SKIP):
-            self._walker.substep(torque)
+            self._walker.substep(self._applied)
         self._finish_period()
 
     # Real time
@@ -178,7 +179,8 @@ class MujocoBridge(Node):
             self._due = now  # the machine stalled: time is lost, not caught up in a burst
         while self._is_running and self._due <= now:
             self._due += self._pace
-            self._walker.substep(self._torque_at(now))
+            self._applied = self._torque_at(now)
+            self._walker.substep(self._applied)
             self._n_substeps += 1
             if self._n_substeps == FRAME_SKIP:
                 self._finish_period()
@@ -222,7 +224,7 @@ class MujocoBridge(Node):
 
     def _publish_state(self) -> None:
         effort = np.zeros(len(self._walker.joint_names))
-        effort[-len(self._torque):] = self._torque
+        effort[-len(self._applied):] = self._applied  # the base joints have no motor
         self._is_answered = False
         self._published = time.monotonic()
         self._states.publish(msg_from_joints(

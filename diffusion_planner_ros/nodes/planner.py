@@ -30,6 +30,7 @@ from .conversions import (
     msg_from_torque,
     NANOSECONDS,
     nanoseconds_from_stamp,
+    NO_STATE,
     state_from_msg,
 )
 from .diagnostics import msg_from_facts
@@ -135,7 +136,7 @@ class PlannerNode(Node):
         """Stop planning, send zero torque last, and raise what went wrong in inference."""
         self._mailbox.close()
         self._threads.shutdown()
-        self._publish_torque(np.zeros(self._planner.bundle.robot.action_dim), stamp=0)
+        self._publish_torque(np.zeros(self._planner.bundle.robot.action_dim), stamp=NO_STATE)
         self._inference.result()
 
     def _on_joint_states(self, msg: JointState, info: dict[str, Any]) -> None:

@@ -1,0 +1,213 @@
+import time
+
+import numpy as np
+import pytest
+from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from ros_processes import (
+    call,
+    observer,
+    parameter,
+    running,
+    spin_for,
+    spin_until,
+    TIME_LIMIT,
+)
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from diffusion_planner_ros.nodes.conversions import stamp_from_nanoseconds, torque_from_msg
+from diffusion_planner_ros.planning.bundle import Bundle
+from diffusion_planner_ros.planning.config import PlannerConfig
+from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.share import share_file
+from diffusion_planner_ros.sim.walker2d import Walker2D
+
+PERIOD = 8_000_000  # [ns]
+JOINTS = Walker2D().joint_names
+
+
+class Driver:
+    """Plays the robot's driver: shows states, collects torques."""
+
+    def __init__(self, node):
+        self.node = node
+        self.commands = []
+        self.plans = []
+        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        self._states = node.create_publisher(JointState, 'joint_states', qos)
+        self._clock = node.create_publisher(Clock, '/clock', qos)
+        node.create_subscription(Float64MultiArray, 'effort_controller/commands',
+                                 self.commands.append, 10)
+        node.create_subscription(JointTrajectory, 'planner/plan', self.plans.append, 10)
+
+    def is_connected(self):
+        return (self._states.get_subscription_count() > 0
+                and self._clock.get_subscription_count() > 0
+                and self.node.count_publishers('effort_controller/commands') > 0
+                and self.node.count_publishers('planner/plan') > 0)
+
+    def show(self, step, position, velocity, names=JOINTS):
+        msg = JointState(name=list(names), position=list(position), velocity=list(velocity))
+        msg.header.stamp = stamp_from_nanoseconds(step * PERIOD)
+        self._states.publish(msg)
+
+    def show_until(self, condition, step, position, velocity, names=JOINTS):
+        """Show one state again and again, as a best-effort listener may miss it."""
+        deadline = time.monotonic() + TIME_LIMIT
+        while not condition():
+            assert time.monotonic() < deadline, f'nothing came of the state of step {step}'
+            self.show(step, position, velocity, names)
+            spin_for(self.node, 0.1)
+
+    def set_clock(self, step):
+        self._clock.publish(Clock(clock=stamp_from_nanoseconds(step * PERIOD)))
+
+    def answer(self, step, position, velocity, names=JOINTS):
+        """Show a state and return the torque that answers it."""
+        self.commands.clear()
+        self.show_until(lambda: self.commands, step, position, velocity, names)
+        torque, stamp = torque_from_msg(self.commands[-1])
+        assert stamp == step * PERIOD
+        return torque
+
+
+@pytest.fixture
+def walker():
+    walker = Walker2D()
+    walker.reset(seed=0)
+    return walker
+
+
+@pytest.fixture
+def planner_process(tmp_path):
+    with running('planner', tmp_path, lockstep=True, use_sim_time=True) as process:
+        yield process
+
+
+@pytest.fixture
+def driver(planner_process):
+    with observer() as node:
+        driver = Driver(node)
+        spin_until(node, driver.is_connected, 'planner', planner_process)
+        yield driver
+
+
+def test_answers_with_the_torque_that_the_planner_plans_in_process(driver, walker):
+    planner = Planner(Bundle.load(share_file('models/walker2d')), PlannerConfig())
+    for step in range(3):
+        torque = driver.answer(step, walker.qpos, walker.qvel)
+        expected = planner.plan(walker.observation, step=step).actions[0]
+        np.testing.assert_array_equal(torque, expected)
+        walker.step(torque)
+
+
+def test_matches_joints_by_name_whatever_their_order_or_company(driver, walker):
+    expected = driver.answer(5, walker.qpos, walker.qvel)
+    # The same state again in the same control period, so that the noise is the same.
+    for step in (10, 0):  # time jumps back, as when a simulation is reset
+        driver.set_clock(step)
+        spin_for(driver.node, 0.3)
+    order = np.random.default_rng(0).permutation(9)
+    torque = driver.answer(5, [7.0, *walker.qpos[order]], [7.0, *walker.qvel[order]],
+                           ['gripper', *np.array(JOINTS)[order].tolist()])
+    np.testing.assert_array_equal(torque, expected)
+
+
+@pytest.mark.parametrize(('spoil', 'reason'), [
+    (lambda p, v, n: (p[:-1], v[:-1], n[:-1]), "joint 'foot_left_joint' is missing"),
+    (lambda p, v, n: (p, v[:-1], n), "joint 'foot_left_joint' has no velocity"),
+    (lambda p, v, n: (np.where(np.arange(9) == 4, np.nan, p), v, n),
+     "joint 'leg_joint' has position nan"),
+    (lambda p, v, n: (p, np.where(np.arange(9) == 1, np.inf, v), n),
+     "joint 'rootz' has velocity inf"),
+])
+def test_refuses_a_bad_state_by_joint_and_sends_no_torque(driver, walker, planner_process, spoil,
+                                                          reason):
+    position, velocity, names = spoil(walker.qpos, walker.qvel, JOINTS)
+    driver.show_until(lambda: reason in planner_process.output, 1, position, velocity, names)
+    spin_for(driver.node, 0.3)
+    assert not driver.commands
+    driver.answer(2, walker.qpos, walker.qvel)  # and it goes on with a good one
+
+
+def test_refuses_an_old_state(driver, walker, planner_process):
+    driver.answer(1, walker.qpos, walker.qvel)
+    driver.commands.clear()
+    driver.set_clock(100)
+    spin_for(driver.node, 0.3)
+    reason = 'the joint states are 0.784 s old, expected at most 0.1 s (max_state_age)'
+    driver.show_until(lambda: reason in planner_process.output, 2, walker.qpos, walker.qvel)
+    assert not driver.commands
+
+
+def test_publishes_the_chosen_plan_stamped_with_its_state(driver, walker):
+    torque = driver.answer(3, walker.qpos, walker.qvel)
+    spin_until(driver.node, lambda: driver.plans, 'plan')
+    plan = driver.plans[-1]
+    assert plan.header.stamp == stamp_from_nanoseconds(3 * PERIOD)
+    assert sorted(plan.joint_names) == sorted(JOINTS)
+    assert [p.time_from_start.nanosec for p in plan.points] == [PERIOD * k for k in range(8)]
+    first = dict(zip(plan.joint_names, plan.points[0].positions, strict=True))
+    effort = dict(zip(plan.joint_names, plan.points[0].effort, strict=True))
+    np.testing.assert_allclose([first[j] for j in JOINTS], walker.qpos, atol=1e-6)
+    np.testing.assert_array_equal([effort[j] for j in walker.actuated_joints], torque)
+
+
+def test_changes_a_knob_between_two_plans_and_refuses_a_wrong_value_with_its_range(driver, walker):
+    def set_parameter(name, value):
+        request = SetParameters.Request(parameters=[parameter(name, value)])
+        return call(driver.node, SetParameters, 'planner/set_parameters', request).results[0]
+
+    refused = set_parameter('n_denoise_steps', 21)
+    assert not refused.successful
+    assert 'expected at most 20' in refused.reason
+    refused = set_parameter('guidance_scale', 1000.0)
+    assert not refused.successful
+    assert '100' in refused.reason
+    refused = set_parameter('bundle', 'elsewhere')
+    assert not refused.successful
+
+    assert set_parameter('n_candidates', 2).successful
+    planner = Planner(Bundle.load(share_file('models/walker2d')), PlannerConfig(n_candidates=2))
+    np.testing.assert_array_equal(driver.answer(0, walker.qpos, walker.qvel),
+                                  planner.plan(walker.observation, step=0).actions[0])
+
+
+def test_describes_every_parameter_with_unit_and_range(driver):
+    described = call(driver.node, DescribeParameters, 'planner/describe_parameters',
+                     DescribeParameters.Request(names=['n_candidates', 'max_state_age', 'sampler',
+                                                       'provider'])).descriptors
+    candidates, age, sampler, provider = described
+    assert (candidates.integer_range[0].from_value, candidates.integer_range[0].to_value) == (1,
+                                                                                              256)
+    assert age.description.endswith('[s]')
+    assert sampler.additional_constraints == 'one of ddim, ddpm'
+    assert provider.read_only and not candidates.read_only
+
+
+def test_sends_zero_torque_last_and_ends_cleanly_when_interrupted(driver, walker,
+                                                                  planner_process):
+    driver.answer(0, walker.qpos, walker.qvel)
+    driver.commands.clear()
+    assert planner_process.stop() == 0
+    spin_until(driver.node, lambda: driver.commands, 'stop command')
+    torque, stamp = torque_from_msg(driver.commands[-1])
+    np.testing.assert_array_equal(torque, np.zeros(6))
+    assert stamp == -1
+    assert 'Traceback' not in planner_process.output
+
+
+@pytest.mark.parametrize(('parameters', 'reason'), [
+    ({'bundle': '/nowhere'}, '/nowhere/model.yaml: no such file'),
+    ({'provider': 'tensorrt'}, "provider 'tensorrt' is not available, expected one of"),
+    ({'n_candidates': 0}, 'n_candidates'),
+    ({'sampler': 'euler'}, "sampler is 'euler', expected one of ddim, ddpm"),
+])
+def test_wrong_settings_end_the_node_with_one_line_that_says_why(tmp_path, parameters, reason):
+    with running('planner', tmp_path, **parameters) as process:
+        assert process.process.wait(30) == 1
+        assert reason in process.output
+        assert 'Traceback' not in process.output
