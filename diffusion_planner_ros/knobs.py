@@ -28,11 +28,21 @@ class Knob:
     read_only: bool
 
     @property
+    def allowed(self) -> str:
+        """The choices or the range; empty where any value will do."""
+        if self.choices:
+            return ', '.join(self.choices)
+        if self.low is None:
+            return ''
+        return ' to '.join(str(int(b)) if self.type is int else f'{b:g}'
+                           for b in (self.low, self.high))
+
+    @property
     def expectation(self) -> str:
         """What a value must be, in words."""
         if self.choices:
-            return f'one of {", ".join(self.choices)}'
-        bounds = '' if self.low is None else f' from {self.low:g} to {self.high:g}'
+            return f'one of {self.allowed}'
+        bounds = f' from {self.allowed}' if self.allowed else ''
         unit = f' [{self.unit}]' if self.unit else ''
         words = {int: 'an integer', float: 'a number', bool: 'true or false', str: 'a text'}
         return f'{words[self.type]}{bounds}{unit}'

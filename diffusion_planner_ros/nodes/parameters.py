@@ -24,7 +24,7 @@ def descriptor_of(knob: Knob) -> ParameterDescriptor:
             descriptor.floating_point_range = [FloatingPointRange(
                 from_value=float(knob.low), to_value=float(knob.high))]
     if knob.choices:
-        descriptor.additional_constraints = f'one of {", ".join(knob.choices)}'
+        descriptor.additional_constraints = knob.expectation
     return descriptor
 
 

@@ -84,9 +84,10 @@ def _process(module: str, parameters: dict[str, Any], folder: Path) -> Iterator[
 class Session(Node):
     """A running pair of nodes, seen from outside."""
 
-    def __init__(self, processes: dict[str, subprocess.Popen], *, record: bool) -> None:
+    def __init__(self, *, record: bool) -> None:
         super().__init__('walk')
-        self._processes = processes
+        self._processes: dict[str, subprocess.Popen] = {}
+        self._record = record
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self.bridge: dict[str, str] = {}
@@ -100,6 +101,23 @@ class Session(Node):
             best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
             self.create_subscription(JointState, 'joint_states', self._on_state, best_effort)
             self.create_subscription(JointTrajectory, 'planner/plan', self._on_plan, best_effort)
+
+    def watch(self, name: str, process: subprocess.Popen) -> None:
+        """Notice when this process ends."""
+        self._processes[name] = process
+
+    def wait_for_bridge(self) -> None:
+        """
+        Wait until what the bridge publishes arrives here.
+
+        :raises PlannerError: if nothing comes for ``STALL_TIME``.
+        """
+        deadline = time.monotonic() + STALL_TIME
+        while not self.bridge or (self._record and not self.recording.times):
+            if time.monotonic() > deadline:
+                raise PlannerError(f'no message of the bridge in {STALL_TIME} s; is DDS discovery '
+                                   'blocked on this machine?')
+            self._spin()
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         if (bridge := facts_from_msg(msg, 'mujoco_bridge')) is not None:
@@ -196,10 +214,15 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         with (tempfile.TemporaryDirectory() as folder,
-              _process('mujoco_bridge', bridge, Path(folder)) as bridge_process,
-              _process('planner', planner, Path(folder)) as planner_process):
-            node = Session({'bridge': bridge_process, 'planner': planner_process}, record=record)
-            yield node
+              _process('mujoco_bridge', bridge, Path(folder)) as bridge_process):
+            node = Session(record=record)
+            node.watch('bridge', bridge_process)
+            # The episode begins with the planner's first command: until we hear the bridge, there
+            # is no planner, and nothing is missed.
+            node.wait_for_bridge()
+            with _process('planner', planner, Path(folder)) as planner_process:
+                node.watch('planner', planner_process)
+                yield node
             node.destroy_node()
     finally:
         rclpy.try_shutdown()
