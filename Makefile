@@ -2,7 +2,8 @@
 
 PYTHON ?= python3
 VENV ?= .venv
-# The CPU build of torch is enough for the tests; a GPU user installs the build of his choice.
+# What pip is told to install as torch. PyPI's build brings CUDA along, gigabytes of it; the CPU build
+# is enough for the tests: make test TORCH='torch --index-url https://download.pytorch.org/whl/cpu'
 TORCH ?= torch==2.13.0
 ARGS ?=
 
@@ -18,17 +19,18 @@ test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 # A stamp file says that the environment holds what a target needs. The package is installed in
-# place, so that the tests and the walk run the checkout.
-$(VENV)/.walk: setup.py | $(VENV)
-	$(VENV)/bin/pip install --quiet --editable '.[sim,ros]'
+# place, so that the tests and the walk run the checkout. Without --use-pep517 the pip of Python 3.10
+# follows setup.cfg, which is for colcon, and puts the commands in lib/ instead of bin/.
+$(VENV)/.walk: setup.py | $(VENV)/bin/pip
+	$(VENV)/bin/pip install --quiet --use-pep517 --editable '.[sim,ros]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.walk
-	$(VENV)/bin/pip install --quiet '$(TORCH)'
-	$(VENV)/bin/pip install --quiet --editable '.[sim,ros,train,test]'
+	$(VENV)/bin/pip install --quiet $(TORCH)
+	$(VENV)/bin/pip install --quiet --use-pep517 --editable '.[sim,ros,train,test]'
 	touch $@
 
-$(VENV):
+$(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"Python {v[0]}.{v[1]} found, expected 3.10 to 3.13; name one with make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 

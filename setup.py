@@ -5,6 +5,8 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = 'diffusion_planner_ros'
+# colcon build --symlink-install runs a link to this file, in a folder without the README
+README = Path(__file__).resolve().with_name('README.md')
 
 ROBOT = ['numpy>=1.24', 'onnxruntime>=1.17', 'PyYAML>=6']
 SIM = ['gymnasium>=1.0', 'imageio>=2.30', 'imageio-ffmpeg>=0.5', 'matplotlib>=3.7',
@@ -27,7 +29,7 @@ setup(
     name=PACKAGE,
     version='0.1.0',
     description='Plan with a diffusion model of trajectories on a robot, from data to torques.',
-    long_description=Path('README.md').read_text(),
+    long_description=README.read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     maintainer='diffusion_planner_ros developers',
     maintainer_email='maintainers@example.com',

@@ -3,6 +3,8 @@
 from pathlib import Path
 import sys
 
+from .errors import PlannerError
+
 PACKAGE = 'diffusion_planner_ros'
 
 
@@ -11,7 +13,7 @@ def share_file(name: str) -> Path:
     Find a shared file or folder in a source tree, a Python environment or a ROS workspace.
 
     :param name: relative path, as ``models/walker2d``.
-    :raises FileNotFoundError: naming all places that were searched.
+    :raises PlannerError: naming all places that were searched.
     """
     here = Path(__file__).resolve()
     # colcon: PREFIX/lib/pythonX.Y/site-packages/diffusion_planner_ros/share.py
@@ -21,5 +23,5 @@ def share_file(name: str) -> Path:
         if (place / name).exists():
             return place / name
     searched = ', '.join(str(p) for p in places[:2])
-    raise FileNotFoundError(f"no '{name}' in {searched} or any folder above; install the package "
-                            'with pip or colcon')
+    raise PlannerError(f"no '{name}' in {searched} or any folder above; install the package with "
+                       'pip or colcon')

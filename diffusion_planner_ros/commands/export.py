@@ -29,6 +29,8 @@ def export(
     from ..learning.export import export_networks, TrainedModel
     from ..planning import bundle as bundles
 
+    if out.exists() and not out.is_dir():
+        raise ModelError(f'{out}: is a file, expected the folder of a bundle or a new name')
     model = TrainedModel.load(checkpoint)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:

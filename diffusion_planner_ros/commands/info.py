@@ -32,8 +32,7 @@ def info(bundle: Path | None = None, json: bool = False) -> None:
         'size_mb': {name: (path / name).stat().st_size / 1e6
                     for name in (DENOISER_FILE, VALUE_FILE)},
         'training': facts['training'],
-        'data': {d['name']: {k: v for k, v in d.items() if k != 'name'}
-                 for d in facts['data']['data']},
+        'data': {f'{i}': data for i, data in enumerate(facts['data']['data'], start=1)},
         'best_policy_return': facts['data']['best_policy_return'],
         'score': facts.get('score', 'not measured yet; see evaluate --write-score'),
     }, as_json=json)

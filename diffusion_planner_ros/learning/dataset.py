@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 import json
 from pathlib import Path
+import re
 from typing import Any
 
 import h5py
@@ -15,6 +16,7 @@ from ..robot import Robot
 
 D4RL_KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts')
 MINARI_KEYS = ('observations', 'actions', 'rewards', 'terminations', 'truncations')
+EPISODE = re.compile(r'episode_\d+')
 MINARI_FILE = Path('data') / 'main_data.hdf5'
 
 
@@ -43,7 +45,7 @@ def _read_group(file: Path, group: h5py.Group, keys: tuple[str, ...], robot: Rob
 
 
 def _read_minari(file: Path, root: h5py.File, robot: Robot) -> list[Episode]:
-    names = sorted((n for n in root if n.startswith('episode_')), key=lambda n: int(n[8:]))
+    names = sorted(filter(EPISODE.fullmatch, root), key=lambda n: int(n.split('_')[1]))
     episodes = []
     for name in names:
         observations, actions, rewards, terminations, truncations = _read_group(
@@ -56,7 +58,7 @@ def _read_minari(file: Path, root: h5py.File, robot: Robot) -> list[Episode]:
             if len(array) != n:
                 raise DatasetError(f"{file}: key '/{name}/{key}' has {len(array)} rows, "
                                    f'expected {n} as there are actions')
-        episodes.append(Episode(observations, actions, rewards, bool(terminations[-1])))
+        episodes.append(Episode(observations, actions, rewards, n > 0 and bool(terminations[-1])))
     return episodes
 
 
@@ -70,8 +72,8 @@ def _read_d4rl(file: Path, root: h5py.File, robot: Robot) -> list[Episode]:
     terminals, timeouts = terminals.astype(bool), timeouts.astype(bool)
     ends = np.flatnonzero(terminals | timeouts) + 1
     # What follows the last end was cut off by the recording and is an episode without a fall.
-    ends = np.unique(np.append(ends, n))
-    starts = np.concatenate([[0], ends[:-1]])
+    ends = np.unique(np.append(ends, n)) if n else ends
+    starts = np.concatenate([[0], ends])[:-1]
     return [Episode(observations[a:b], actions[a:b], rewards[a:b], bool(terminals[b - 1]))
             for a, b in zip(starts, ends, strict=True)]
 
@@ -88,7 +90,7 @@ def read_episodes(path: Path, robot: Robot) -> list[Episode]:
                            "HDF5 file in D4RL's layout")
     try:
         with h5py.File(file, 'r') as root:
-            is_minari = any(name.startswith('episode_') for name in root)
+            is_minari = any(map(EPISODE.fullmatch, root))
             episodes = (_read_minari if is_minari else _read_d4rl)(file, root, robot)
     except OSError as error:
         raise DatasetError(f'{file}: not a readable HDF5 file, expected a complete one '
@@ -100,10 +102,17 @@ def read_episodes(path: Path, robot: Robot) -> list[Episode]:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """Return what is recorded beside a Minari data set; empty for a D4RL file."""
+    """
+    Return what is recorded beside a Minari data set; empty for a D4RL file.
+
+    :raises DatasetError: if it is damaged.
+    """
     folder = path if path.is_dir() else path.parent.parent
     file = folder / 'data' / 'metadata.json'
-    return json.loads(file.read_text()) if file.is_file() else {}
+    try:
+        return json.loads(file.read_text()) if file.is_file() else {}
+    except json.JSONDecodeError as error:
+        raise DatasetError(f'{file}: not a JSON file ({error})') from error
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from torch import nn, Tensor
 from torch._decomp import core_aten_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from ..errors import ModelError
 from ..robot import Robot
 from .config import TrainConfig
 from .networks import build_diffusion, build_value
@@ -41,7 +42,11 @@ class TrainedModel:
         :raises ModelError: if it is missing or not a checkpoint.
         """
         saved = load_checkpoint(checkpoint)
-        config = TrainConfig(**saved['config'])
+        try:
+            config = TrainConfig(**saved['config'])
+        except TypeError as error:
+            raise ModelError(f'{checkpoint}: from another version of this program '
+                             f'({error})') from error
         robot = Robot.from_dict(saved['robot'], str(checkpoint))
         denoiser, value = build_diffusion(config, robot), build_value(config, robot)
         denoiser.load_state_dict(saved['averaged_diffusion'])

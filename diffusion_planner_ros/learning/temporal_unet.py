@@ -3,6 +3,7 @@
 import torch
 from torch import nn, Tensor
 
+from ..errors import ConfigError
 from .layers import TimeEmbedding
 
 KERNEL = 5
@@ -46,10 +47,10 @@ class TemporalUNet(nn.Module):
         super().__init__()
         coarsest = 2 ** (len(multipliers) - 1)
         if horizon % coarsest:
-            raise ValueError(f'horizon is {horizon}, expected a multiple of {coarsest} for a '
-                             f'U-Net of {len(multipliers)} resolutions')
+            raise ConfigError(f'horizon is {horizon}, expected a multiple of {coarsest} for a '
+                              f'U-Net of {len(multipliers)} resolutions')
         if width % GROUPS:
-            raise ValueError(f'width is {width}, expected a multiple of {GROUPS}')
+            raise ConfigError(f'width is {width}, expected a multiple of {GROUPS}')
         dims = [width * m for m in multipliers]
         self.time = TimeEmbedding(width, width)
         self.down = nn.ModuleList()

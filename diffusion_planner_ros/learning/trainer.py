@@ -3,15 +3,17 @@
 from collections.abc import Callable
 import copy
 from dataclasses import asdict
+import hashlib
 import math
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn, Tensor
 
-from ..errors import ModelError
+from ..errors import ConfigError, ModelError
 from ..normalizer import Normalizer
 from ..robot import Robot
 from .config import TrainConfig
@@ -22,6 +24,9 @@ from .networks import build_diffusion, build_value
 WARMUP_UPDATES = 500
 MAX_GRADIENT_NORM = 1.0
 CHECKPOINT_FILE = 'checkpoint.pt'
+CHECKPOINT_KEYS = {'config', 'robot', 'facts', 'mean', 'std', 'value_mean', 'value_std',
+                   'n_updates', 'diffusion', 'value', 'averaged_diffusion', 'averaged_value',
+                   'optimizer', 'scheduler', 'generator'}
 
 
 @torch.no_grad()
@@ -29,6 +34,20 @@ def ema_update(average: nn.Module, model: nn.Module, decay: float) -> None:
     """Move the averaged weights towards the model's."""
     for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
         slow.lerp_(fast, 1.0 - decay)
+
+
+def open_device(name: str) -> torch.device:
+    """
+    Return a torch device that works.
+
+    :raises ConfigError: if there is no such device on this machine.
+    """
+    try:
+        return torch.zeros(1, device=name).device
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ConfigError(f"device is '{name}', which torch cannot use here ({reason}); expected "
+                          "'cpu', or 'cuda' with a CUDA build of torch and a GPU") from error
 
 
 class Trainer:
@@ -42,7 +61,7 @@ class Trainer:
     def __init__(self, config: TrainConfig, robot: Robot, windows: Windows) -> None:
         self.config = config
         self.robot = robot
-        self.device = torch.device(config.device)
+        self.device = open_device(config.device)
         torch.set_num_threads(config.n_threads)
         torch.manual_seed(config.seed)
         self.diffusion = build_diffusion(config, robot).to(self.device)
@@ -60,6 +79,8 @@ class Trainer:
 
         self.normalizer = Normalizer.fit(windows.rows)
         self.value_normalizer = Normalizer.fit(windows.values[:, None])
+        self.data_sha256 = hashlib.sha256(
+            windows.rows.tobytes() + windows.starts.tobytes()).hexdigest()
         self._rows = self._tensor(self.normalizer.normalize(windows.rows))
         self._values = self._tensor(self.value_normalizer.normalize(windows.values[:, None])[:, 0])
         self._starts = torch.as_tensor(windows.starts)
@@ -115,7 +136,7 @@ class Trainer:
             'mean': self.normalizer.mean.tolist(), 'std': self.normalizer.std.tolist(),
             'value_mean': float(self.value_normalizer.mean[0]),
             'value_std': float(self.value_normalizer.std[0]),
-            'n_updates': self.n_updates,
+            'data_sha256': self.data_sha256, 'n_updates': self.n_updates,
             'diffusion': self.diffusion.state_dict(), 'value': self.value.state_dict(),
             'averaged_diffusion': self.averaged_diffusion.state_dict(),
             'averaged_value': self.averaged_value.state_dict(),
@@ -133,12 +154,16 @@ class Trainer:
         mine = asdict(self.config)
         free = ('checkpoint_every', 'device', 'n_threads')
         for name, value in saved['config'].items():
-            if name not in free and value != mine[name]:
-                raise ModelError(f'{file}: was trained with {name} {value!r}, now {mine[name]!r}; '
-                                 'resume with the same settings or choose another folder')
+            if name not in free and value != mine.get(name):
+                raise ModelError(
+                    f'{file}: was trained with {name} {value!r}, now {mine.get(name)!r}; resume '
+                    'with the same settings or choose another folder')
         if saved['robot'] != self.robot.to_dict():
             raise ModelError(f"{file}: was trained for another robot than '{self.robot.name}'")
-        if not np.allclose(saved['mean'], self.normalizer.mean):
+        # Returns are sums, which another machine may round in another way.
+        values = [self.value_normalizer.mean[0], self.value_normalizer.std[0]]
+        if (saved.get('data_sha256') != self.data_sha256
+                or not np.allclose([saved['value_mean'], saved['value_std']], values)):
             raise ModelError(f'{file}: was trained on other data; resume with the same data sets '
                              'or choose another folder')
         for name in ('diffusion', 'value', 'averaged_diffusion', 'averaged_value', 'optimizer',
@@ -157,9 +182,14 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise ModelError(f'{file}: no such checkpoint')
     try:
-        return torch.load(file, map_location='cpu', weights_only=True)
-    except (RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise ModelError(f'{file}: not a checkpoint of this program ({error})') from error
+        saved = torch.load(file, map_location='cpu', weights_only=True)
+    except (RuntimeError, EOFError, KeyError, ValueError, OSError, UnpicklingError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ModelError(f'{file}: not a checkpoint of this program ({reason})') from error
+    missing = CHECKPOINT_KEYS - set(saved if isinstance(saved, dict) else ())
+    if missing:
+        raise ModelError(f'{file}: not a checkpoint of this program (no {min(missing)!r} in it)')
+    return saved
 
 
 def train(trainer: Trainer, folder: Path, facts: dict[str, Any], *,

@@ -1,7 +1,6 @@
 """The simulated robot: Walker2D in MuJoCo as a ROS 2 node."""
 
 from dataclasses import dataclass
-import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
@@ -24,7 +23,7 @@ from .parameters import declare
 from .running import run_node
 
 REPEAT_PERIOD = 0.1  # [s], between repetitions of a state that nobody answered
-DIAGNOSTICS_PERIOD = 0.5  # [s]
+DIAGNOSTICS_PERIOD = 1.0  # [s]
 WARNING_PERIOD = 1.0  # [s]
 
 
@@ -78,11 +77,13 @@ class MujocoBridge(Node):
                                  self._on_command, reliable)
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(SetBool, '~/pause', self._on_pause)
-        wall = Clock(clock_type=ClockType.STEADY_TIME)
+        # The clock of the timers, which Python's monotonic clock drifts away from.
+        self._wall = wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(REPEAT_PERIOD, self._repeat_state, clock=wall)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=wall)
         if not self._config.lockstep:
-            self.create_timer(self._pace, self._follow_wall_clock, clock=wall)
+            self._period_timer = self.create_timer(
+                FRAME_SKIP * self._pace, self._follow_wall_clock, clock=wall)
         self._reset()
 
     @property
@@ -92,6 +93,10 @@ class MujocoBridge(Node):
 
     def close(self) -> None:
         """Nothing to stop: the simulation ends with the node."""
+
+    def _now(self) -> float:
+        """Wall time [s]."""
+        return self._wall.now().nanoseconds / NANOSECONDS
 
     # Episodes
 
@@ -106,6 +111,7 @@ class MujocoBridge(Node):
         self._start = self._walker.position
         self._has_fallen = self._is_over = False
         self._is_answered = False  # whether the latest state got its command
+        self._unanswered: dict[int, float] = {}  # when each such state was shown [s], by stamp
         self._is_running = False  # whether the episode's first command came
         self._held: NDArray | None = None  # a command that came while paused, in lockstep
         # The clock goes first here, and only here: a planner has to notice that time jumped back
@@ -143,18 +149,21 @@ class MujocoBridge(Node):
                 f'command refused: {list(msg.data)}, expected {len(self._torque)} finite torques '
                 '[N m]', throttle_duration_sec=WARNING_PERIOD)
             return
+        self._follow_wall_clock()  # until now the previous torque acted
         is_answer = answered in (None, self._time)
         if self._is_over or (not is_answer and (self._config.lockstep or not self._is_running)):
             return  # meant for a state that is gone
         self._torque = np.clip(torque, -self._walker.gear, self._walker.gear)
-        now = time.monotonic()
+        now = self._now()
         self._commanded = now
-        if is_answer and not self._is_answered:
-            self._is_answered = True
-            self._latency.add(now - self._published)
+        self._is_answered = self._is_answered or is_answer
+        # A late answer counts as well, with the time that it took.
+        shown = self._unanswered.pop(self._time if answered is None else answered, None)
+        if shown is not None:
+            self._latency.add(now - shown)
         if not self._is_running:
             self._is_running = True
-            self._due = now
+            self._start_clock()
         if self._config.lockstep:
             self._held = self._torque
             self._step_if_commanded()
@@ -170,28 +179,40 @@ class MujocoBridge(Node):
 
     # Real time
 
+    def _start_clock(self) -> None:
+        """Let simulated time go on from this moment, control periods ending with the timer."""
+        if not self._config.lockstep:
+            self._due = self._now() + self._pace  # when the next substep is taken
+            self._period_timer.reset()
+
     def _follow_wall_clock(self) -> None:
-        """Take the substeps that are due by the wall clock."""
-        if not self._is_running or self._is_over or self._is_paused:
+        """
+        Take the substeps that are due by the wall clock.
+
+        Called before a new torque acts and at the end of every control period: no timer for every
+        substep is needed, and the robot moves as if there were one.
+        """
+        is_moving = self._is_running and not (self._is_over or self._is_paused)
+        if self._config.lockstep or not is_moving:
             return
-        now = time.monotonic()
-        if now - self._due > FRAME_SKIP * self._pace:
-            self._due = now  # the machine stalled: time is lost, not caught up in a burst
+        now = self._now()
+        if now - self._due > 2 * FRAME_SKIP * self._pace:
+            self._start_clock()  # the machine stalled: time is lost, not caught up in a burst
         while self._is_running and self._due <= now:
+            self._applied = self._torque_at(self._due)
             self._due += self._pace
-            self._applied = self._torque_at(now)
             self._walker.substep(self._applied)
             self._n_substeps += 1
             if self._n_substeps == FRAME_SKIP:
                 self._finish_period()
 
-    def _torque_at(self, now: float) -> NDArray:
-        """Return the last command, or zero if it is too old."""
-        if now - self._commanded <= self._config.command_timeout:
+    def _torque_at(self, moment: float) -> NDArray:
+        """Return the last command, or zero if it is too old then."""
+        if moment - self._commanded <= self._config.command_timeout:
             return self._torque
         self._n_timed_out += 1
         self.get_logger().warning(
-            f'no command for {now - self._commanded:.3f} s, torque is zero',
+            f'no command for {moment - self._commanded:.3f} s, torque is zero',
             throttle_duration_sec=WARNING_PERIOD)
         return np.zeros_like(self._torque)
 
@@ -206,8 +227,8 @@ class MujocoBridge(Node):
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._is_paused = request.data
-        now = time.monotonic()
-        self._due = self._commanded = now  # the time in between did not happen
+        self._commanded = self._now()  # the time in between did not happen
+        self._start_clock()
         if not self._is_paused:
             self._step_if_commanded()
         response.success, response.message = True, 'paused' if request.data else 'running'
@@ -226,7 +247,7 @@ class MujocoBridge(Node):
         effort = np.zeros(len(self._walker.joint_names))
         effort[-len(self._applied):] = self._applied  # the base joints have no motor
         self._is_answered = False
-        self._published = time.monotonic()
+        self._unanswered[self._time] = self._now()
         self._states.publish(msg_from_joints(
             self._walker.joint_names, self._walker.qpos, self._walker.qvel, effort, self._time))
 
@@ -239,8 +260,7 @@ class MujocoBridge(Node):
             'seed': self._seed, 'steps': self._n_steps, 'time': self._time / NANOSECONDS,
             'return': self._return, 'distance': self._walker.position - self._start,
             'speed': float(self._walker.qvel[0]), 'fell': self._has_fallen,
-            'latency_p50_ms': self._latency.percentile_ms(50),
-            'latency_p99_ms': self._latency.percentile_ms(99),
+            **self._latency.facts(),
             'total_steps': self._n_total_steps, 'missed_deadlines': self._n_missed,
             'refused_commands': self._n_refused, 'timed_out_substeps': self._n_timed_out}
 

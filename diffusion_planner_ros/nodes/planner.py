@@ -3,6 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+import threading
 import time
 from typing import Any
 
@@ -39,7 +40,7 @@ from .mailbox import Mailbox
 from .parameters import declare, names_of
 from .running import run_node
 
-DIAGNOSTICS_PERIOD = 0.5  # [s]
+DIAGNOSTICS_PERIOD = 1.0  # [s]
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
 
 
@@ -86,8 +87,10 @@ class PlannerNode(Node):
     """
     Replan with a model bundle at the rate of the joint states.
 
-    Inference runs in its own thread; the executor's thread never waits for it. While a plan is
-    computed, the current one goes on, indexed by the time since its state's stamp.
+    Inference runs in its own thread; the executor's thread never waits for it. When a plan is not
+    ready by the next state, the current one goes on, indexed by the time since its state's stamp.
+    Within a control period the last torque simply holds: measured in simulation, sending the
+    current plan's next action for the few milliseconds until the new one brings nothing.
     """
 
     def __init__(self) -> None:
@@ -104,6 +107,9 @@ class PlannerNode(Node):
         self._latency = LatencyRecorder()
         self._n_plans = self._n_missed = self._n_refused = 0
         self._planned_stamp: int | None = None
+        self._is_planning = False
+        self._sending = threading.Lock()
+        self._sent_stamp = NO_STATE  # state that the last command answered [ns]
         self._mailbox: Mailbox[Measurement] = Mailbox()
 
         reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
@@ -136,23 +142,26 @@ class PlannerNode(Node):
         """Stop planning, send zero torque last, and raise what went wrong in inference."""
         self._mailbox.close()
         self._threads.shutdown()
+        self._sent_stamp = NO_STATE
         self._publish_torque(np.zeros(self._planner.bundle.robot.action_dim), stamp=NO_STATE)
         self._inference.result()
 
     def _on_joint_states(self, msg: JointState, info: dict[str, Any]) -> None:
         stamp = nanoseconds_from_stamp(msg.header.stamp)
+        current = self._current
         if stamp == self._last_stamp:
-            return  # the bridge repeats a state until it is answered
+            # A state is repeated by who did not hear its answer.
+            if current is not None and current.stamp == stamp:
+                self._publish_torque(current.plan.actions[0], stamp)
+            return
         try:
             state = state_from_msg(msg, self._planner.bundle.robot)
             self._check_stamp(stamp)
         except StateError as error:
-            self._n_refused += 1
-            self.get_logger().warning(f'state refused: {error}',
-                                      throttle_duration_sec=WARNING_PERIOD)
+            self._refuse(error)
             return
         self._last_stamp = stamp
-        if not self._config.lockstep:
+        if self._is_planning and not self._config.lockstep:
             self._go_on(stamp)
         self._mailbox.put(Measurement(
             stamp=stamp, sent=info['source_timestamp'] or time.time_ns(), state=state,
@@ -167,36 +176,49 @@ class PlannerNode(Node):
             behind = (self._last_stamp - stamp) / NANOSECONDS
             raise StateError(f'the joint states are {behind:.3f} s older than the last ones')
 
+    def _refuse(self, error: StateError) -> None:
+        self._n_refused += 1
+        self.get_logger().warning(f'state refused: {error}', throttle_duration_sec=WARNING_PERIOD)
+
     def _go_on(self, stamp: int) -> None:
-        """Send the current plan's action for this time, until the new plan is ready."""
-        if self._current is None:
+        """Send the current plan's action for this time: the new plan will be late."""
+        current = self._current
+        if current is None:
             return
-        index = round((stamp - self._current.stamp) / self._period)
-        if 0 < index < self._planner.bundle.horizon:
-            self._publish_torque(self._current.plan.actions[index], self._current.stamp)
+        index = round((stamp - current.stamp) / self._period)
+        if 0 < index < len(current.plan.actions):
+            self._publish_torque(current.plan.actions[index], current.stamp)
 
     def _infer(self) -> None:
         while (measured := self._mailbox.take()) is not None:
-            planner = self._planner
-            plan = planner.plan(measured.state, step=round(measured.stamp / self._period))
-            if measured.epoch != self._epoch:
-                continue  # time jumped back meanwhile: the plan is for another run
-            index = 0
-            if not self._config.lockstep:
-                late = self.get_clock().now().nanoseconds - measured.stamp
-                index = max(0, late // self._period)
-            self._count(measured)
-            if index >= len(plan.actions):
-                self.get_logger().error(
-                    f'plan is {late / NANOSECONDS:.3f} s late, beyond its last action; no torque',
-                    throttle_duration_sec=WARNING_PERIOD)
-                continue
-            self._publish_torque(plan.actions[index], measured.stamp)
-            self._latency.add((time.time_ns() - measured.sent) / NANOSECONDS)
-            self._current = Current(measured.stamp, plan)
-            if self._plans.get_subscription_count():
-                self._plans.publish(msg_from_plan(plan, planner.bundle.robot, measured.stamp,
-                                                  measured.positions))
+            self._is_planning = True
+            try:
+                self._replan(measured)
+            except StateError as error:
+                self._refuse(error)
+            finally:
+                self._is_planning = False
+
+    def _replan(self, measured: Measurement) -> None:
+        planner = self._planner
+        plan = planner.plan(measured.state, step=round(measured.stamp / self._period))
+        if measured.epoch != self._epoch:
+            return  # time jumped back meanwhile: the plan is for another run
+        late = 0 if self._config.lockstep else (
+            self.get_clock().now().nanoseconds - measured.stamp)
+        index = max(0, late // self._period)
+        self._count(measured)
+        if index >= len(plan.actions):
+            self.get_logger().error(
+                f'plan is {late / NANOSECONDS:.3f} s late, beyond its last action; no torque',
+                throttle_duration_sec=WARNING_PERIOD)
+            return
+        self._publish_torque(plan.actions[index], measured.stamp)
+        self._latency.add((time.time_ns() - measured.sent) / NANOSECONDS)
+        self._current = Current(measured.stamp, plan)
+        if self._plans.get_subscription_count():
+            self._plans.publish(msg_from_plan(plan, planner.bundle.robot, measured.stamp,
+                                              measured.positions))
 
     def _count(self, measured: Measurement) -> None:
         """Count the plan, and the control periods since the last one that got none."""
@@ -210,13 +232,18 @@ class PlannerNode(Node):
         if not np.isfinite(torque).all():
             # A controller drops a command with NaN and holds the old torque for ever.
             raise ValueError(f'planned torque is {torque}, expected finite numbers [N m]')
-        self._commands.publish(msg_from_torque(torque, stamp))
+        with self._sending:
+            if stamp < self._sent_stamp:
+                return  # a newer plan was ready before the old one could go on
+            self._sent_stamp = stamp
+            self._commands.publish(msg_from_torque(torque, stamp))
 
     def _on_jump(self, jump: object) -> None:
         del jump
         self._epoch += 1
         self._mailbox.clear()
         self._current = self._last_stamp = self._planned_stamp = None
+        self._sent_stamp = NO_STATE
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
@@ -239,8 +266,7 @@ class PlannerNode(Node):
             'provider': planner.config.provider, 'provider_in_use': planner.bundle.provider,
             'plans': self._n_plans, 'missed_deadlines': self._n_missed,
             'refused_states': self._n_refused,
-            'latency_p50_ms': self._latency.percentile_ms(50),
-            'latency_p99_ms': self._latency.percentile_ms(99),
+            **self._latency.facts(),
             'plan_value': float('nan') if current is None else current.plan.value,
             **asdict(planner.config)}
         message = 'waiting for joint states' if current is None else 'planning'

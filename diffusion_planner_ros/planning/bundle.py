@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as ort
 import yaml
 
 from ..errors import ModelError, RobotError
@@ -24,6 +25,11 @@ DENOISER_FILE = 'denoiser.onnx'
 VALUE_FILE = 'value.onnx'
 UNHASHED = ('sha256', 'score')
 N_WARMUP = 3
+# Ranking needs no gradient, so its part of the graph is not computed.
+VALUE_ALONE = onnxruntime.RunOptions()
+VALUE_ALONE.only_execute_path_to_fetches = True
+ORT_ERRORS = (ort.Fail, ort.InvalidArgument, ort.InvalidGraph, ort.InvalidProtobuf,
+              ort.NotImplemented, ort.RuntimeException)
 
 
 def facts_hash(facts: Mapping[str, Any]) -> str:
@@ -120,10 +126,8 @@ class Bundle:
 
     def value(self, x_t: NDArray, t: int) -> NDArray:
         """Return the normalised values (B,) of x_t (B, H, D)."""
-        options = onnxruntime.RunOptions()
-        options.only_execute_path_to_fetches = True
         times = np.full(len(x_t), t, dtype=np.int64)
-        return self._value.run(['value'], {'x_t': x_t, 'times': times}, options)[0]
+        return self._value.run(['value'], {'x_t': x_t, 'times': times}, VALUE_ALONE)[0]
 
     def value_gradient(self, x_t: NDArray, t: int) -> NDArray:
         """Return the gradient (B, H, D) of the normalised value with respect to x_t."""
@@ -146,7 +150,11 @@ class Bundle:
         sessions = {}
         for name in (DENOISER_FILE, VALUE_FILE):
             content = _read_verified(path / name, facts['sha256'].get(name, 'none'))
-            sessions[name] = open_session(content, chosen, n_threads)
+            try:
+                sessions[name] = open_session(content, chosen, n_threads)
+            except ORT_ERRORS as error:
+                raise ModelError(f'{path / name}: not a network that onnxruntime can load '
+                                 f'({error})') from error
         try:
             robot = Robot.from_dict(facts['robot'], str(path / FACTS_FILE))
             bundle = cls(
@@ -155,7 +163,7 @@ class Bundle:
                 normalizer=_normalizer(facts['normalizer']),
                 value_normalizer=_normalizer(facts['value_normalizer']),
                 provider=chosen, _denoiser=sessions[DENOISER_FILE], _value=sessions[VALUE_FILE])
-        except (KeyError, TypeError, RobotError) as error:
+        except (KeyError, TypeError, ValueError, RobotError) as error:
             raise ModelError(f'{path / FACTS_FILE}: {error}') from error
         bundle._probe()
         return bundle

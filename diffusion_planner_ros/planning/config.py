@@ -11,16 +11,16 @@ from ..knobs import check_knobs, document_knobs, knob
 class PlannerConfig:
     """Settings of a planner; a wrong value is refused when this is built."""
 
-    n_candidates: int = knob(16, 'Trajectories denoised together, N; the one of the highest value '
+    n_candidates: int = knob(8, 'Trajectories denoised together, N; the one of the highest value '
                              'is chosen.', low=1, high=256)
     sampler: Literal['ddim', 'ddpm'] = knob(
         'ddim', 'Deterministic (DDIM) or ancestral (DDPM) denoising.')
-    n_denoise_steps: int = knob(4, 'Denoising steps; at most those of the model.',
+    n_denoise_steps: int = knob(2, 'Denoising steps; at most those of the model.',
                                 low=1, high=1000)
     guidance_scale: float = knob(
         0.0, "Weight of the value's gradient (times the posterior variance) while denoising; 0 "
         'switches it off.', low=0.0, high=100.0)
-    n_unguided_steps: int = knob(2, 'Last denoising steps without guidance.', low=0, high=1000)
+    n_unguided_steps: int = knob(1, 'Last denoising steps without guidance.', low=0, high=1000)
     clip_denoised: float = knob(6.0, 'Bound of every normalised entry of a denoised trajectory.',
                                 unit='standard deviations', low=1.0, high=100.0)
     seed: int = knob(0, 'Seed of the noise; the same seed, state and time give the same plan.',

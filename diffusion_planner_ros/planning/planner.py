@@ -66,6 +66,7 @@ class Planner:
                               f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')
         self.bundle = bundle
         self.config = config
+        self._clip, self._limit = bundle.robot.state_clip, bundle.robot.torque_limit
         self._times = bundle.schedule.ddim_steps(config.n_denoise_steps).tolist()
         # Python floats: numpy would turn single precision arrays into double with its own.
         self._alpha_bar = bundle.schedule.alpha_bar.tolist()
@@ -78,24 +79,27 @@ class Planner:
         :param state: in the order and units of ``bundle.robot.state``, shape (S,).
         :param step: number of the control period; with ``config.seed`` it seeds the noise.
         :param condition: what else is fixed, besides the first state.
-        :raises StateError: if the state has another shape or a value that is not finite.
+        :raises StateError: if the state has another shape, or it or the plan is not finite.
         """
         robot = self.bundle.robot
         state = np.asarray(state, dtype=np.float64)
         if state.shape != (robot.state_dim,):
             raise StateError(f'state has shape {state.shape}, expected ({robot.state_dim},)')
-        for entry, number in zip(robot.state, state, strict=True):
-            if not np.isfinite(number):
-                raise StateError(f"{entry.quantity} of joint '{entry.joint}' is {number}, "
-                                 f'expected a finite number [{entry.unit}]')
-        known, mask = self._fixed(np.clip(state, -robot.state_clip, robot.state_clip), condition)
+        if not np.isfinite(state).all():
+            entry, number = next((e, x) for e, x in zip(robot.state, state, strict=True)
+                                 if not np.isfinite(x))
+            raise StateError(f"{entry.quantity} of joint '{entry.joint}' is {number}, "
+                             f'expected a finite number [{entry.unit}]')
+        known, mask = self._fixed(np.clip(state, -self._clip, self._clip), condition)
         x_0 = self.denoise(known, mask, seed=(self.config.seed, step))
         value = self.bundle.value(x_0, 0)
         candidates = self.bundle.normalizer.unnormalize(x_0.astype(np.float64))
-        limit = robot.torque_limit
         candidates[:, :, :robot.action_dim] = np.clip(
-            candidates[:, :, :robot.action_dim], -limit, limit)
+            candidates[:, :, :robot.action_dim], -self._limit, self._limit)
         values = self.bundle.value_normalizer.unnormalize(value.astype(np.float64))
+        if not (np.isfinite(candidates).all() and np.isfinite(values).all()):
+            raise StateError('the plan has values that are not finite; the state is too far from '
+                             'all that the model was trained on')
         return Plan(candidates, values, robot.action_dim)
 
     def _fixed(self, state: NDArray, condition: Condition | None) -> tuple[NDArray, NDArray]:
@@ -108,6 +112,9 @@ class Planner:
                 found = getattr(condition, name).shape
                 if found != shape:
                     raise ConfigError(f"condition's {name} has shape {found}, expected {shape}")
+            if not np.isfinite(condition.known[condition.mask]).all():
+                raise ConfigError("condition's known has values that are not finite under its "
+                                  'mask, expected none')
             mask |= condition.mask
             known[mask] = bundle.normalizer.normalize(condition.known)[mask]
         n_action = bundle.robot.action_dim

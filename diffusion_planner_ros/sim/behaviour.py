@@ -16,7 +16,8 @@ from ..episode import Episode
 
 N_ENVS = 16
 ROLLOUT_STEPS = 256
-CHECKPOINT_ROLLOUTS = 5  # a checkpoint every 5 * 256 * 16 = 20,480 transitions
+CHECKPOINT_ROLLOUTS = 5
+CHECKPOINT_TRANSITIONS = CHECKPOINT_ROLLOUTS * ROLLOUT_STEPS * N_ENVS  # between checkpoints
 RECENT_EPISODES = 100  # a checkpoint's training return is the mean over these
 
 

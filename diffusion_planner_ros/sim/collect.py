@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..episode import Episode
-from .behaviour import Checkpoint, Learned, Policy
+from ..errors import DatasetError
+from .behaviour import Checkpoint, CHECKPOINT_TRANSITIONS, Learned, Policy
 from .walker2d import MAX_EPISODE_STEPS, normalized_score, Walker2D
 
 # Each episode explores with one of these shares of the policy's own noise: the quiet ones show how
@@ -82,6 +83,9 @@ def gather(policy: Policy, *, n_transitions: int, seed: int,
 
 def find_expert(learned: Learned) -> tuple[Checkpoint, float]:
     """Return the best of the most promising checkpoints, and its return."""
+    if not learned.checkpoints:
+        raise DatasetError('PPO learned from too few transitions to save a policy, expected at '
+                           f'least {CHECKPOINT_TRANSITIONS}')
     promising = sorted(learned.checkpoints, key=lambda c: c.training_return)
     scored = [(policy_return(learned.policy(c)), c) for c in promising[-N_EXPERT_CANDIDATES:]]
     best_return, best = max(scored, key=lambda pair: pair[0])
@@ -96,9 +100,8 @@ def find_medium(learned: Learned, expert_return: float) -> tuple[Checkpoint, flo
     """
     low, high = (share * expert_return for share in MEDIUM_SHARE)
     tried = []
-    for checkpoint in learned.checkpoints:
-        if checkpoint.training_return < low / 2:
-            continue
+    promising = [c for c in learned.checkpoints if c.training_return >= low / 2]
+    for checkpoint in promising or learned.checkpoints:
         score = policy_return(learned.policy(checkpoint))
         tried.append((abs(score - (low + high) / 2), checkpoint, score))
         if low <= score <= high:

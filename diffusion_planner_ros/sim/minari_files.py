@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 import shutil
+import warnings
 
 import gymnasium
 import minari
@@ -41,13 +42,16 @@ def write_minari(root: Path, data: RecordedData, *, seed: int, n_learned: int) -
         for i, e in enumerate(data.episodes)]
     spec = gymnasium.spec('Walker2d-v5')
     env = gymnasium.make(spec)
-    dataset = minari.create_dataset_from_buffers(
-        dataset_id, buffers, env=env, algorithm_name='PPO (stable-baselines3)',
-        ref_min_score=RANDOM_RETURN, ref_max_score=EXPERT_RETURN,
-        observation_space=gymnasium.spaces.Box(
-            -np.inf, np.inf, env.observation_space.shape, np.float32),
-        action_space=env.action_space,
-        description=f'Walker2d-v5, {data.name}, made by diffusion_planner collect')
+    with warnings.catch_warnings():
+        # Minari asks every author for an address and a permanent link; these data are the user's.
+        warnings.simplefilter('ignore', UserWarning)
+        dataset = minari.create_dataset_from_buffers(
+            dataset_id, buffers, env=env, algorithm_name='PPO (stable-baselines3)',
+            ref_min_score=RANDOM_RETURN, ref_max_score=EXPERT_RETURN,
+            observation_space=gymnasium.spaces.Box(
+                -np.inf, np.inf, env.observation_space.shape, np.float32),
+            action_space=env.action_space,
+            description=f'Walker2d-v5, {data.name}, made by diffusion_planner collect')
     dataset.storage.update_metadata({'seed': seed, 'n_learned_transitions': n_learned,
                                      **describe(data)})
     return folder

@@ -1,0 +1,187 @@
+"""Forward process, loss and networks of a diffusion of trajectories."""
+
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+import pytest
+import torch
+from torch import nn
+
+from diffusion_planner_ros.learning.diffusion import Diffusion, loss_weight
+from diffusion_planner_ros.learning.networks import build_diffusion, build_value
+from diffusion_planner_ros.schedule import NoiseSchedule
+
+H, A, S = 4, 2, 3
+D = A + S
+T = 20
+SCHEDULE = NoiseSchedule('cosine', T)
+
+
+class Given(nn.Module):
+    """A network whose answer is given, whatever it sees."""
+
+    def __init__(self, answer):
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, x_t, t):
+        del x_t, t
+        return self.answer
+
+
+def make_diffusion(answer=None, *, prediction='x0'):
+    return Diffusion(Given(answer), SCHEDULE, prediction=prediction, action_dim=A)
+
+
+def random_rows(batch_size, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(batch_size, H, D, generator=generator)
+
+
+@pytest.mark.parametrize('t', [0, 5, T // 2, T - 1])
+def test_noised_rows_have_mean_and_variance_of_the_forward_process(t):
+    n = 20_000
+    x_0 = random_rows(1).expand(n, H, D)
+    eps = random_rows(n, seed=1)
+    x_t = make_diffusion().noised(x_0, torch.full((n,), t), eps)
+    share = SCHEDULE.alpha_bar[t]
+    noised = np.ones((H, D), dtype=bool)
+    noised[0, A:] = False
+    # Bounds of five standard errors.
+    assert_allclose(x_t.mean(0)[noised], np.sqrt(share) * x_0[0][noised], rtol=0,
+                    atol=5 * np.sqrt((1 - share) / n))
+    assert_allclose(x_t.var(0)[noised], 1 - share, rtol=5 * np.sqrt(2 / n))
+
+
+def test_the_closed_form_is_that_of_all_steps_taken_one_by_one():
+    n, t = 100_000, 7
+    rng = np.random.default_rng(0)
+    x = np.full(n, 1.7)
+    for beta in SCHEDULE.beta[:t + 1]:  # eq. 2 of Ho et al. (2020)
+        x = np.sqrt(1 - beta) * x + np.sqrt(beta) * rng.standard_normal(n)
+    x_0 = torch.full((n, 1, 1), 1.7)
+    diffusion = Diffusion(Given(None), SCHEDULE, prediction='x0', action_dim=1)
+    eps = torch.randn(n, 1, 1, generator=torch.Generator().manual_seed(0))
+    x_t = diffusion.noised(x_0, torch.full((n,), t), eps)
+    assert_allclose(x_t.mean(), x.mean(), rtol=0, atol=6 * np.sqrt(1 / n))
+    assert_allclose(x_t.std(), x.std(), rtol=6 / np.sqrt(n))
+
+
+def test_the_first_state_is_never_noised():
+    x_0, eps = random_rows(T), random_rows(T, seed=1)
+    x_t = make_diffusion().noised(x_0, torch.arange(T), eps)
+    is_kept = (x_t == x_0).numpy()
+    expected = np.zeros((T, H, D), dtype=bool)
+    expected[:, 0, A:] = True
+    assert_array_equal(is_kept, expected)
+
+
+def test_every_window_is_noised_at_its_own_time():
+    x_0, eps = random_rows(3), random_rows(3, seed=1)
+    t = torch.tensor([0, 19, 7])
+    together = make_diffusion().noised(x_0, t, eps)
+    for i in range(3):
+        alone = make_diffusion().noised(x_0[i:i + 1], t[i:i + 1], eps[i:i + 1])
+        assert_array_equal(together[i:i + 1], alone)
+
+
+def test_noising_does_not_change_its_input():
+    x_0, eps = random_rows(2), random_rows(2, seed=1)
+    make_diffusion().noised(x_0, torch.tensor([3, 4]), eps)
+    assert_array_equal(x_0, random_rows(2))
+    assert_array_equal(eps, random_rows(2, seed=1))
+
+
+def test_a_network_that_knows_the_noise_finds_the_clean_rows():
+    x_0, eps = random_rows(T), random_rows(T, seed=1)
+    t = torch.arange(T)
+    diffusion = make_diffusion(eps, prediction='eps')
+    found = diffusion(diffusion.noised(x_0, t, eps), t)
+    # What the sampler knows anyway, the first state, does not count. The noise that is divided
+    # by sqrt(alpha_bar) amplifies the rounding of single precision.
+    tolerance = 1e-5 / np.sqrt(SCHEDULE.alpha_bar)
+    error = (found - x_0).abs()
+    error[:, 0, A:] = 0.0
+    assert np.all(error.flatten(1).max(1).values.numpy() < tolerance)
+
+
+def test_a_network_that_predicts_x_0_is_taken_at_its_word():
+    x_0, eps = random_rows(T), random_rows(T, seed=1)
+    t = torch.arange(T)
+    diffusion = make_diffusion(x_0)
+    assert_array_equal(diffusion(diffusion.noised(x_0, t, eps), t), x_0)
+
+
+@pytest.mark.parametrize('prediction', ['x0', 'eps'])
+def test_the_loss_of_a_perfect_network_is_zero(prediction):
+    x_0, eps = random_rows(8), random_rows(8, seed=1)
+    t = torch.randint(T, (8,), generator=torch.Generator().manual_seed(0))
+    diffusion = make_diffusion({'x0': x_0, 'eps': eps}[prediction], prediction=prediction)
+    x_t = diffusion.noised(x_0, t, eps)
+    assert diffusion.loss(x_0, x_t, t, eps, torch.ones(H, D)) == 0.0
+
+
+@pytest.mark.parametrize('prediction', ['x0', 'eps'])
+def test_the_loss_is_the_weighted_mean_square(prediction):
+    x_0, eps, answer = (random_rows(8, seed=i) for i in range(3))
+    t = torch.zeros(8, dtype=torch.long)
+    weight = torch.rand(H, D, generator=torch.Generator().manual_seed(0))
+    diffusion = make_diffusion(answer, prediction=prediction)
+    target = {'x0': x_0, 'eps': eps}[prediction].numpy()
+    expected = np.mean(weight.numpy() * (answer.numpy() - target) ** 2)
+    x_t = diffusion.noised(x_0, t, eps)
+    assert_allclose(diffusion.loss(x_0, x_t, t, eps, weight), expected, rtol=1e-6)
+
+
+def test_weights_ignore_the_known_state_and_stress_the_first_action():
+    weight = loss_weight(H, D, A, 5.0).numpy()
+    assert_array_equal(weight[0], [5.0, 5.0, 0.0, 0.0, 0.0])
+    assert_array_equal(weight[1:], np.ones((H - 1, D)))
+
+
+@pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
+@pytest.mark.parametrize('horizon', [4, 8, 32])
+@pytest.mark.parametrize('batch_size', [1, 5])
+def test_denoisers_map_windows_to_windows(config_of, robot, denoiser, horizon, batch_size):
+    diffusion = build_diffusion(config_of(denoiser, horizon=horizon), robot)
+    x_t = torch.randn(batch_size, horizon, 23)
+    assert diffusion(x_t, torch.zeros(batch_size, dtype=torch.long)).shape == x_t.shape
+
+
+@pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
+def test_denoisers_are_told_time_and_every_entry_of_the_window(config_of, robot, denoiser):
+    torch.manual_seed(0)
+    diffusion = build_diffusion(config_of(denoiser), robot)
+    x_t = torch.randn(1, 8, 23)
+    early, late = (diffusion(x_t, torch.tensor([t])) for t in (0, 9))
+    assert (early - late).abs().max() > 1e-3
+    # How much the first action depends on every entry, the last state's among them.
+    x_t.requires_grad_(True)
+    gradient, = torch.autograd.grad(diffusion(x_t, torch.tensor([3]))[0, 0, 0], x_t)
+    assert (gradient[0] != 0).all()
+
+
+@pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
+def test_windows_of_a_batch_do_not_mix(config_of, robot, denoiser):
+    torch.manual_seed(0)
+    diffusion = build_diffusion(config_of(denoiser), robot)
+    x_t, t = torch.randn(4, 8, 23), torch.tensor([0, 3, 6, 9])
+    together = diffusion(x_t, t)
+    for i in range(4):
+        torch.testing.assert_close(together[i:i + 1], diffusion(x_t[i:i + 1], t[i:i + 1]),
+                                   rtol=1e-4, atol=1e-5)
+
+
+def test_the_value_of_a_window_is_one_number(config_of, robot):
+    value = build_value(config_of(), robot)
+    assert value(torch.randn(5, 8, 23), torch.zeros(5, dtype=torch.long)).shape == (5,)
+
+
+@pytest.mark.parametrize('horizon', [2, 6, 7, 9])
+def test_a_horizon_that_the_unet_cannot_halve_twice_is_refused(config_of, robot, horizon):
+    with pytest.raises(ValueError, match=f'horizon is {horizon}, expected a multiple of 4'):
+        build_diffusion(config_of('unet', horizon=horizon), robot)
+
+
+def test_a_width_that_the_unet_cannot_group_is_refused(config_of, robot):
+    with pytest.raises(ValueError, match='width is 20, expected a multiple of 8'):
+        build_diffusion(config_of('unet', width=20), robot)

@@ -1,0 +1,178 @@
+"""The denoising loop against diffusers, and against the exact answer on a Gaussian."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from diffusers import DDIMScheduler, DDPMScheduler
+import numpy as np
+from numpy.testing import assert_allclose
+import pytest
+import torch
+
+from diffusion_planner_ros.planning.config import PlannerConfig
+from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.samplers import ddim_step, ddpm_step
+from diffusion_planner_ros.schedule import NoiseSchedule
+
+H, D = 4, 5
+N = 8
+T = 20
+CLIP = 1.5  # low enough to be active
+MEAN, STD = 0.7, 0.4
+CORRELATION = 0.8
+NOTHING = np.zeros((H, D), dtype=np.float32), np.zeros((H, D), dtype=bool)
+
+
+@dataclass(frozen=True)
+class SmallNetwork:
+    """A fixed random network; it is all that the denoising loop sees of a bundle."""
+
+    schedule: NoiseSchedule
+    path: Path = Path('small')
+
+    def denoise(self, x_t, t):
+        rng = np.random.default_rng(1)
+        first, second = rng.normal(size=(H * D, 32)), rng.normal(size=(32, H * D))
+        hidden = np.tanh(x_t.reshape(len(x_t), -1) @ first / 4.0 + t / self.schedule.n_steps)
+        return (hidden @ second / 3.0).reshape(x_t.shape).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class GaussianDenoiser:
+    """E[x_0 | x_t] for x_0 ~ N(MEAN, STD ** 2), entry by entry."""
+
+    schedule: NoiseSchedule
+    path: Path = Path('gaussian')
+
+    def denoise(self, x_t, t):
+        share = self.schedule.alpha_bar[t]
+        gain = np.sqrt(share) * STD ** 2 / (share * STD ** 2 + 1.0 - share)
+        return MEAN + gain * (x_t - np.sqrt(share) * MEAN)
+
+
+@dataclass(frozen=True)
+class ConditionalDenoiser:
+    """E[x_0 | x_t, first entry] of two correlated normal entries, the first of them known."""
+
+    schedule: NoiseSchedule
+    path: Path = Path('conditional')
+
+    def denoise(self, x_t, t):
+        share, variance = self.schedule.alpha_bar[t], 1.0 - CORRELATION ** 2
+        mean = CORRELATION * x_t[:, :, :1]
+        gain = np.sqrt(share) * variance / (share * variance + 1.0 - share)
+        second = mean + gain * (x_t[:, :, 1:] - np.sqrt(share) * mean)
+        return np.concatenate([np.full_like(mean, 99.0), second], axis=2)
+
+
+def make_planner(model, **settings):
+    return Planner(model, PlannerConfig(**{'n_candidates': N, 'clip_denoised': 100.0, **settings}))
+
+
+def reference_scheduler(scheduler):
+    return scheduler(T, beta_schedule='squaredcos_cap_v2', prediction_type='sample',
+                     clip_sample=True, clip_sample_range=CLIP, timestep_spacing='trailing')
+
+
+def reference_samples(scheduler, model, n_denoise_steps, x_t, **step_settings):
+    scheduler.set_timesteps(n_denoise_steps)
+    sample = torch.from_numpy(x_t)
+    for t in scheduler.timesteps.tolist():
+        output = torch.from_numpy(model.denoise(sample.numpy(), t))
+        sample = scheduler.step(output, t, sample, **step_settings).prev_sample
+    return sample.numpy()
+
+
+# diffusers takes the next time of its DDIM to be T // n lower, so n has to divide T.
+@pytest.mark.parametrize('n_denoise_steps', [1, 2, 4, 5, 10, 20])
+def test_ddim_is_that_of_diffusers(n_denoise_steps):
+    model = SmallNetwork(NoiseSchedule('cosine', T))
+    x_t = np.random.default_rng(3).standard_normal((N, H, D), dtype=np.float32)
+    expected = reference_samples(reference_scheduler(DDIMScheduler), model,
+                                 n_denoise_steps, x_t, use_clipped_model_output=True)
+    planner = make_planner(model, n_denoise_steps=n_denoise_steps, clip_denoised=CLIP)
+    assert_allclose(planner.denoise(*NOTHING, seed=3), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize('n_denoise_steps', [1, 2, 3, 4, 7, 10, 20])
+def test_ddpm_is_that_of_diffusers(n_denoise_steps, monkeypatch):
+    model = SmallNetwork(NoiseSchedule('cosine', T))
+    rng = np.random.default_rng(3)
+    x_t, *noise = (rng.standard_normal((N, H, D), dtype=np.float32)
+                   for _ in range(n_denoise_steps + 1))
+    left = iter(noise)
+    monkeypatch.setattr('diffusers.schedulers.scheduling_ddpm.randn_tensor',
+                        lambda *args, **settings: torch.from_numpy(next(left)))
+    expected = reference_samples(reference_scheduler(DDPMScheduler), model,
+                                 n_denoise_steps, x_t)
+    planner = make_planner(model, sampler='ddpm', n_denoise_steps=n_denoise_steps,
+                           clip_denoised=CLIP)
+    assert_allclose(planner.denoise(*NOTHING, seed=3), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize('sampler', ['ddim', 'ddpm'])
+def test_the_comparison_with_diffusers_is_one_of_clipped_predictions(sampler):
+    model = SmallNetwork(NoiseSchedule('cosine', T))
+    settings = {'sampler': sampler, 'n_denoise_steps': 4}
+    clipped = make_planner(model, clip_denoised=CLIP, **settings).denoise(*NOTHING, seed=3)
+    free = make_planner(model, **settings).denoise(*NOTHING, seed=3)
+    assert np.abs(clipped).max() <= CLIP < np.abs(free).max()
+
+
+@pytest.mark.parametrize('sampler', ['ddim', 'ddpm'])
+@pytest.mark.parametrize('name', ['cosine', 'linear'])
+def test_samples_of_the_optimal_denoiser_have_mean_and_deviation_of_the_gaussian(sampler, name):
+    model = GaussianDenoiser(NoiseSchedule(name, 1000))
+    planner = make_planner(model, sampler=sampler, n_denoise_steps=1000, n_candidates=256)
+    x_0 = planner.denoise(np.zeros((8, 16), np.float32), np.zeros((8, 16), bool), seed=0)
+    # 32,768 samples: the bounds are 4.5 standard errors, plus 1 % for steps that are not
+    # infinitely small.
+    assert_allclose(x_0.mean(), MEAN, rtol=0, atol=4.5 * STD / np.sqrt(x_0.size))
+    assert_allclose(x_0.std(), STD, rtol=0.01 + 4.5 / np.sqrt(2 * x_0.size))
+
+
+def test_the_error_of_ddim_falls_with_the_step():
+    errors = []
+    for n_denoise_steps in (25, 50, 100, 200):
+        planner = make_planner(GaussianDenoiser(NoiseSchedule('cosine', 1000)),
+                               n_denoise_steps=n_denoise_steps, n_candidates=1)
+        # The map from noise to sample is affine, so its slope is the deviation, without chance.
+        shape = (1, 2)
+        x_0 = planner.denoise(np.zeros(shape, np.float32), np.zeros(shape, bool), seed=0)[0, 0]
+        noise = np.random.default_rng(0).standard_normal((1, *shape), dtype=np.float32)[0, 0]
+        errors.append(abs((x_0[1] - x_0[0]) / (noise[1] - noise[0]) - STD))
+    order = -np.polyfit(np.log([25, 50, 100, 200]), np.log(errors), 1)[0]
+    assert 0.8 < order < 1.3, f'DDIM is a method of first order, found {order:.2f}'
+
+
+@pytest.mark.parametrize('sampler', ['ddim', 'ddpm'])
+def test_samples_given_the_first_entry_are_those_of_the_conditional_gaussian(sampler):
+    model = ConditionalDenoiser(NoiseSchedule('cosine', 200))
+    planner = make_planner(model, sampler=sampler, n_denoise_steps=200, n_candidates=256)
+    known = np.tile(np.array([1.5, 0.0], np.float32), (64, 1))
+    mask = np.tile([True, False], (64, 1))
+    x_0 = planner.denoise(known, mask, seed=0)
+    assert np.all(x_0[:, :, 0] == 1.5)
+    assert_allclose(x_0[:, :, 1].mean(), 1.5 * CORRELATION, rtol=0, atol=0.02)
+    assert_allclose(x_0[:, :, 1].std(), 0.6, rtol=0, atol=0.02)
+
+
+def test_a_ddim_step_to_the_same_time_changes_nothing():
+    x_t, x_0 = np.random.default_rng(0).normal(size=(2, N, H, D))
+    assert_allclose(ddim_step(x_t, x_0, 0.3, 0.3), x_t, rtol=1e-12)
+
+
+@pytest.mark.parametrize('step', [ddim_step, lambda *a: ddpm_step(*a, noise=np.ones((N, H, D)))])
+def test_the_last_step_is_the_prediction_without_noise(step):
+    x_t, x_0 = np.random.default_rng(0).normal(size=(2, N, H, D))
+    assert_allclose(step(x_t, x_0, 0.3, 1.0), x_0, rtol=1e-12)
+
+
+def test_an_ancestral_step_keeps_the_distribution_of_the_forward_process():
+    """If x_t is drawn from q(x_t | x_0), x_s of one step is drawn from q(x_s | x_0)."""
+    rng = np.random.default_rng(0)
+    n, x_0, share_t, share_s = 200_000, 1.3, 0.3, 0.6
+    x_t = np.sqrt(share_t) * x_0 + np.sqrt(1.0 - share_t) * rng.standard_normal(n)
+    x_s = ddpm_step(x_t, x_0, share_t, share_s, rng.standard_normal(n))
+    assert_allclose(x_s.mean(), np.sqrt(share_s) * x_0, rtol=0, atol=4.5 * np.sqrt(0.4 / n))
+    assert_allclose(x_s.var(), 1.0 - share_s, rtol=4.5 * np.sqrt(2 / n))
