@@ -19,15 +19,14 @@ test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(ARGS)
 
 # A stamp file says that the environment holds what a target needs. The package is installed in
-# place, so that the tests and the walk run the checkout. Without --use-pep517 the pip of Python 3.10
-# follows setup.cfg, which is for colcon, and puts the commands in lib/ instead of bin/.
-$(VENV)/.walk: setup.py | $(VENV)/bin/pip
-	$(VENV)/bin/pip install --quiet --use-pep517 --editable '.[sim,ros]'
+# place, so that the tests and the walk run the checkout.
+$(VENV)/.walk: setup.py pyproject.toml | $(VENV)/bin/pip
+	$(VENV)/bin/pip install --quiet --editable '.[sim,ros]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.walk
 	$(VENV)/bin/pip install --quiet $(TORCH)
-	$(VENV)/bin/pip install --quiet --use-pep517 --editable '.[sim,ros,train,test]'
+	$(VENV)/bin/pip install --quiet --editable '.[sim,ros,train,test]'
 	touch $@
 
 $(VENV)/bin/pip:

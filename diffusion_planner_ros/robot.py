@@ -1,6 +1,7 @@
 """Facts of a robot: what the planner measures and commands, in which order and unit."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,12 +73,12 @@ class Robot:
         """Number of action entries, A."""
         return len(self.action)
 
-    @property
+    @cached_property
     def torque_limit(self) -> NDArray:
         """Largest torque of every action entry [N m], shape (A,)."""
         return np.array([entry.limit for entry in self.action])
 
-    @property
+    @cached_property
     def state_clip(self) -> NDArray:
         """Largest magnitude of every state entry, infinite where there is none, shape (S,)."""
         return np.array([np.inf if e.clip is None else e.clip for e in self.state])

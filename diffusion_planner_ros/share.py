@@ -17,11 +17,10 @@ def share_file(name: str) -> Path:
     """
     here = Path(__file__).resolve()
     # colcon: PREFIX/lib/pythonX.Y/site-packages/diffusion_planner_ros/share.py
-    prefixes = [Path(sys.prefix), *here.parents]
+    prefixes = [*here.parents, Path(sys.prefix)]
     places = [here.parents[1], *(prefix / 'share' / PACKAGE for prefix in prefixes)]
     for place in places:
         if (place / name).exists():
             return place / name
-    searched = ', '.join(str(p) for p in places[:2])
-    raise PlannerError(f"no '{name}' in {searched} or any folder above; install the package with "
-                       'pip or colcon')
+    raise PlannerError(f"no '{name}' in {places[0]}, {places[-1]} or the share folder of any "
+                       'folder above; install the package with pip or colcon')

@@ -180,7 +180,8 @@ def test_info_reports_the_bundle_as_json(journey):
     assert report['schedule'] == 'cosine, 5 steps'
     assert len(report['state']) == 17
     assert report['action']['foot_joint'] == 'torque, +-100 [N m]'
-    assert set(report['data']) == {'medium-replay-v0', 'medium-expert-v0'}
+    assert {d['name'] for d in report['data'].values()} == {
+        'medium-replay-v0', 'medium-expert-v0'}
     assert report['best_policy_return'] == collected['medium-expert']['policy_return']
     assert report['score'].startswith('not measured')
 

@@ -181,10 +181,11 @@ def test_guidance_raises_the_value(make_planner, state, sampler):
 
 
 def test_guidance_is_off_in_the_last_steps(make_planner, state):
-    free = make_planner().plan(state)
-    guided = make_planner(guidance_scale=10.0, n_unguided_steps=4).plan(state)
+    steps = {'n_denoise_steps': 4, 'guidance_scale': 10.0}
+    free = make_planner(n_denoise_steps=4).plan(state)
+    guided = make_planner(**steps, n_unguided_steps=4).plan(state)
     assert_array_equal(guided.candidates, free.candidates)
-    guided = make_planner(guidance_scale=10.0, n_unguided_steps=3).plan(state)
+    guided = make_planner(**steps, n_unguided_steps=3).plan(state)
     assert np.abs(guided.candidates - free.candidates).max() > 1e-3
 
 
@@ -244,7 +245,8 @@ def test_a_value_outside_its_range_is_refused_with_range_and_unit(knob, side):
         PlannerConfig(**{knob.name: value})
     message = str(caught.value)
     assert message.startswith(f'{knob.name} is {value!r}, expected ')
-    assert f'from {knob.low:g} to {knob.high:g}' in message
+    bounds = [int(b) if knob.type is int else f'{b:g}' for b in (knob.low, knob.high)]
+    assert f'from {bounds[0]} to {bounds[1]}' in message
     assert f'[{knob.unit}]' in message or not knob.unit
 
 

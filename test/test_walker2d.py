@@ -5,7 +5,7 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
-from diffusion_planner_ros.sim.walker2d import FRAME_SKIP, normalized_score, Walker2D
+from diffusion_planner_ros.sim.walker2d import normalized_score, Walker2D
 
 GEAR = 100.0  # [N m] of every joint of Gymnasium's walker
 SEEDS = (0, 1, 7, 12345)
@@ -73,37 +73,10 @@ def test_a_torque_arrives_at_its_joint_in_newton_metres():
     walker = Walker2D()
     walker.reset(0)
     torque = np.array([10.0, -20.0, 30.0, -40.0, 50.0, -60.0])
-    walker.substep(torque)
+    walker.step(torque)
     # The first three degrees of freedom are the base, which nothing drives.
     assert_allclose(walker.data.qfrc_actuator, [0.0, 0.0, 0.0, *torque], rtol=1e-12)
     assert walker.actuated_joints == walker.joint_names[3:]
-
-
-def test_substeps_of_a_held_torque_are_a_step():
-    whole, parts = Walker2D(), Walker2D()
-    whole.reset(5)
-    parts.reset(5)
-    for torque in random_torques(15):
-        observation, reward, fell = whole.step(torque)
-        for _ in range(FRAME_SKIP):
-            parts.substep(torque)
-        assert_array_equal(parts.qpos, whole.qpos)
-        observation_of_parts, reward_of_parts, fell_of_parts = parts.end_period()
-        assert_array_equal(observation_of_parts, observation)
-        assert (reward_of_parts, fell_of_parts) == (reward, fell)
-
-
-def test_effort_is_the_mean_over_a_period_whose_torque_changes():
-    walker = Walker2D()
-    walker.reset(0)
-    start = walker.position
-    torques = random_torques(FRAME_SKIP)
-    for torque in torques:
-        walker.substep(torque)
-    _, reward, _ = walker.end_period()
-    velocity = (walker.position - start) / (4 * 0.002)
-    effort = np.mean(np.sum((torques / GEAR) ** 2, axis=1))
-    assert_allclose(reward, velocity + 1.0 - 1e-3 * effort, rtol=1e-12)
 
 
 def test_a_velocity_beyond_ten_is_clipped_in_the_observation_only():

@@ -15,7 +15,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
 from ..knobs import check_knobs, document_knobs, knob
-from ..sim.walker2d import FRAME_SKIP, MAX_EPISODE_STEPS, Walker2D
+from ..sim.walker2d import MAX_EPISODE_STEPS, Walker2D
 from .conversions import msg_from_joints, NANOSECONDS, stamp_from_nanoseconds, torque_from_msg
 from .diagnostics import msg_from_facts
 from .latency import LatencyRecorder
@@ -63,8 +63,7 @@ class MujocoBridge(Node):
         self._config = declare(self, BridgeConfig)
         self._seed = self._config.seed
         self._walker = Walker2D()
-        self._substep = round(self._walker.timestep * NANOSECONDS)
-        self._pace = self._walker.timestep / self._config.real_time_factor  # [s] of wall time
+        self._period = round(self._walker.control_period * NANOSECONDS)
         self._is_paused = False
         self._latency = LatencyRecorder()
         self._n_missed = self._n_refused = self._n_timed_out = self._n_total_steps = 0
@@ -77,13 +76,13 @@ class MujocoBridge(Node):
                                  self._on_command, reliable)
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(SetBool, '~/pause', self._on_pause)
-        # The clock of the timers, which Python's monotonic clock drifts away from.
         self._wall = wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(REPEAT_PERIOD, self._repeat_state, clock=wall)
         self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=wall)
         if not self._config.lockstep:
-            self._period_timer = self.create_timer(
-                FRAME_SKIP * self._pace, self._follow_wall_clock, clock=wall)
+            self._ticks = self.create_timer(
+                self._walker.control_period / self._config.real_time_factor, self._tick,
+                clock=wall)
         self._reset()
 
     @property
@@ -106,7 +105,7 @@ class MujocoBridge(Node):
         self._torque = np.zeros(len(self._walker.gear))  # the last command [N m]
         self._applied = self._torque  # what the joints last felt [N m]
         self._time = 0  # simulated [ns]
-        self._n_substeps = self._n_steps = 0
+        self._n_steps = 0
         self._return = 0.0
         self._start = self._walker.position
         self._has_fallen = self._is_over = False
@@ -119,16 +118,16 @@ class MujocoBridge(Node):
         self._publish_clock()
         self._publish_state()
 
-    def _finish_period(self) -> None:
-        """Close a control period and show its state, or end the episode."""
-        _, reward, self._has_fallen = self._walker.end_period()
+    def _step(self, torque: NDArray) -> None:
+        """Take one control period and show its state, or end the episode."""
+        if not self._config.lockstep and not self._is_answered:
+            self._n_missed += 1
+        self._applied = torque
+        _, reward, self._has_fallen = self._walker.step(torque)
         self._return += reward
         self._n_steps += 1
         self._n_total_steps += 1
-        self._n_substeps = 0
-        self._time = self._n_steps * FRAME_SKIP * self._substep
-        if not self._config.lockstep and not self._is_answered:
-            self._n_missed += 1
+        self._time = self._n_steps * self._period
         self._is_over = self._has_fallen or self._n_steps >= self._config.max_episode_steps
         if not self._is_over:
             self._publish_state()
@@ -149,7 +148,6 @@ class MujocoBridge(Node):
                 f'command refused: {list(msg.data)}, expected {len(self._torque)} finite torques '
                 '[N m]', throttle_duration_sec=WARNING_PERIOD)
             return
-        self._follow_wall_clock()  # until now the previous torque acted
         is_answer = answered in (None, self._time)
         if self._is_over or (not is_answer and (self._config.lockstep or not self._is_running)):
             return  # meant for a state that is gone
@@ -163,7 +161,7 @@ class MujocoBridge(Node):
             self._latency.add(now - shown)
         if not self._is_running:
             self._is_running = True
-            self._start_clock()
+            self._start_ticking()
         if self._config.lockstep:
             self._held = self._torque
             self._step_if_commanded()
@@ -172,48 +170,29 @@ class MujocoBridge(Node):
         """Take one control period in lockstep, unless paused."""
         if self._held is None or self._is_paused:
             return
-        self._applied, self._held = self._held, None
-        for _ in range(FRAME_SKIP):
-            self._walker.substep(self._applied)
-        self._finish_period()
+        torque, self._held = self._held, None
+        self._step(torque)
 
     # Real time
 
-    def _start_clock(self) -> None:
-        """Let simulated time go on from this moment, control periods ending with the timer."""
+    def _start_ticking(self) -> None:
+        """Let the next control period end one period from now."""
         if not self._config.lockstep:
-            self._due = self._now() + self._pace  # when the next substep is taken
-            self._period_timer.reset()
+            self._ticks.reset()
 
-    def _follow_wall_clock(self) -> None:
-        """
-        Take the substeps that are due by the wall clock.
+    def _tick(self) -> None:
+        """Take one control period under the latest torque, whatever the planner does."""
+        if self._is_running and not (self._is_over or self._is_paused):
+            self._step(self._current_torque())
 
-        Called before a new torque acts and at the end of every control period: no timer for every
-        substep is needed, and the robot moves as if there were one.
-        """
-        is_moving = self._is_running and not (self._is_over or self._is_paused)
-        if self._config.lockstep or not is_moving:
-            return
-        now = self._now()
-        if now - self._due > 2 * FRAME_SKIP * self._pace:
-            self._start_clock()  # the machine stalled: time is lost, not caught up in a burst
-        while self._is_running and self._due <= now:
-            self._applied = self._torque_at(self._due)
-            self._due += self._pace
-            self._walker.substep(self._applied)
-            self._n_substeps += 1
-            if self._n_substeps == FRAME_SKIP:
-                self._finish_period()
-
-    def _torque_at(self, moment: float) -> NDArray:
-        """Return the last command, or zero if it is too old then."""
-        if moment - self._commanded <= self._config.command_timeout:
+    def _current_torque(self) -> NDArray:
+        """Return the last command, or zero if it is too old."""
+        age = self._now() - self._commanded
+        if age <= self._config.command_timeout:
             return self._torque
         self._n_timed_out += 1
-        self.get_logger().warning(
-            f'no command for {moment - self._commanded:.3f} s, torque is zero',
-            throttle_duration_sec=WARNING_PERIOD)
+        self.get_logger().warning(f'no command for {age:.3f} s, torque is zero',
+                                  throttle_duration_sec=WARNING_PERIOD)
         return np.zeros_like(self._torque)
 
     # Services
@@ -228,7 +207,7 @@ class MujocoBridge(Node):
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self._is_paused = request.data
         self._commanded = self._now()  # the time in between did not happen
-        self._start_clock()
+        self._start_ticking()
         if not self._is_paused:
             self._step_if_commanded()
         response.success, response.message = True, 'paused' if request.data else 'running'
@@ -262,7 +241,7 @@ class MujocoBridge(Node):
             'speed': float(self._walker.qvel[0]), 'fell': self._has_fallen,
             **self._latency.facts(),
             'total_steps': self._n_total_steps, 'missed_deadlines': self._n_missed,
-            'refused_commands': self._n_refused, 'timed_out_substeps': self._n_timed_out}
+            'refused_commands': self._n_refused, 'timed_out_commands': self._n_timed_out}
 
     def _publish_diagnostics(self) -> None:
         if self._is_over:

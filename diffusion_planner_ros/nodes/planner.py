@@ -89,8 +89,6 @@ class PlannerNode(Node):
 
     Inference runs in its own thread; the executor's thread never waits for it. When a plan is not
     ready by the next state, the current one goes on, indexed by the time since its state's stamp.
-    Within a control period the last torque simply holds: measured in simulation, sending the
-    current plan's next action for the few milliseconds until the new one brings nothing.
     """
 
     def __init__(self) -> None:

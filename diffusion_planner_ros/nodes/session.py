@@ -21,9 +21,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
-from std_srvs.srv import Trigger
+from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 import yaml
 
@@ -58,7 +59,8 @@ class Recording:
     joint_names: list[str] = field(default_factory=list)
     positions: list[list[float]] = field(default_factory=list)
     """Joint positions [m, rad] at ``times``, in the order of ``joint_names``."""
-    plans: list[JointTrajectory] = field(default_factory=list)
+    plans: list[bytes] = field(default_factory=list)
+    """Serialised ``JointTrajectory`` messages."""
 
 
 @contextmanager
@@ -97,10 +99,13 @@ class Session(Node):
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._seed_client = self.create_client(SetParameters, 'mujoco_bridge/set_parameters')
         self._reset_client = self.create_client(Trigger, 'mujoco_bridge/reset')
+        self._pause_client = self.create_client(SetBool, 'mujoco_bridge/pause')
         if record:
             best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
             self.create_subscription(JointState, 'joint_states', self._on_state, best_effort)
-            self.create_subscription(JointTrajectory, 'planner/plan', self._on_plan, best_effort)
+            # Raw, because there are two cores: messages are read when the walk is over.
+            self.create_subscription(JointTrajectory, 'planner/plan', self._on_plan, best_effort,
+                                     raw=True)
 
     def watch(self, name: str, process: subprocess.Popen) -> None:
         """Notice when this process ends."""
@@ -119,6 +124,18 @@ class Session(Node):
                                    'blocked on this machine?')
             self._spin()
 
+    def wait_for_planner(self) -> None:
+        """
+        Wait until the planner has loaded its model and offers plans.
+
+        :raises PlannerError: if it does not for ``STALL_TIME``.
+        """
+        deadline = time.monotonic() + STALL_TIME
+        while not self.count_publishers('planner/plan'):
+            if time.monotonic() > deadline:
+                raise PlannerError(f'the planner did not come up in {STALL_TIME} s')
+            self._spin()
+
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         if (bridge := facts_from_msg(msg, 'mujoco_bridge')) is not None:
             self._is_over = bridge[0] == 'episode over'
@@ -133,8 +150,8 @@ class Session(Node):
         recording.times.append(stamp)
         recording.positions.append(list(msg.position))
 
-    def _on_plan(self, msg: JointTrajectory) -> None:
-        self.recording.plans.append(msg)
+    def _on_plan(self, serialized: bytes) -> None:
+        self.recording.plans.append(serialized)
 
     def _spin(self) -> None:
         self._executor.spin_once(timeout_sec=0.1)
@@ -151,6 +168,10 @@ class Session(Node):
                 raise PlannerError(f'{client.srv_name} did not answer in {SERVICE_TIME} s')
             self._spin()
         return future.result()
+
+    def pause(self, is_paused: bool) -> None:
+        """Stop simulated time, or let it go on."""
+        self._call(self._pause_client, SetBool.Request(data=is_paused))
 
     def reset(self, seed: int) -> None:
         """Start the episode of another seed."""
@@ -217,11 +238,13 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
               _process('mujoco_bridge', bridge, Path(folder)) as bridge_process):
             node = Session(record=record)
             node.watch('bridge', bridge_process)
-            # The episode begins with the planner's first command: until we hear the bridge, there
-            # is no planner, and nothing is missed.
+            # Nothing moves before we hear both nodes, so that the recording misses nothing.
             node.wait_for_bridge()
+            node.pause(True)
             with _process('planner', planner, Path(folder)) as planner_process:
                 node.watch('planner', planner_process)
+                node.wait_for_planner()
+                node.pause(False)
                 yield node
             node.destroy_node()
     finally:
@@ -233,8 +256,9 @@ def recorded_arrays(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
     return np.array(recording.times), np.array(recording.positions)
 
 
-def planned_path(plan: JointTrajectory) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def planned_path(serialized: bytes) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the times [s], (H,), and the joint positions by name, each (H,), of a plan."""
+    plan = deserialize_message(serialized, JointTrajectory)
     start = nanoseconds_from_stamp(plan.header.stamp)
     times = [(start + nanoseconds_from_stamp(p.time_from_start)) / NANOSECONDS
              for p in plan.points]

@@ -66,7 +66,6 @@ class Planner:
                               f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')
         self.bundle = bundle
         self.config = config
-        self._clip, self._limit = bundle.robot.state_clip, bundle.robot.torque_limit
         self._times = bundle.schedule.ddim_steps(config.n_denoise_steps).tolist()
         # Python floats: numpy would turn single precision arrays into double with its own.
         self._alpha_bar = bundle.schedule.alpha_bar.tolist()
@@ -90,12 +89,13 @@ class Planner:
                                  if not np.isfinite(x))
             raise StateError(f"{entry.quantity} of joint '{entry.joint}' is {number}, "
                              f'expected a finite number [{entry.unit}]')
-        known, mask = self._fixed(np.clip(state, -self._clip, self._clip), condition)
+        known, mask = self._fixed(np.clip(state, -robot.state_clip, robot.state_clip), condition)
         x_0 = self.denoise(known, mask, seed=(self.config.seed, step))
         value = self.bundle.value(x_0, 0)
         candidates = self.bundle.normalizer.unnormalize(x_0.astype(np.float64))
+        limit = robot.torque_limit
         candidates[:, :, :robot.action_dim] = np.clip(
-            candidates[:, :, :robot.action_dim], -self._limit, self._limit)
+            candidates[:, :, :robot.action_dim], -limit, limit)
         values = self.bundle.value_normalizer.unnormalize(value.astype(np.float64))
         if not (np.isfinite(candidates).all() and np.isfinite(values).all()):
             raise StateError('the plan has values that are not finite; the state is too far from '

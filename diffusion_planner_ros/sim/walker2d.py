@@ -35,8 +35,7 @@ class Walker2D:
 
     One control period is ``FRAME_SKIP`` simulator steps. The reward is the forward velocity [m/s]
     plus 1 while healthy minus ``CTRL_COST`` times the squared action, the action being the torque
-    over the gear. A caller either holds a torque for a period with ``step``, or changes it within
-    the period with ``substep`` and closes the period with ``end_period``.
+    over the gear.
     """
 
     def __init__(self) -> None:
@@ -46,10 +45,7 @@ class Walker2D:
         self.joint_names = [self.model.joint(i).name for i in range(self.model.njnt)]
         self.actuated_joints = [
             self.model.joint(int(i)).name for i in self.model.actuator_trnid[:, 0]]
-        self.timestep = float(self.model.opt.timestep)  # [s]
-        self.control_period = self.timestep * FRAME_SKIP  # [s]
-        self._period_start = 0.0  # forward position at the start of the control period [m]
-        self._effort = 0.0  # squared actions summed over the substeps of the control period
+        self.control_period = float(self.model.opt.timestep) * FRAME_SKIP  # [s]
 
     @property
     def qpos(self) -> NDArray:
@@ -87,30 +83,19 @@ class Walker2D:
             -RESET_NOISE, RESET_NOISE, self.model.nq)
         self.data.qvel[:] = rng.uniform(-RESET_NOISE, RESET_NOISE, self.model.nv)
         mujoco.mj_forward(self.model, self.data)
-        self._period_start, self._effort = self.position, 0.0
         return self.observation
 
-    def substep(self, torque: NDArray) -> None:
-        """Advance the simulation by one ``timestep`` under ``torque`` [N m], shape (6,)."""
-        action = torque / self.gear
-        self.data.ctrl[:] = action
-        mujoco.mj_step(self.model, self.data)
-        self._effort += float(np.sum(np.square(action)))
-
-    def end_period(self) -> tuple[NDArray, float, bool]:
+    def step(self, torque: NDArray) -> tuple[NDArray, float, bool]:
         """
-        Close the control period of the last ``FRAME_SKIP`` substeps.
+        Hold a torque for one control period.
 
+        :param torque: [N m], shape (6,), in the order of ``actuated_joints``.
         :return: observation (17,), reward, and whether the robot fell.
         """
-        velocity = (self.position - self._period_start) / self.control_period
-        # The mean over the substeps is Gymnasium's value when the torque is held.
-        reward = velocity + float(self.is_healthy) - CTRL_COST * self._effort / FRAME_SKIP
-        self._period_start, self._effort = self.position, 0.0
+        action = torque / self.gear
+        position_before = self.position
+        self.data.ctrl[:] = action
+        mujoco.mj_step(self.model, self.data, nstep=FRAME_SKIP)
+        velocity = (self.position - position_before) / self.control_period
+        reward = velocity + float(self.is_healthy) - CTRL_COST * float(np.sum(np.square(action)))
         return self.observation, reward, not self.is_healthy
-
-    def step(self, torque: NDArray) -> tuple[NDArray, float, bool]:
-        """Hold ``torque`` [N m], shape (6,), for one control period; see ``end_period``."""
-        for _ in range(FRAME_SKIP):
-            self.substep(torque)
-        return self.end_period()
