@@ -1,7 +1,6 @@
 """``diffusion_planner walk``: the main job, a robot that walks through ROS 2."""
 
 import json as json_format
-import os
 from pathlib import Path
 import subprocess
 import sys
@@ -85,13 +84,11 @@ def walk(
 
 def _draw(recording: 'Recording', out: Path, summary: dict) -> str:
     """Draw the last episode; return the file."""
-    from ..nodes.session import planned_path, recorded_arrays
+    from ..nodes.session import executed_path, planned_path
     from ..sim.picture import draw_walk
 
-    times, positions = recorded_arrays(recording)
     file = out / 'plan.png'
-    draw_walk(times, dict(zip(recording.joint_names, positions.T, strict=True)),
-              [planned_path(plan) for plan in recording.plans],
+    draw_walk(*executed_path(recording), [planned_path(plan) for plan in recording.plans],
               f'Walker2D through ROS 2, {summary["mode"]}: return {summary["returns"][-1]:.0f}, '
               f'{summary["distances_m"][-1]:.1f} m', file)
     return str(file)
@@ -101,17 +98,17 @@ def _render(recording: 'Recording', out: Path) -> list[str]:
     """Render the last episode; return the file, or nothing where OpenGL is missing."""
     import numpy as np
 
-    from ..nodes.session import recorded_arrays
+    from ..nodes.session import executed_path
 
-    times, positions = recorded_arrays(recording)
+    times, positions = executed_path(recording)
     file = out / 'walk.mp4'
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / 'recording.npz'
-        np.savez(saved, times=times, qpos=positions)
+        np.savez(saved, times=times, **positions)
         print('rendering the video ...', file=sys.stderr)
         done = subprocess.run(
             [sys.executable, '-m', 'diffusion_planner_ros.sim.video', str(saved), str(file)],
-            capture_output=True, text=True, check=False, env=os.environ)
+            capture_output=True, text=True, check=False)
     if done.returncode == 0:
         return [str(file)]
     file.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from ..errors import PlannerError
 
+SWITCH_INTERVAL = 0.0005  # [s]
 POLL_PERIOD = 0.1  # [s], longest wait before a signal is noticed
 
 
@@ -46,6 +47,8 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
         # would cost milliseconds in the middle of a control period.
         gc.collect()
         gc.freeze()
+        # Python lets a thread compute for 5 ms before another gets its turn, most of a period.
+        sys.setswitchinterval(SWITCH_INTERVAL)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:

@@ -34,6 +34,7 @@ from ..sim.evaluate import EpisodeResult
 from .conversions import NANOSECONDS, nanoseconds_from_stamp
 from .diagnostics import facts_from_msg
 
+OBSERVER_NICENESS = 10  # so that watching the robot does not slow it
 STALL_TIME = 30.0  # [s] without a simulated step after which a walk is given up
 STOP_TIME = 5.0  # [s] that a node has to end by itself
 SERVICE_TIME = 10.0  # [s] that a service has to answer
@@ -52,15 +53,16 @@ class SessionConfig:
 
 @dataclass
 class Recording:
-    """What was seen of one episode."""
+    """
+    What was seen of one episode: serialised messages.
 
-    times: list[float] = field(default_factory=list)
-    """Of the states [s]."""
-    joint_names: list[str] = field(default_factory=list)
-    positions: list[list[float]] = field(default_factory=list)
-    """Joint positions [m, rad] at ``times``, in the order of ``joint_names``."""
+    They are read when the walk is over: on two cores, reading them at once would slow the robot.
+    """
+
+    states: list[bytes] = field(default_factory=list)
+    """``JointState`` messages, some repeated."""
     plans: list[bytes] = field(default_factory=list)
-    """Serialised ``JointTrajectory`` messages."""
+    """``JointTrajectory`` messages."""
 
 
 @contextmanager
@@ -102,10 +104,12 @@ class Session(Node):
         self._pause_client = self.create_client(SetBool, 'mujoco_bridge/pause')
         if record:
             best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-            self.create_subscription(JointState, 'joint_states', self._on_state, best_effort)
-            # Raw, because there are two cores: messages are read when the walk is over.
-            self.create_subscription(JointTrajectory, 'planner/plan', self._on_plan, best_effort,
-                                     raw=True)
+            self.create_subscription(
+                JointState, 'joint_states', lambda m: self.recording.states.append(m),
+                best_effort, raw=True)
+            self.create_subscription(
+                JointTrajectory, 'planner/plan', lambda m: self.recording.plans.append(m),
+                best_effort, raw=True)
 
     def watch(self, name: str, process: subprocess.Popen) -> None:
         """Notice when this process ends."""
@@ -118,7 +122,7 @@ class Session(Node):
         :raises PlannerError: if nothing comes for ``STALL_TIME``.
         """
         deadline = time.monotonic() + STALL_TIME
-        while not self.bridge or (self._record and not self.recording.times):
+        while not self.bridge or (self._record and not self.recording.states):
             if time.monotonic() > deadline:
                 raise PlannerError(f'no message of the bridge in {STALL_TIME} s; is DDS discovery '
                                    'blocked on this machine?')
@@ -140,18 +144,6 @@ class Session(Node):
         if (bridge := facts_from_msg(msg, 'mujoco_bridge')) is not None:
             self._is_over = bridge[0] == 'episode over'
             self.bridge = bridge[1]
-
-    def _on_state(self, msg: JointState) -> None:
-        stamp = nanoseconds_from_stamp(msg.header.stamp) / NANOSECONDS
-        recording = self.recording
-        if recording.times and stamp <= recording.times[-1]:
-            return  # a repetition
-        recording.joint_names = list(msg.name)
-        recording.times.append(stamp)
-        recording.positions.append(list(msg.position))
-
-    def _on_plan(self, serialized: bytes) -> None:
-        self.recording.plans.append(serialized)
 
     def _spin(self) -> None:
         self._executor.spin_once(timeout_sec=0.1)
@@ -242,6 +234,7 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
             node.wait_for_bridge()
             node.pause(True)
             with _process('planner', planner, Path(folder)) as planner_process:
+                os.setpriority(os.PRIO_PROCESS, 0, OBSERVER_NICENESS)
                 node.watch('planner', planner_process)
                 node.wait_for_planner()
                 node.pause(False)
@@ -251,9 +244,14 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
         rclpy.try_shutdown()
 
 
-def recorded_arrays(recording: Recording) -> tuple[np.ndarray, np.ndarray]:
-    """Return times [s], (n,), and joint positions [m, rad], (n, joints), of a recording."""
-    return np.array(recording.times), np.array(recording.positions)
+def executed_path(recording: Recording) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the times [s], (n,), and the joint positions by name, each (n,), of an episode."""
+    messages = [deserialize_message(state, JointState) for state in recording.states]
+    by_stamp = {nanoseconds_from_stamp(m.header.stamp): m for m in messages}
+    stamps = sorted(by_stamp)
+    positions = np.array([by_stamp[stamp].position for stamp in stamps])
+    return (np.array(stamps) / NANOSECONDS,
+            dict(zip(by_stamp[stamps[0]].name, positions.T, strict=True)))
 
 
 def planned_path(serialized: bytes) -> tuple[np.ndarray, dict[str, np.ndarray]]:

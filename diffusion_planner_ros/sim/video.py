@@ -14,7 +14,8 @@ def render(recording: Path, video: Path) -> None:
     """
     Render joint positions to an MP4 file with MuJoCo's offscreen renderer.
 
-    :param recording: npz file with ``times`` [s], shape (n,), and ``qpos`` [m, rad], (n, 9).
+    :param recording: npz file with ``times`` [s] and the positions [m, rad] of every joint by
+        name, each of shape (n,).
     :param video: file to write.
     """
     # Before the import: MuJoCo chooses its OpenGL then, and EGL needs no display.
@@ -24,13 +25,13 @@ def render(recording: Path, video: Path) -> None:
 
     from .walker2d import Walker2D
 
-    data = np.load(recording)
+    data = dict(np.load(recording))
     walker = Walker2D()
     frames = np.searchsorted(data['times'], np.arange(0, data['times'][-1], 1 / FRAME_RATE))
     with (mujoco.Renderer(walker.model, HEIGHT, WIDTH) as renderer,
           imageio.get_writer(video, fps=FRAME_RATE, macro_block_size=None) as writer):
         for frame in frames:
-            walker.data.qpos[:] = data['qpos'][frame]
+            walker.data.qpos[:] = [data[joint][frame] for joint in walker.joint_names]
             mujoco.mj_forward(walker.model, walker.data)
             renderer.update_scene(walker.data, camera='track')
             writer.append_data(renderer.render())
