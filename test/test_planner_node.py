@@ -133,6 +133,25 @@ def test_refuses_a_bad_state_by_joint_and_sends_no_torque(driver, walker, planne
     driver.answer(2, walker.qpos, walker.qvel)  # and it goes on with a good one
 
 
+def test_answers_a_repeated_state_again_and_another_state_anew(driver, walker):
+    torque = driver.answer(4, walker.qpos, walker.qvel)
+    np.testing.assert_array_equal(driver.answer(4, walker.qpos, walker.qvel), torque)
+    walker.reset(seed=1)  # a simulation that is reset before its clock moved
+    planner = Planner(Bundle.load(share_file('models/walker2d')), PlannerConfig())
+    np.testing.assert_array_equal(driver.answer(4, walker.qpos, walker.qvel),
+                                  planner.plan(walker.observation, step=4).actions[0])
+
+
+def test_a_state_beyond_single_precision_gets_no_torque_and_the_next_one_does(
+        driver, walker, planner_process):
+    huge = walker.qpos.copy()
+    huge[1] = 1e300
+    reason = 'state refused: the plan has values that are not finite'
+    driver.show_until(lambda: reason in planner_process.output, 1, huge, walker.qvel)
+    assert not driver.commands
+    driver.answer(2, walker.qpos, walker.qvel)
+
+
 def test_refuses_an_old_state(driver, walker, planner_process):
     driver.answer(1, walker.qpos, walker.qvel)
     driver.commands.clear()

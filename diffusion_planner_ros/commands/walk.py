@@ -57,6 +57,8 @@ def walk(
     results = []
     with session(config, record=True) as nodes, LiveLine() as line:
         def show(bridge: dict[str, str]) -> None:
+            if bridge['steps'] == '0':
+                return
             line.show(f'episode {bridge["seed"]}: {float(bridge["time"]):5.2f} s  '
                       f'{float(bridge["distance"]):6.2f} m  {float(bridge["speed"]):5.2f} m/s  '
                       f'plan latency {float(bridge["latency_p50_ms"]):.1f} ms')

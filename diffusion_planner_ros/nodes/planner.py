@@ -100,7 +100,7 @@ class PlannerNode(Node):
         self._planner = Planner(bundle, settings)
         self._period = round(bundle.robot.control_period * NANOSECONDS)
         self._current: Current | None = None
-        self._last_stamp: int | None = None  # of the states that were accepted [ns]
+        self._last: Measurement | None = None
         self._epoch = 0
         self._latency = LatencyRecorder()
         self._n_plans = self._n_missed = self._n_refused = 0
@@ -146,32 +146,32 @@ class PlannerNode(Node):
 
     def _on_joint_states(self, msg: JointState, info: dict[str, Any]) -> None:
         stamp = nanoseconds_from_stamp(msg.header.stamp)
-        current = self._current
-        if stamp == self._last_stamp:
-            # A state is repeated by who did not hear its answer.
-            if current is not None and current.stamp == stamp:
-                self._publish_torque(current.plan.actions[0], stamp)
-            return
         try:
             state = state_from_msg(msg, self._planner.bundle.robot)
             self._check_stamp(stamp)
         except StateError as error:
             self._refuse(error)
             return
-        self._last_stamp = stamp
+        last, current = self._last, self._current
+        if last is not None and stamp == last.stamp and np.array_equal(state, last.state):
+            # A state is repeated by who did not hear its answer.
+            if current is not None and current.stamp == stamp:
+                self._publish_torque(current.plan.actions[0], stamp)
+            return
         if self._is_planning and not self._config.lockstep:
             self._go_on(stamp)
-        self._mailbox.put(Measurement(
+        self._last = Measurement(
             stamp=stamp, sent=info['source_timestamp'] or time.time_ns(), state=state,
-            positions=dict(zip(msg.name, msg.position, strict=False)), epoch=self._epoch))
+            positions=dict(zip(msg.name, msg.position, strict=False)), epoch=self._epoch)
+        self._mailbox.put(self._last)
 
     def _check_stamp(self, stamp: int) -> None:
         age = (self.get_clock().now().nanoseconds - stamp) / NANOSECONDS
         if age > self._config.max_state_age:
             raise StateError(f'the joint states are {age:.3f} s old, expected at most '
                              f'{self._config.max_state_age} s (max_state_age)')
-        if self._last_stamp is not None and stamp < self._last_stamp:
-            behind = (self._last_stamp - stamp) / NANOSECONDS
+        if self._last is not None and stamp < self._last.stamp:
+            behind = (self._last.stamp - stamp) / NANOSECONDS
             raise StateError(f'the joint states are {behind:.3f} s older than the last ones')
 
     def _refuse(self, error: StateError) -> None:
@@ -240,7 +240,7 @@ class PlannerNode(Node):
         del jump
         self._epoch += 1
         self._mailbox.clear()
-        self._current = self._last_stamp = self._planned_stamp = None
+        self._current = self._last = self._planned_stamp = None
         self._sent_stamp = NO_STATE
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
@@ -261,7 +261,7 @@ class PlannerNode(Node):
         planner, current = self._planner, self._current
         facts = {
             'bundle': planner.bundle.path, 'bundle_hash': planner.bundle.hash,
-            'provider': planner.config.provider, 'provider_in_use': planner.bundle.provider,
+            'provider_in_use': planner.bundle.provider,
             'plans': self._n_plans, 'missed_deadlines': self._n_missed,
             'refused_states': self._n_refused,
             **self._latency.facts(),
