@@ -22,11 +22,14 @@ def run(*arguments):
                           check=False, env=environment(), timeout=300)
 
 
+def process_list():
+    return subprocess.run(['ps', '-eo', 'ppid,args'], capture_output=True, text=True,
+                          check=True).stdout
+
+
 def nodes_of(parent):
     """Return the command lines of the node processes that a process started."""
-    listing = subprocess.run(['ps', '-eo', 'ppid,args'], capture_output=True, text=True,
-                             check=True).stdout
-    return [line for line in listing.splitlines()
+    return [line for line in process_list().splitlines()
             if 'diffusion_planner_ros.nodes.' in line and line.split()[0] == str(parent)]
 
 
@@ -66,7 +69,17 @@ def test_walks_in_real_time(tmp_path):
     assert 'plan latency' in done.stderr  # the live line
 
 
-def test_interrupt_ends_both_nodes(tmp_path):
+def wait_for_end(files):
+    """Wait until no process has one of these parameter files in its command line."""
+    deadline = time.monotonic() + TIME_LIMIT
+    while any(file in process_list() for file in files):
+        assert time.monotonic() < deadline, 'a node is left behind'
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def walking(tmp_path):
+    """Start a long walk; yield it with the parameter files of its two nodes."""
     walk = subprocess.Popen([*CLI, 'walk', '--out', str(tmp_path), '--episodes', '50'],
                             stderr=subprocess.PIPE, text=True, env=environment())
     try:
@@ -74,18 +87,29 @@ def test_interrupt_ends_both_nodes(tmp_path):
         while len(nodes := nodes_of(walk.pid)) < 2:
             assert time.monotonic() < deadline, 'the nodes did not start'
             time.sleep(0.1)
-        files = [line.split()[-1] for line in nodes]  # each node's own parameter file
-        time.sleep(1.0)
-        walk.send_signal(signal.SIGINT)
-        _, stderr = walk.communicate(timeout=TIME_LIMIT)
+        yield walk, [line.split()[-1] for line in nodes]
     finally:
         walk.kill()
+        walk.wait()
+
+
+@pytest.mark.parametrize('delay', [0.0, 1.5, 4.0])
+def test_interrupt_ends_both_nodes(walking, delay):
+    walk, files = walking
+    time.sleep(delay)  # while starting, and while walking
+    walk.send_signal(signal.SIGINT)
+    _, stderr = walk.communicate(timeout=TIME_LIMIT)
     assert walk.returncode == 1
-    assert 'interrupted' in stderr
+    assert 'diffusion_planner: interrupted' in stderr
     assert 'Traceback' not in stderr
-    listing = subprocess.run(['ps', '-eo', 'args'], capture_output=True, text=True,
-                             check=True).stdout
-    assert not any(file in listing for file in files)
+    assert not any(file in process_list() for file in files)
+
+
+def test_nodes_end_when_the_walk_is_killed(walking):
+    walk, files = walking
+    time.sleep(3.0)
+    walk.kill()
+    wait_for_end(files)
 
 
 def test_a_bundle_that_is_not_there_is_one_clear_line(tmp_path):

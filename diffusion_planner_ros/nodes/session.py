@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+import ctypes
 from dataclasses import asdict, dataclass, field
 import os
 from pathlib import Path
@@ -34,6 +35,8 @@ from ..sim.evaluate import EpisodeResult
 from .conversions import NANOSECONDS, nanoseconds_from_stamp
 from .diagnostics import facts_from_msg
 
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 OBSERVER_NICENESS = 10  # so that watching the robot does not slow it
 STALL_TIME = 30.0  # [s] without a simulated step after which a walk is given up
 STOP_TIME = 5.0  # [s] that a node has to end by itself
@@ -65,19 +68,46 @@ class Recording:
     """``JointTrajectory`` messages."""
 
 
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when its parent dies, even by SIGKILL."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+@contextmanager
+def _interruptible(node: 'Session') -> Iterator[None]:
+    """
+    Note SIGINT and SIGTERM for the node's next turn.
+
+    An exception that Python raises wherever it happens to be would now and then be lost in a
+    callback that C code made.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, node.interrupt) for number in numbers]
+    try:
+        yield
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
 @contextmanager
 def _process(module: str, parameters: dict[str, Any], folder: Path) -> Iterator[subprocess.Popen]:
-    """Run a node as a process of its own; end it with SIGINT, as Ctrl-C does."""
+    """
+    Run a node as a process of its own, and end it.
+
+    With SIGTERM: the node stops as for SIGINT, but one that is still importing says nothing.
+    """
     file = folder / f'{module}.yaml'
     file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
     process = subprocess.Popen(
         [sys.executable, '-m', f'diffusion_planner_ros.nodes.{module}',
          '--ros-args', '--log-level', 'warn', '--params-file', str(file)],
-        start_new_session=True)  # Ctrl-C reaches us alone, and we end the nodes in order
+        start_new_session=True,  # Ctrl-C reaches us alone, and we end the nodes in order
+        preexec_fn=_end_with_parent)
     try:
         yield process
     finally:
-        process.send_signal(signal.SIGINT)
+        process.terminate()
         try:
             process.wait(STOP_TIME)
         except subprocess.TimeoutExpired:
@@ -97,7 +127,7 @@ class Session(Node):
         self.bridge: dict[str, str] = {}
         """Latest diagnostics of the bridge."""
         self.recording = Recording()
-        self._is_over = False
+        self._is_over = self._is_interrupted = False
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
         self._seed_client = self.create_client(SetParameters, 'mujoco_bridge/set_parameters')
         self._reset_client = self.create_client(Trigger, 'mujoco_bridge/reset')
@@ -145,8 +175,15 @@ class Session(Node):
             self._is_over = bridge[0] == 'episode over'
             self.bridge = bridge[1]
 
+    def interrupt(self, signum: int, frame: object) -> None:
+        """Signal handler: end the session at its next turn."""
+        del signum, frame
+        self._is_interrupted = True
+
     def _spin(self) -> None:
         self._executor.spin_once(timeout_sec=0.1)
+        if self._is_interrupted:
+            raise KeyboardInterrupt
         for name, process in self._processes.items():
             if process.poll() is not None:
                 raise PlannerError(f'the {name} node ended with exit code {process.returncode}; '
@@ -229,16 +266,17 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
         with (tempfile.TemporaryDirectory() as folder,
               _process('mujoco_bridge', bridge, Path(folder)) as bridge_process):
             node = Session(record=record)
-            node.watch('bridge', bridge_process)
-            # Nothing moves before we hear both nodes, so that the recording misses nothing.
-            node.wait_for_bridge()
-            node.pause(True)
-            with _process('planner', planner, Path(folder)) as planner_process:
-                os.setpriority(os.PRIO_PROCESS, 0, OBSERVER_NICENESS)
-                node.watch('planner', planner_process)
-                node.wait_for_planner()
-                node.pause(False)
-                yield node
+            with _interruptible(node):
+                node.watch('bridge', bridge_process)
+                # Nothing moves before we hear both nodes, so that the recording misses nothing.
+                node.wait_for_bridge()
+                node.pause(True)
+                with _process('planner', planner, Path(folder)) as planner_process:
+                    os.setpriority(os.PRIO_PROCESS, 0, OBSERVER_NICENESS)
+                    node.watch('planner', planner_process)
+                    node.wait_for_planner()
+                    node.pause(False)
+                    yield node
             node.destroy_node()
     finally:
         rclpy.try_shutdown()
