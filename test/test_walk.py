@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from ros_processes import environment, TIME_LIMIT
+from ros_processes import environment, observer, running, spin_until, TIME_LIMIT
 
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.config import PlannerConfig
@@ -110,6 +110,15 @@ def test_nodes_end_when_the_walk_is_killed(walking):
     time.sleep(3.0)
     walk.kill()
     wait_for_end(files)
+
+
+def test_refuses_to_share_its_domain_with_another_robot(tmp_path):
+    with running('mujoco_bridge', tmp_path), observer() as node:
+        spin_until(node, lambda: node.count_publishers('joint_states') == 1, 'the other robot')
+        done = run('walk', '--out', tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        'diffusion_planner: another robot or planner runs in ROS domain ')
 
 
 def test_a_bundle_that_is_not_there_is_one_clear_line(tmp_path):

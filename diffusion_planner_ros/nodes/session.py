@@ -1,14 +1,12 @@
-"""Run the two nodes as processes of their own, drive episodes through ROS, and watch them."""
+"""Run both nodes, drive episodes through ROS, and watch them from outside."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-import ctypes
 from dataclasses import asdict, dataclass, field
 import os
 from pathlib import Path
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from typing import Any
@@ -27,19 +25,16 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
-import yaml
 
 from ..errors import PlannerError
 from ..planning.config import PlannerConfig
 from ..sim.evaluate import EpisodeResult
 from .conversions import NANOSECONDS, nanoseconds_from_stamp
 from .diagnostics import facts_from_msg
+from .processes import node_process
 
-LIBC = ctypes.CDLL(None)
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 OBSERVER_NICENESS = 10  # so that watching the robot does not slow it
 STALL_TIME = 30.0  # [s] without a simulated step after which a walk is given up
-STOP_TIME = 5.0  # [s] that a node has to end by itself
 SERVICE_TIME = 10.0  # [s] that a service has to answer
 
 
@@ -68,11 +63,6 @@ class Recording:
     """``JointTrajectory`` messages."""
 
 
-def _end_with_parent() -> None:
-    """Ask Linux to end this process when its parent dies, even by SIGKILL."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
 @contextmanager
 def _interruptible(node: 'Session') -> Iterator[None]:
     """
@@ -88,31 +78,6 @@ def _interruptible(node: 'Session') -> Iterator[None]:
     finally:
         for number, handler in zip(numbers, before, strict=True):
             signal.signal(number, handler)
-
-
-@contextmanager
-def _process(module: str, parameters: dict[str, Any], folder: Path) -> Iterator[subprocess.Popen]:
-    """
-    Run a node as a process of its own, and end it.
-
-    With SIGTERM: the node stops as for SIGINT, but one that is still importing says nothing.
-    """
-    file = folder / f'{module}.yaml'
-    file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
-    process = subprocess.Popen(
-        [sys.executable, '-m', f'diffusion_planner_ros.nodes.{module}',
-         '--ros-args', '--log-level', 'warn', '--params-file', str(file)],
-        start_new_session=True,  # Ctrl-C reaches us alone, and we end the nodes in order
-        preexec_fn=_end_with_parent)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_TIME)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
 
 
 class Session(Node):
@@ -157,6 +122,18 @@ class Session(Node):
                 raise PlannerError(f'no message of the bridge in {STALL_TIME} s; is DDS discovery '
                                    'blocked on this machine?')
             self._spin()
+
+    def check_alone(self) -> None:
+        """
+        Refuse to share a ROS domain: two planners on one topic would fight for the robot.
+
+        :raises PlannerError: if there is another robot or planner.
+        """
+        if (self.count_publishers('joint_states') > 1
+                or self.count_publishers('effort_controller/commands') > 1):
+            domain = os.environ.get('ROS_DOMAIN_ID', '0')
+            raise PlannerError(f'another robot or planner runs in ROS domain {domain}; end it, or '
+                               'set ROS_DOMAIN_ID to a number from 1 to 101 that is free')
 
     def wait_for_planner(self) -> None:
         """
@@ -264,17 +241,18 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         with (tempfile.TemporaryDirectory() as folder,
-              _process('mujoco_bridge', bridge, Path(folder)) as bridge_process):
+              node_process('mujoco_bridge', bridge, Path(folder)) as bridge_process):
             node = Session(record=record)
             with _interruptible(node):
                 node.watch('bridge', bridge_process)
                 # Nothing moves before we hear both nodes, so that the recording misses nothing.
                 node.wait_for_bridge()
                 node.pause(True)
-                with _process('planner', planner, Path(folder)) as planner_process:
+                with node_process('planner', planner, Path(folder)) as planner_process:
                     os.setpriority(os.PRIO_PROCESS, 0, OBSERVER_NICENESS)
                     node.watch('planner', planner_process)
                     node.wait_for_planner()
+                    node.check_alone()
                     node.pause(False)
                     yield node
             node.destroy_node()

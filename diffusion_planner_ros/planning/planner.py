@@ -118,7 +118,8 @@ class Planner:
             mask |= condition.mask
             known[mask] = bundle.normalizer.normalize(condition.known)[mask]
         n_action = bundle.robot.action_dim
-        known[0, n_action:] = bundle.normalizer.normalize_state(state)
+        with np.errstate(over='ignore'):  # a plan that is not finite is refused at its end
+            known[0, n_action:] = bundle.normalizer.normalize_state(state)
         mask[0, n_action:] = True
         return known, mask
 
