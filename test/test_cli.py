@@ -57,9 +57,11 @@ def run(*words, code=0):
 def shown_defaults(text):
     """Return the default, or 'required', of every option in a help text."""
     shown = {}
-    # An option begins its line; what is said of it is indented.
-    for block in re.split(r'\n│ (?=--?[a-z])', text)[1:]:
-        name = re.match(r'--?([\w.-]+)', block).group(1)
+    # An option begins its line, as does the value of a positional one, which is always a bundle;
+    # what is said of it is indented.
+    for block in re.split(r'\n│ (?=--?[a-z]|\[)', text)[1:]:
+        option = re.match(r'--?([\w.-]+)', block)
+        name = option.group(1) if option else 'bundle'
         plain = ' '.join(re.sub('[│╭╮╰╯─]', ' ', block).split())
         ending = re.search(r'\((?:default: (.*?)|(required))\)', plain)
         shown[name] = ending and (ending.group(1) or ending.group(2))
@@ -173,7 +175,7 @@ def test_export_replaces_an_old_bundle(journey):
 
 
 def test_info_reports_the_bundle_as_json(journey):
-    report = json.loads(run('info', '--bundle', journey.bundle, '--json').stdout)
+    report = json.loads(run('info', journey.bundle, '--json').stdout)
     collected = journey.reports['collect']
     assert report['hash'] == Bundle.load(journey.bundle).hash
     assert (report['robot'], report['horizon']) == ('walker2d', 8)
@@ -187,7 +189,7 @@ def test_info_reports_the_bundle_as_json(journey):
 
 
 def test_info_is_readable_without_json(journey):
-    lines = run('info', '--bundle', journey.bundle).stdout.splitlines()
+    lines = run('info', journey.bundle).stdout.splitlines()
     assert any(re.fullmatch(r'horizon +8', line) for line in lines)
     assert any(re.fullmatch(r' +foot_joint +torque, \+-100 \[N m\]', line) for line in lines)
 
@@ -223,7 +225,7 @@ def test_a_score_is_written_only_when_asked_for(journey, tmp_path):
 
 
 @pytest.mark.parametrize(('words', 'message'), [
-    (('info', '--bundle', 'nowhere'), 'nowhere/model.yaml: no such file'),
+    (('info', 'nowhere'), 'nowhere/model.yaml: no such file'),
     (('evaluate', '--bundle', 'nowhere'), 'nowhere/model.yaml: no such file'),
     (('walk', '--bundle', 'nowhere'), 'nowhere/model.yaml: no such file'),
     (('export', '--checkpoint', 'nowhere.pt'), 'nowhere.pt: no such checkpoint'),

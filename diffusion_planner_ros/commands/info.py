@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import tyro
+
 from .output import report
 
 
-def info(bundle: Path | None = None, json: bool = False) -> None:
+def info(bundle: tyro.conf.Positional[Path | None] = None, json: bool = False) -> None:
     """
     Verify a model bundle and print what it is.
 
