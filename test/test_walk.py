@@ -23,7 +23,7 @@ def run(*arguments):
 
 
 def process_list():
-    return subprocess.run(['ps', '-eo', 'ppid,args'], capture_output=True, text=True,
+    return subprocess.run(['ps', '-wweo', 'ppid,args'], capture_output=True, text=True,
                           check=True).stdout
 
 
