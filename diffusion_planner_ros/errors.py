@@ -27,3 +27,15 @@ class ProviderError(PlannerError):
 
 class StateError(PlannerError, ValueError):
     """A measured state is incomplete, not finite or too old to plan from."""
+
+
+class NotFiniteError(StateError):
+    """A measured state holds NaN or an infinity: a sensor or its driver is broken."""
+
+
+class OutputError(PlannerError):
+    """A file cannot be written."""
+
+
+class RivalError(PlannerError):
+    """Another node commands the same joints."""

@@ -19,6 +19,8 @@ class Knob:
 
     name: str
     type: type
+    """Of the value; of every element where ``is_list``."""
+    is_list: bool
     default: Any
     description: str
     unit: str
@@ -45,7 +47,9 @@ class Knob:
         bounds = f' from {self.allowed}' if self.allowed else ''
         unit = f' [{self.unit}]' if self.unit else ''
         words = {int: 'an integer', float: 'a number', bool: 'true or false', str: 'a text'}
-        return f'{words[self.type]}{bounds}{unit}'
+        plural = {int: 'integers', float: 'numbers', bool: 'truth values', str: 'texts'}
+        word = f'a list of {plural[self.type]}' if self.is_list else words[self.type]
+        return f'{word}{bounds}{unit}'
 
     def check(self, value: Any) -> None:
         """
@@ -53,6 +57,12 @@ class Knob:
 
         :raises ConfigError: naming the setting, the value and what was expected.
         """
+        is_valid = (isinstance(value, tuple) and len(value) > 0 and all(map(self._allows, value))
+                    if self.is_list else self._allows(value))
+        if not is_valid:
+            raise ConfigError(f'{self.name} is {value!r}, expected {self.expectation}')
+
+    def _allows(self, value: Any) -> bool:
         accepted = (int, float) if self.type is float else (self.type,)
         is_valid = isinstance(value, accepted) and (self.type is bool) == isinstance(value, bool)
         if is_valid and self.choices:
@@ -61,8 +71,7 @@ class Knob:
             is_valid = math.isfinite(value)
             if self.low is not None:
                 is_valid = is_valid and self.low <= value <= self.high
-        if not is_valid:
-            raise ConfigError(f'{self.name} is {value!r}, expected {self.expectation}')
+        return is_valid
 
 
 def knob(default: Any, description: str, *, unit: str = '', low: float | None = None,
@@ -85,8 +94,10 @@ def knob(default: Any, description: str, *, unit: str = '', low: float | None = 
 def _knob_of(owner: type, entry: Field) -> Knob:
     hint = get_type_hints(owner)[entry.name]
     choices = get_args(hint) if get_origin(hint) is Literal else ()
-    return Knob(name=entry.name, type=str if choices else hint, default=entry.default,
-                choices=choices, **entry.metadata)
+    is_list = get_origin(hint) is tuple  # tuple[float, ...]
+    element = get_args(hint)[0] if is_list else hint
+    return Knob(name=entry.name, type=str if choices else element, is_list=is_list,
+                default=entry.default, choices=choices, **entry.metadata)
 
 
 def knobs_of(owner: type) -> Iterator[Knob]:

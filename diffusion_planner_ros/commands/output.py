@@ -3,11 +3,14 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 import json
+import os
 import sys
 import time
 from typing import Any
 
 from tqdm import tqdm
+
+from ..errors import OutputError
 
 
 class Progress:
@@ -55,8 +58,19 @@ def _lines(facts: Mapping[str, Any], indent: str) -> Iterator[str]:
 
 
 def report(facts: Mapping[str, Any], *, as_json: bool) -> None:
-    """Print the result of a verb on standard output, for a person or as JSON."""
-    print(json.dumps(facts, indent=2) if as_json else '\n'.join(_lines(facts, '')))
+    """
+    Print the result of a verb on standard output, for a person or as JSON.
+
+    :raises OutputError: if it cannot be written.
+    """
+    try:
+        print(json.dumps(facts, indent=2) if as_json else '\n'.join(_lines(facts, '')), flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        # Keep Python from flushing once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f'standard output: cannot be written ({error.strerror})') from error
 
 
 class LiveLine:
