@@ -10,19 +10,23 @@ import torch
 import yaml
 
 from diffusion_planner_ros.commands import export as command
-from diffusion_planner_ros.commands.export import compare, export
-from diffusion_planner_ros.errors import ModelError
+from diffusion_planner_ros.commands.export import calibrate, compare, export
+from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, StateError
+from diffusion_planner_ros.learning.dataset import Windows
 from diffusion_planner_ros.learning.export import TrainedModel
 from diffusion_planner_ros.learning.trainer import load_checkpoint
 from diffusion_planner_ros.planning.bundle import Bundle, read_facts, write_facts, write_score
+from diffusion_planner_ros.planning.config import PlannerConfig
+from diffusion_planner_ros.planning.planner import Condition, Planner
 
-H, D = 8, 23
+H, D, A, S = 8, 23, 6, 17
 T = 10
 TOLERANCE = 1e-4
 # The graph of a U-Net that predicts x_0 is a part of that of one that predicts eps, and the export
 # of a U-Net takes ten seconds.
 MODELS = [('mlp', 'x0'), ('mlp', 'eps'), ('unet', 'eps')]
-FILES = ('denoiser.onnx', 'value.onnx', 'model.yaml')
+NETWORKS = ('denoiser.onnx', 'value.onnx', 'forward.onnx')
+FILES = (*NETWORKS, 'model.yaml')
 
 
 @pytest.fixture(params=MODELS, ids='-'.join, scope='module')
@@ -72,6 +76,7 @@ def test_onnxruntime_computes_what_torch_computes(pair, batch_size, t):
     assert_agree(bundle.denoise(rows, t), model.denoiser(x_t, times))
     assert_agree(bundle.value(rows, t), value)
     assert_agree(bundle.value_gradient(rows, t), gradient)
+    assert_agree(bundle.next_state(rows[:, 0]), model.forward_model(x_t[:, 0]))
 
 
 def test_the_gradient_is_that_of_finite_differences(bundle):
@@ -121,7 +126,7 @@ def test_facts_are_those_of_robot_training_and_data(bundle, robot, config_of, wi
 def test_the_reported_difference_is_small_and_is_measured(pair):
     model, bundle = pair
     differences = compare(model, bundle)
-    assert set(differences) == {'x_0', 'value', 'gradient'}
+    assert set(differences) == {'x_0', 'value', 'gradient', 'forward'}
     assert all(0.0 < d <= TOLERANCE for d in differences.values())
 
 
@@ -129,8 +134,9 @@ def test_another_model_is_told_by_the_difference(checkpoint_of, bundle_of):
     model = TrainedModel.load(checkpoint_of('mlp', 'x0'))
     with torch.no_grad():
         model.value.trunk.exit[1].bias += 1e-3
+        model.forward_model.change_std *= 1.1
     differences = compare(model, Bundle.load(bundle_of('mlp', 'x0')))
-    assert differences['x_0'] < TOLERANCE
+    assert differences['x_0'] < TOLERANCE < differences['forward']
     assert_allclose(differences['value'], 1e-3, rtol=0.01)
 
 
@@ -153,7 +159,7 @@ def test_an_export_from_no_checkpoint_leaves_the_bundle_alone(copy, tmp_path):
     assert {p.name: p.read_bytes() for p in copy.iterdir()} == before
 
 
-@pytest.mark.parametrize('name', FILES[:2])
+@pytest.mark.parametrize('name', NETWORKS)
 @pytest.mark.parametrize('place', [0.0, 0.1, 0.5, 0.9, 1.0])
 def test_one_flipped_bit_in_a_network_is_found(copy, name, place):
     file = copy / name
@@ -188,7 +194,7 @@ def test_a_flipped_bit_in_the_facts_is_an_error_or_changes_no_fact(copy, bit):
     assert n_found > 0.9 * len(places)
 
 
-@pytest.mark.parametrize('name', FILES[:2])
+@pytest.mark.parametrize('name', NETWORKS)
 def test_a_flipped_bit_in_a_hash_is_found(copy, name):
     def change(facts):
         wrong = facts['sha256'][name]
@@ -271,11 +277,80 @@ def test_facts_that_do_not_fit_the_networks_are_refused_even_with_the_right_hash
     expect_error(copy, *words)
 
 
+@pytest.mark.parametrize('name', NETWORKS)
 @pytest.mark.parametrize('content', [b'', b'this is not a network'])
-def test_a_file_that_is_no_network_is_refused_even_with_the_right_hash(copy, content):
-    (copy / 'value.onnx').write_bytes(content)
+def test_a_file_that_is_no_network_is_refused_even_with_the_right_hash(copy, name, content):
+    (copy / name).write_bytes(content)
     write_facts(copy, yaml.safe_load((copy / 'model.yaml').read_text()))
-    expect_error(copy, copy / 'value.onnx')
+    expect_error(copy, copy / name)
+
+
+def test_another_network_in_place_of_the_forward_model_is_refused(copy):
+    shutil.copy(copy / 'denoiser.onnx', copy / 'forward.onnx')
+    write_facts(copy, yaml.safe_load((copy / 'model.yaml').read_text()))
+    expect_error(copy, copy / 'forward.onnx', '[8, 23]', 'expected [23]')
+
+
+def test_a_bundle_without_forward_model_is_loaded_and_cannot_forecast(copy):
+    (copy / 'forward.onnx').unlink()
+    write_facts(copy, yaml.safe_load((copy / 'model.yaml').read_text()))
+    bundle = Bundle.load(copy)
+    assert not bundle.has_forward
+    assert bundle.denoise(random_rows(1), 0).shape == (1, H, D)
+    with pytest.raises(ModelError, match=r'forward\.onnx: no such file in this bundle'):
+        bundle.forecast(np.zeros(S), np.zeros((1, A)))
+
+
+def test_a_forward_model_whose_name_was_damaged_is_not_lost_in_silence(copy):
+    edit_facts(copy, lambda facts: facts['sha256'].update(
+        {'gorward.onnx': facts['sha256'].pop('forward.onnx')}))
+    expect_error(copy, copy / 'gorward.onnx', 'no such file')
+
+
+def test_a_forecast_rolls_the_forward_model_along_the_actions(checkpoint_of, bundle, windows):
+    network = TrainedModel.load(checkpoint_of('mlp', 'x0')).forward_model
+    mean, std = bundle.normalizer.mean, bundle.normalizer.std
+    actions, state = windows.rows[:3, :A], windows.rows[0, A:]
+    forecast = bundle.forecast(state, actions)
+    assert forecast.shape == (3, S)
+    for action, found in zip(actions, forecast, strict=True):
+        row = torch.as_tensor((np.concatenate([action, state]) - mean) / std)[None].float()
+        state = np.clip(network(row)[0].numpy() * std[A:] + mean[A:], -bundle.robot.state_clip,
+                        bundle.robot.state_clip)
+        assert_allclose(found, state, rtol=0, atol=1e-4)
+
+
+def test_a_forecast_is_better_than_that_nothing_changes(bundle, windows):
+    starts = windows.starts[::50]
+    rows, after = windows.rows[starts], windows.rows[starts + 1, A:]
+    found = np.concatenate([bundle.forecast(row[A:], row[None, :A]) for row in rows])
+    error, change = ((x - after) / bundle.normalizer.std[A:] for x in (found, rows[:, A:]))
+    assert np.median(np.abs(error)) < 0.5 * np.median(np.abs(change))
+
+
+def test_a_forecast_starts_from_and_stays_within_the_clipped_states(bundle, windows):
+    state, actions = windows.rows[0, A:].copy(), np.zeros((4, A))
+    velocities = np.isfinite(bundle.robot.state_clip)
+    state[velocities] = 10.0
+    faster = np.where(velocities, 1e6, state)
+    assert_array_equal(bundle.forecast(faster, actions), bundle.forecast(state, actions))
+    assert (np.abs(bundle.forecast(state, actions)) <= bundle.robot.state_clip).all()
+
+
+@pytest.mark.parametrize(('change', 'words'), [
+    (lambda s: s[:-1], r'state has shape \(16,\), expected \(17,\)'),
+    (lambda s: np.where(np.arange(S) == 1, np.nan, s), "position of joint 'rooty' is nan"),
+    (lambda s: np.where(np.arange(S) == 8, np.inf, s), "velocity of joint 'rootx' is inf"),
+    (lambda s: np.where(np.arange(S) == 1, 1e300, s), 'forecast 1 control periods ahead is not')])
+def test_a_state_that_cannot_be_forecast_from_is_refused(bundle, windows, change, words):
+    with pytest.raises(StateError, match=words):
+        bundle.forecast(change(windows.rows[0, A:]), np.zeros((2, A)))
+
+
+@pytest.mark.parametrize('shape', [(A,), (2, A + 1), (1, 2, A)])
+def test_actions_of_another_shape_are_not_forecast(bundle, shape):
+    with pytest.raises(ConfigError, match=r'actions have shape .*, expected \(n, 6\)'):
+        bundle.forecast(np.zeros(S), np.zeros(shape))
 
 
 def test_a_score_is_recorded_without_changing_the_bundle(copy):
@@ -298,4 +373,74 @@ def test_inputs_are_not_changed(bundle):
     rows = random_rows(3)
     for function in (bundle.denoise, bundle.value, bundle.value_gradient):
         function(rows, 4)
+    bundle.next_state(rows[:, 0])
     assert_array_equal(rows, random_rows(3))
+
+
+@pytest.fixture(scope='module')
+def calibrated_once(checkpoint_of, dataset, tmp_path_factory):
+    folder = tmp_path_factory.mktemp('calibrated') / 'bundle'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(command, 'N_CALIBRATION', 50)
+        export(checkpoint_of('mlp', 'x0'), folder, data=(dataset,))
+    return folder
+
+
+@pytest.fixture
+def calibrated(calibrated_once, tmp_path):
+    """Folder of the tiny bundle, exported with its data, that a test may damage."""
+    return shutil.copytree(calibrated_once, tmp_path / 'calibrated')
+
+
+def test_an_export_with_data_says_how_well_the_model_predicts(calibrated, windows):
+    calibration = Bundle.load(calibrated).calibration
+    assert calibration.errors.shape == (101,)
+    assert 0.0 < calibration.errors[0] < calibration.errors[50] < calibration.errors[100] < 5.0
+    assert calibration.scale == calibration.errors[99]
+    states = windows.rows[:, D - 17:]
+    assert_array_equal(calibration.state_min, states.min(axis=0))
+    assert_array_equal(calibration.state_max, states.max(axis=0))
+
+
+def test_the_prediction_error_is_that_of_the_plans_with_the_recorded_action(bundle, windows):
+    short = Windows(windows.rows[:2], np.array([0]), windows.values[:2], 2)
+    facts = calibrate(bundle, short)['prediction_error']
+    known, mask = np.zeros((H, D)), np.zeros((H, D), dtype=bool)
+    known[0, :6], mask[0, :6] = windows.rows[0, :6], True
+    plan = Planner(bundle, PlannerConfig()).plan(
+        windows.rows[0, 6:], step=0, condition=Condition(known, mask))
+    error = (plan.states[1] - windows.rows[1, 6:]) / bundle.normalizer.std[6:]
+    assert facts['n_windows'] == 1
+    assert_allclose(facts['percentiles'], np.sqrt(np.mean(error ** 2)), rtol=1e-6)
+
+
+def test_an_export_without_data_has_no_calibration(bundle):
+    assert bundle.facts['format_version'] == '1.1'
+    assert bundle.calibration is None
+
+
+def test_a_bundle_of_format_1_0_is_loaded_without_calibration(copy):
+    facts = yaml.safe_load((copy / 'model.yaml').read_text())
+    write_facts(copy, facts | {'format_version': '1.0'})
+    assert Bundle.load(copy).calibration is None
+
+
+def test_an_export_from_data_that_are_not_there_leaves_the_bundle_alone(copy, checkpoint_of):
+    before = {name: (copy / name).read_bytes() for name in FILES}
+    with pytest.raises(DatasetError, match='no such file'):
+        export(checkpoint_of('mlp', 'x0'), copy, data=(copy / 'none.hdf5',))
+    assert {p.name: p.read_bytes() for p in copy.iterdir()} == before
+
+
+@pytest.mark.parametrize(('change', 'words'), [
+    (lambda f: f['prediction_error']['percentiles'].pop(), ('prediction_error', '101 ascending')),
+    (lambda f: f['prediction_error']['percentiles'].reverse(), ('prediction_error', 'ascending')),
+    (lambda f: f['prediction_error'].pop('percentiles'), ("'percentiles'",)),
+    (lambda f: f.pop('state_range'), ("'state_range'",)),
+    (lambda f: f['state_range']['min'].pop(), ('state_range', '(16,)', 'expected (17,)')),
+    (lambda f: f['state_range']['min'].__setitem__(0, 1e9), ('state_range', 'at most max'))])
+def test_a_calibration_that_makes_no_sense_is_refused(calibrated, change, words):
+    facts = yaml.safe_load((calibrated / 'model.yaml').read_text())
+    change(facts)
+    write_facts(calibrated, facts)
+    expect_error(calibrated, calibrated / 'model.yaml', *words)

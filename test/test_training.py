@@ -11,17 +11,21 @@ import torch
 from torch import nn
 
 from diffusion_planner_ros import cli
+from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import ConfigError, ModelError
+from diffusion_planner_ros.learning.dataset import Windows
 from diffusion_planner_ros.learning.trainer import (
     CHECKPOINT_FILE,
     ema_update,
     load_checkpoint,
+    NETWORKS,
     train,
     Trainer,
 )
 
 N_STEPS = 24
-NETWORKS = ('diffusion', 'value', 'averaged_diffusion', 'averaged_value')
+N_ACTION = 6
+ALL_NETWORKS = (*NETWORKS, *(f'averaged_{name}' for name in NETWORKS))
 FACTS = {'data': []}
 
 
@@ -37,7 +41,7 @@ def ignore(n_done, losses):
 
 
 def weights(trainer):
-    return {f'{name}.{key}': tensor for name in NETWORKS
+    return {f'{name}.{key}': tensor for name in ALL_NETWORKS
             for key, tensor in getattr(trainer, name).state_dict().items()}
 
 
@@ -49,11 +53,11 @@ def assert_same_weights(found, expected):
 
 @pytest.mark.parametrize(('denoiser', 'prediction'), [
     ('mlp', 'x0'), ('mlp', 'eps'), ('unet', 'x0')])
-def test_both_losses_fall(make_trainer, denoiser, prediction):
+def test_all_losses_fall(make_trainer, denoiser, prediction):
     trainer = make_trainer(denoiser, prediction=prediction, n_updates=120, learning_rate=0.02,
-                           value_learning_rate=0.02)
+                           value_learning_rate=0.02, forward_learning_rate=0.02)
     losses = [trainer.update() for _ in range(120)]
-    for name in ('denoising', 'value'):
+    for name in ('denoising', 'value', 'forward'):
         series = [float(step[name]) for step in losses]
         assert np.mean(series[-20:]) < 0.9 * np.mean(series[:10]), name
 
@@ -91,7 +95,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
 
     assert_same_weights(weights(resumed), weights(whole))
     saved, expected = (load_checkpoint(f / CHECKPOINT_FILE) for f in (folder, tmp_path))
-    for name in NETWORKS:
+    for name in ALL_NETWORKS:
         assert_same_weights(saved[name], expected[name])
 
 
@@ -195,7 +199,7 @@ def test_the_average_moves_by_the_share_that_the_decay_leaves():
         assert_allclose(new.detach(), 0.9 * old + 0.1 * target.detach(), rtol=1e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize('name', ['diffusion', 'value'])
+@pytest.mark.parametrize('name', NETWORKS)
 def test_averaged_weights_are_the_recurrence_over_all_updates(make_trainer, name):
     trainer = make_trainer(ema_decay=0.5)
     parameter = next(getattr(trainer, name).parameters())
@@ -230,6 +234,46 @@ def test_statistics_are_those_of_the_data(make_trainer, windows):
     assert_allclose(trainer.value_normalizer.mean, [windows.values.mean()])
 
 
+def test_the_forward_model_is_compared_in_standard_deviations_of_the_change(
+        make_trainer, windows):
+    model = make_trainer().forward_model
+    rows = torch.as_tensor((windows.rows - windows.rows.mean(axis=0)) / windows.rows.std(axis=0),
+                           dtype=torch.float32)
+    row, following = rows[windows.starts], rows[windows.starts + 1, N_ACTION:]
+    change = (following - row[:, N_ACTION:]).numpy()
+    assert_allclose(model.change_std, change.std(axis=0), rtol=1e-3)
+
+    for parameter in model.net[-1].parameters():
+        nn.init.zeros_(parameter)
+    assert torch.equal(model(row), row[:, N_ACTION:])
+    share = np.abs(change / change.std(axis=0))
+    expected = np.where(share < 0.1, 5.0 * share ** 2, share - 0.05).mean()
+    assert_allclose(model.loss(row, following).detach(), expected, rtol=1e-3)
+
+
+def test_the_forward_model_learns_what_follows_inside_an_episode(config_of, robot):
+    rng = np.random.default_rng(0)
+    gain = rng.standard_normal((N_ACTION, robot.state_dim))
+    episodes = []
+    for offset in (-50.0, 0.0, 50.0):  # a pair across two episodes would be far off
+        actions = rng.uniform(-1.0, 1.0, (100, N_ACTION))
+        states = np.cumsum(np.concatenate([np.full((1, robot.state_dim), offset), actions @ gain]),
+                           axis=0)
+        episodes.append(Episode(states, actions, np.zeros(100), False))
+    free = replace(robot, state=tuple(replace(entry, clip=None) for entry in robot.state))
+    windows = Windows.cut(episodes, free, 8, discount=0.99, fall_penalty=0.0)
+    trainer = Trainer(config_of(n_updates=300, forward_learning_rate=0.01), free, windows)
+    for _ in range(300):
+        trainer.update()
+    rows = trainer.normalizer.normalize(windows.rows)
+    for first in (0, 100, 200):
+        row = torch.as_tensor(rows[first:first + 99], dtype=torch.float32)
+        change = rows[first + 1:first + 100, N_ACTION:] - rows[first:first + 99, N_ACTION:]
+        with torch.no_grad():
+            found = (trainer.averaged_forward_model(row) - row[:, N_ACTION:]).numpy()
+        assert np.square(found - change).mean() < 0.05 * np.square(change).mean()
+
+
 @pytest.fixture(scope='module')
 def trained_by_command(dataset, tmp_path_factory):
     """Run ``train`` twice on the command line: to the end, and again with --resume."""
@@ -243,11 +287,12 @@ def trained_by_command(dataset, tmp_path_factory):
     return out
 
 
-def test_the_command_logs_both_losses_for_tensorboard(trained_by_command):
+def test_the_command_logs_all_losses_for_tensorboard(trained_by_command):
     events = EventAccumulator(str(trained_by_command))
     events.Reload()
-    assert set(events.Tags()['scalars']) == {'loss/denoising', 'loss/value'}
-    for name in ('loss/denoising', 'loss/value'):
+    names = {'loss/denoising', 'loss/value', 'loss/forward'}
+    assert set(events.Tags()['scalars']) == names
+    for name in names:
         assert [e.step for e in events.Scalars(name)] == [50, 100, 120]
         assert all(np.isfinite(e.value) and e.value > 0 for e in events.Scalars(name))
 

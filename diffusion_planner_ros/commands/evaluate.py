@@ -22,6 +22,8 @@ def evaluate(
     processes: int | None = None,
     through_ros: bool = False,
     real_time: bool = False,
+    delay: int = 0,
+    join: bool = True,
     write_score: bool = False,
     json: bool = False,
 ) -> None:
@@ -38,6 +40,8 @@ def evaluate(
     :param processes: episodes at a time, in process; all cores by default.
     :param through_ros: run through the two ROS 2 nodes, in lockstep.
     :param real_time: with --through-ros, run on the wall clock instead of in lockstep.
+    :param delay: in process: control periods between a state and the first action planned from it.
+    :param join: with --delay: let every plan know the actions until it is ready.
     :param write_score: write the score into the bundle's model.yaml, with how it was measured.
     :param json: print the report as JSON.
     """
@@ -54,9 +58,13 @@ def evaluate(
     if real_time and not through_ros:
         raise ConfigError('--real-time needs --through-ros: in process every period waits for its '
                           'plan')
+    if through_ros and delay:
+        raise ConfigError(f'--delay {delay} is for episodes in process, expected it without '
+                          '--through-ros')
     path = bundle or share_file('models/walker2d')
     loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
     evaluation.check_robot(loaded)
+    evaluation.check_delay(delay, loaded.horizon)
     seeds = range(first_seed, first_seed + episodes)
     facts = {'bundle': str(path), 'bundle_hash': loaded.hash, 'provider': loaded.provider}
     results = []
@@ -70,13 +78,20 @@ def evaluate(
                 advance(1, ret=f'{result.episode_return:.0f}')
         else:
             seconds: list[float] = []
-            for result, taken in evaluation.run_episodes(
-                    path, planner, seeds, n_processes=processes or os.cpu_count() or 1):
+            steps: list[float] = []
+            for result, trace in evaluation.run_episodes(
+                    path, planner, seeds, n_processes=processes or os.cpu_count() or 1,
+                    delay=delay, joined=join):
                 results.append(result)
-                seconds += taken
+                seconds += trace.seconds
+                steps += trace.torque_steps
                 advance(1, ret=f'{result.episode_return:.0f}')
-            facts |= {'mode': 'in process', 'plan_p50_ms': float(np.percentile(seconds, 50)) * 1e3,
-                      'plan_p99_ms': float(np.percentile(seconds, 99)) * 1e3}
+            late = f', {delay} periods late, {"joined" if join else "not joined"}'
+            facts |= {'mode': 'in process' + (late if delay else ''),
+                      'plan_p50_ms': float(np.percentile(seconds, 50)) * 1e3,
+                      'plan_p99_ms': float(np.percentile(seconds, 99)) * 1e3,
+                      'torque_step_p50_nm': float(np.percentile(steps, 50)),
+                      'torque_step_p99_nm': float(np.percentile(steps, 99))}
     facts |= evaluation.summarize(results)
     if write_score:
         write(path, {key: facts[key] for key in (

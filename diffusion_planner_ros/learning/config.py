@@ -18,6 +18,8 @@ class TrainConfig:
                       low=1, high=64)
     value_width: int = knob(256, 'Hidden width of the value network.', low=8, high=4096)
     value_depth: int = knob(2, 'Residual blocks of the value network.', low=1, high=64)
+    forward_width: int = knob(256, 'Hidden width of the forward model.', low=8, high=4096)
+    forward_depth: int = knob(2, 'Hidden layers of the forward model.', low=1, high=64)
     horizon: int = knob(8, 'Rows of a window, H.', unit='control periods', low=2, high=1024)
     schedule: Literal['cosine', 'linear'] = knob('cosine', 'Noise schedule.')
     n_diffusion_steps: int = knob(20, 'Diffusion steps, T.', low=2, high=1000)
@@ -34,6 +36,8 @@ class TrainConfig:
                                 'cosine decay).', low=1e-8, high=1.0)
     value_learning_rate: float = knob(3e-4, 'Peak learning rate of the value.',
                                       low=1e-8, high=1.0)
+    forward_learning_rate: float = knob(3e-3, 'Peak learning rate of the forward model.',
+                                        low=1e-8, high=1.0)
     ema_decay: float = knob(0.999, 'Decay of the averaged weights, which are the ones exported.',
                             low=0.0, high=0.99999)
     checkpoint_every: int = knob(2_000, 'Gradient steps between checkpoints.', low=1,

@@ -14,12 +14,12 @@ from torch._decomp import core_aten_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from ..errors import ModelError
+from ..files import written
 from ..robot import Robot
 from .config import TrainConfig
-from .networks import build_diffusion, build_value
+from .networks import build_diffusion, build_forward_model, build_value
 from .trainer import load_checkpoint
 
-INPUTS = ['x_t', 'times']
 MAX_BATCH = 4096
 
 
@@ -30,6 +30,8 @@ class TrainedModel:
     denoiser: nn.Module
     """Predicts x_0 (B, H, D) from x_t (B, H, D) and t (B,)."""
     value: nn.Module
+    forward_model: nn.Module
+    """Predicts the next state (B, S) from a row (B, D)."""
     robot: Robot
     config: TrainConfig
     facts: dict[str, Any]
@@ -48,10 +50,11 @@ class TrainedModel:
             raise ModelError(f'{checkpoint}: from another version of this program '
                              f'({error})') from error
         robot = Robot.from_dict(saved['robot'], str(checkpoint))
-        denoiser, value = build_diffusion(config, robot), build_value(config, robot)
-        denoiser.load_state_dict(saved['averaged_diffusion'])
-        value.load_state_dict(saved['averaged_value'])
-        for network in (denoiser, value):
+        networks = {'diffusion': build_diffusion(config, robot),
+                    'value': build_value(config, robot),
+                    'forward_model': build_forward_model(config, robot)}
+        for name, network in networks.items():
+            network.load_state_dict(saved[f'averaged_{name}'])
             network.eval().requires_grad_(False)
         facts = {
             'robot': robot.to_dict(),
@@ -61,7 +64,7 @@ class TrainedModel:
             'value_normalizer': {'mean': [saved['value_mean']], 'std': [saved['value_std']]},
             'training': {**saved['config'], 'n_updates_done': saved['n_updates']},
             'data': saved['facts']}
-        return cls(denoiser, value, robot, config, facts)
+        return cls(*networks.values(), robot, config, facts)
 
     def value_and_gradient(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return V(x_t, t) (B,) and its gradient with respect to x_t (B, H, D)."""
@@ -72,7 +75,7 @@ class TrainedModel:
         return value.detach(), gradient
 
     def example(self, batch_size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Return random inputs x_t and t for both networks."""
+        """Return random inputs x_t and t; a row of x_t is one for the forward model."""
         generator = torch.Generator().manual_seed(seed)
         row_dim = self.robot.action_dim + self.robot.state_dim
         return (torch.randn(batch_size, self.config.horizon, row_dim, generator=generator),
@@ -93,14 +96,15 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _save(model: nn.Module, example: tuple[Tensor, Tensor], outputs: list[str],
-          file: Path) -> None:
+def _save(model: nn.Module, example: dict[str, Tensor], outputs: list[str], file: Path) -> None:
     batch = torch.export.Dim('batch', min=1, max=MAX_BATCH)
     with _quiet():
         program = torch.onnx.export(
-            model, example, dynamo=True, verbose=False, input_names=INPUTS, output_names=outputs,
-            dynamic_shapes=({0: batch}, {0: batch}))
-        program.save(str(file))
+            model, tuple(example.values()), dynamo=True, verbose=False,
+            input_names=list(example), output_names=outputs,
+            dynamic_shapes=tuple({0: batch} for _ in example))
+        with written(file) as scratch:
+            program.save(str(scratch))
 
 
 def trace_gradient(function: Callable, example: tuple[Tensor, Tensor]) -> nn.Module:
@@ -115,11 +119,14 @@ def trace_gradient(function: Callable, example: tuple[Tensor, Tensor]) -> nn.Mod
                        tracing_mode='symbolic', _allow_non_fake_inputs=True)(*example)
 
 
-def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path) -> None:
-    """Write the denoiser and the value with its gradient as ONNX, for batches of any size."""
+def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
+                    forward_file: Path) -> None:
+    """Write denoiser, value with its gradient and forward model as ONNX, for any batch size."""
     # A batch of 1 would be taken for a constant.
-    example = model.example(3)
-    _save(model.denoiser, example, ['x_0'], denoiser_file)
+    x_t, t = model.example(3)
+    inputs = {'x_t': x_t, 'times': t}
+    _save(model.denoiser, inputs, ['x_0'], denoiser_file)
     # The tracer counts the arguments of a bound method wrongly.
-    gradient = trace_gradient(lambda x_t, t: model.value_and_gradient(x_t, t), example)
-    _save(gradient, example, ['value', 'gradient'], value_file)
+    gradient = trace_gradient(lambda x_t, t: model.value_and_gradient(x_t, t), (x_t, t))
+    _save(gradient, inputs, ['value', 'gradient'], value_file)
+    _save(model.forward_model, {'row': x_t[:, 0]}, ['next_state'], forward_file)

@@ -6,6 +6,7 @@ from ..robot import Robot
 from ..schedule import NoiseSchedule
 from .config import TrainConfig
 from .diffusion import Diffusion
+from .forward_model import ForwardModel
 from .residual_mlp import ResidualMLP
 from .temporal_unet import TemporalUNet
 from .value import TrajectoryValue
@@ -27,3 +28,9 @@ def build_value(config: TrainConfig, robot: Robot) -> TrajectoryValue:
     """Build the value network, its weights drawn from torch's global generator."""
     return TrajectoryValue(config.horizon, robot.action_dim + robot.state_dim,
                            config.value_width, config.value_depth)
+
+
+def build_forward_model(config: TrainConfig, robot: Robot) -> ForwardModel:
+    """Build the forward model, its weights drawn from torch's global generator."""
+    return ForwardModel(robot.action_dim, robot.state_dim, config.forward_width,
+                        config.forward_depth)

@@ -1,4 +1,4 @@
-"""Train a diffusion model of trajectories and its value on recorded windows."""
+"""Train a diffusion model of trajectories, its value and a forward model on windows."""
 
 from collections.abc import Callable
 import copy
@@ -19,14 +19,15 @@ from ..robot import Robot
 from .config import TrainConfig
 from .dataset import Windows
 from .diffusion import loss_weight
-from .networks import build_diffusion, build_value
+from .networks import build_diffusion, build_forward_model, build_value
 
 WARMUP_UPDATES = 500
 MAX_GRADIENT_NORM = 1.0
 CHECKPOINT_FILE = 'checkpoint.pt'
+NETWORKS = ('diffusion', 'value', 'forward_model')
+STATEFUL = (*NETWORKS, *(f'averaged_{name}' for name in NETWORKS), 'optimizer', 'scheduler')
 CHECKPOINT_KEYS = {'config', 'robot', 'facts', 'mean', 'std', 'value_mean', 'value_std',
-                   'n_updates', 'diffusion', 'value', 'averaged_diffusion', 'averaged_value',
-                   'optimizer', 'scheduler', 'generator'}
+                   'n_updates', *STATEFUL, 'generator'}
 
 
 @torch.no_grad()
@@ -66,12 +67,14 @@ class Trainer:
         torch.manual_seed(config.seed)
         self.diffusion = build_diffusion(config, robot).to(self.device)
         self.value = build_value(config, robot).to(self.device)
-        self.averaged_diffusion = copy.deepcopy(self.diffusion)
-        self.averaged_value = copy.deepcopy(self.value)
+        # Last, so that the other networks start as they would without it.
+        self.forward_model = build_forward_model(config, robot).to(self.device)
         self.optimizer = torch.optim.AdamW([
             {'params': self.diffusion.parameters(), 'lr': config.learning_rate,
              'weight_decay': 1e-5},
             {'params': self.value.parameters(), 'lr': config.value_learning_rate,
+             'weight_decay': 1e-4},
+            {'params': self.forward_model.parameters(), 'lr': config.forward_learning_rate,
              'weight_decay': 1e-4}], fused=True)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -85,6 +88,9 @@ class Trainer:
         self._values = self._tensor(self.value_normalizer.normalize(windows.values[:, None])[:, 0])
         self._starts = torch.as_tensor(windows.starts)
         self._steps = torch.arange(config.horizon)
+        self.forward_model.change_std.copy_(self._change_std())
+        for name in NETWORKS:
+            setattr(self, f'averaged_{name}', copy.deepcopy(getattr(self, name)))
         row_dim = robot.action_dim + robot.state_dim
         self._weight = loss_weight(config.horizon, row_dim, robot.action_dim,
                                    config.first_action_weight).to(self.device)
@@ -92,12 +98,18 @@ class Trainer:
     def _tensor(self, array: np.ndarray) -> Tensor:
         return torch.as_tensor(array, dtype=torch.float32, device=self.device)
 
+    def _change_std(self) -> Tensor:
+        """Return the deviation of the change of every normalised state entry, shape (S,)."""
+        changes = self._rows[self._starts + 1] - self._rows[self._starts]
+        states = changes[:, self.robot.action_dim:].double().cpu().numpy()
+        return self._tensor(Normalizer.fit(states).std)
+
     def _rate(self, update: int) -> float:
         warmup = min(1.0, (update + 1) / WARMUP_UPDATES)
         return warmup * 0.5 * (1.0 + math.cos(math.pi * min(1.0, update / self.config.n_updates)))
 
     def update(self) -> dict[str, Tensor]:
-        """Take one gradient step on a random batch; return the two losses."""
+        """Take one gradient step on a random batch; return the losses."""
         config = self.config
         picked = self._starts[torch.randint(
             len(self._starts), (config.batch_size,), generator=self.generator)]
@@ -110,20 +122,24 @@ class Trainer:
         denoising = self.diffusion.loss(x_0, x_t, t, eps, self._weight)
         value_error = self.value(x_t, t) - self._values[rows[:, 0]]
         value = (value_error ** 2).mean()
+        # First and last pair of a window: nearly independent, and no end of an episode is missed.
+        before, after = x_0[:, [0, -2]].flatten(0, 1), x_0[:, [1, -1]].flatten(0, 1)
+        forward = self.forward_model.loss(before, after[:, self.robot.action_dim:])
 
         self.optimizer.zero_grad()
-        (denoising + value).backward()
-        # The two networks share no weight, so each is clipped on its own.
-        for network in (self.diffusion, self.value):
-            nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)
+        (denoising + value + forward).backward()
+        # The networks share no weight, so each is clipped on its own.
+        for name in NETWORKS:
+            nn.utils.clip_grad_norm_(getattr(self, name).parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
         self.scheduler.step()
         # The average forgets its random start quickly, then slowly.
         decay = min(config.ema_decay, (1 + self.n_updates) / (10 + self.n_updates))
-        ema_update(self.averaged_diffusion, self.diffusion, decay)
-        ema_update(self.averaged_value, self.value, decay)
+        for name in NETWORKS:
+            ema_update(getattr(self, f'averaged_{name}'), getattr(self, name), decay)
         self.n_updates += 1
-        return {'denoising': denoising.detach(), 'value': value.detach()}
+        return {'denoising': denoising.detach(), 'value': value.detach(),
+                'forward': forward.detach()}
 
     def save(self, file: Path, facts: dict[str, Any]) -> None:
         """
@@ -137,10 +153,7 @@ class Trainer:
             'value_mean': float(self.value_normalizer.mean[0]),
             'value_std': float(self.value_normalizer.std[0]),
             'data_sha256': self.data_sha256, 'n_updates': self.n_updates,
-            'diffusion': self.diffusion.state_dict(), 'value': self.value.state_dict(),
-            'averaged_diffusion': self.averaged_diffusion.state_dict(),
-            'averaged_value': self.averaged_value.state_dict(),
-            'optimizer': self.optimizer.state_dict(), 'scheduler': self.scheduler.state_dict(),
+            **{name: getattr(self, name).state_dict() for name in STATEFUL},
             'generator': self.generator.get_state()}, file.with_suffix('.tmp'))
         file.with_suffix('.tmp').replace(file)  # a reader never sees half a file
 
@@ -166,8 +179,7 @@ class Trainer:
                 or not np.allclose([saved['value_mean'], saved['value_std']], values)):
             raise ModelError(f'{file}: was trained on other data; resume with the same data sets '
                              'or choose another folder')
-        for name in ('diffusion', 'value', 'averaged_diffusion', 'averaged_value', 'optimizer',
-                     'scheduler'):
+        for name in STATEFUL:
             getattr(self, name).load_state_dict(saved[name])
         self.generator.set_state(saved['generator'])
         self.n_updates = saved['n_updates']
@@ -188,7 +200,8 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
         raise ModelError(f'{file}: not a checkpoint of this program ({reason})') from error
     missing = CHECKPOINT_KEYS - set(saved if isinstance(saved, dict) else ())
     if missing:
-        raise ModelError(f'{file}: not a checkpoint of this program (no {min(missing)!r} in it)')
+        raise ModelError(f'{file}: not a checkpoint of this version of the program (no '
+                         f'{min(missing)!r} in it); train again')
     return saved
 
 

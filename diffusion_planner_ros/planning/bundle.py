@@ -13,18 +13,22 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort
 import yaml
 
-from ..errors import ModelError, RobotError
+from ..errors import ConfigError, ModelError, RobotError, StateError
+from ..files import written
 from ..normalizer import Normalizer
 from ..robot import Robot
 from ..schedule import NoiseSchedule
 from .providers import choose_provider, open_session
 
-FORMAT_VERSION = '1.0'  # major: inputs or outputs changed, refuse; minor: accept
+FORMAT_VERSION = '1.1'  # major: inputs or outputs changed, refuse; minor: accept
 FACTS_FILE = 'model.yaml'
 DENOISER_FILE = 'denoiser.onnx'
 VALUE_FILE = 'value.onnx'
+FORWARD_FILE = 'forward.onnx'  # since 1.1; a bundle may be without
+NETWORK_FILES = (DENOISER_FILE, VALUE_FILE, FORWARD_FILE)
 UNHASHED = ('sha256', 'score')
 N_WARMUP = 3
+PERCENTILES = np.arange(101)
 # Ranking needs no gradient, so its part of the graph is not computed.
 VALUE_ALONE = onnxruntime.RunOptions()
 VALUE_ALONE.only_execute_path_to_fetches = True
@@ -41,9 +45,9 @@ def facts_hash(facts: Mapping[str, Any]) -> str:
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     """Write ``model.yaml`` with the hashes of all files in ``folder`` and of itself."""
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-              for name in (DENOISER_FILE, VALUE_FILE)}
+              for name in NETWORK_FILES if name != FORWARD_FILE or (folder / name).is_file()}
     facts = {**facts, 'sha256': {**hashes, FACTS_FILE: facts_hash(facts)}}
-    (folder / FACTS_FILE).write_text(yaml.safe_dump(facts, sort_keys=False, width=99))
+    _write(folder / FACTS_FILE, facts)
 
 
 def write_score(folder: Path, score: dict[str, Any]) -> None:
@@ -51,9 +55,14 @@ def write_score(folder: Path, score: dict[str, Any]) -> None:
     Record a measured score in ``model.yaml``; it is not part of the hashes.
 
     :raises ModelError: if the bundle's facts are not usable.
+    :raises OutputError: if they cannot be written; they are as before then.
     """
-    facts = {**read_facts(folder), 'score': score}
-    (folder / FACTS_FILE).write_text(yaml.safe_dump(facts, sort_keys=False, width=99))
+    _write(folder / FACTS_FILE, {**read_facts(folder), 'score': score})
+
+
+def _write(file: Path, facts: Mapping[str, Any]) -> None:
+    with written(file) as scratch:
+        scratch.write_text(yaml.safe_dump(dict(facts), sort_keys=False, width=99))
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
@@ -93,6 +102,48 @@ def _read_verified(file: Path, expected: str) -> bytes:
 
 
 @dataclass(frozen=True)
+class Calibration:
+    """How a model and its training data agree, measured when the model was exported."""
+
+    errors: NDArray
+    """Percentiles 0 to 100 of the error of the predicted next state, RMS over the entries
+    [standard deviations], shape (101,)."""
+    state_min: NDArray
+    """Smallest value of every state entry in the data [SI], shape (S,)."""
+    state_max: NDArray
+    """Largest value of every state entry in the data [SI], shape (S,)."""
+
+    @property
+    def scale(self) -> float:
+        """The 99th percentile of the error [standard deviations], the unit of a score."""
+        return float(self.errors[99])
+
+    def percentile(self, error: float) -> float:
+        """Return the share of the data that has a smaller error [%]."""
+        return float(np.interp(error, self.errors, PERCENTILES))
+
+    @classmethod
+    def from_facts(cls, facts: Mapping[str, Any], state_dim: int) -> 'Calibration | None':
+        """
+        Read it from a bundle's facts; None where they have none (format 1.0).
+
+        :raises ValueError: if its numbers make no sense.
+        """
+        if 'prediction_error' not in facts:
+            return None
+        errors = np.array(facts['prediction_error']['percentiles'], dtype=np.float64)
+        low, high = (np.array(facts['state_range'][k], dtype=np.float64) for k in ('min', 'max'))
+        if (errors.shape != PERCENTILES.shape or not np.isfinite(errors).all()
+                or not np.all(np.diff(errors) >= 0) or not errors[0] >= 0 or not errors[99] > 0):
+            raise ValueError('prediction_error: percentiles are not usable, expected '
+                             f'{len(PERCENTILES)} ascending numbers of at least 0')
+        if low.shape != (state_dim,) or high.shape != (state_dim,) or not np.all(low <= high):
+            raise ValueError(f'state_range: shapes are {low.shape} and {high.shape}, expected '
+                             f'({state_dim},), and min at most max')
+        return cls(errors, low, high)
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A loaded, verified and warm model."""
 
@@ -105,8 +156,11 @@ class Bundle:
     value_normalizer: Normalizer
     provider: str
     """The execution provider in use."""
+    calibration: Calibration | None
+    """None if the model was exported without data."""
     _denoiser: onnxruntime.InferenceSession
     _value: onnxruntime.InferenceSession
+    _forward: onnxruntime.InferenceSession | None
 
     @property
     def hash(self) -> str:
@@ -118,6 +172,11 @@ class Bundle:
     def row_dim(self) -> int:
         """Length of a row ``[a | s]``, D."""
         return self.robot.action_dim + self.robot.state_dim
+
+    @property
+    def has_forward(self) -> bool:
+        """Whether there is a forward model."""
+        return self._forward is not None
 
     def denoise(self, x_t: NDArray, t: int) -> NDArray:
         """Predict x_0 (B, H, D) from x_t (B, H, D), both normalised."""
@@ -134,6 +193,62 @@ class Bundle:
         times = np.full(len(x_t), t, dtype=np.int64)
         return self._value.run(['gradient'], {'x_t': x_t, 'times': times})[0]
 
+    def next_state(self, row: NDArray) -> NDArray:
+        """
+        Predict the next states (B, S) from rows ``[a | s]`` (B, D), both normalised.
+
+        :raises ModelError: if there is no forward model.
+        """
+        if self._forward is None:
+            raise ModelError(f'{self.path / FORWARD_FILE}: no such file in this bundle, expected '
+                             'one to forecast with; train and export the model again')
+        return self._forward.run(None, {'row': row})[0]
+
+    def check_state(self, state: NDArray) -> NDArray:
+        """
+        Return a state in double precision, shape (S,).
+
+        :raises StateError: if it has another shape or is not finite.
+        """
+        robot, state = self.robot, np.asarray(state, dtype=np.float64)
+        if state.shape != (robot.state_dim,):
+            raise StateError(f'state has shape {state.shape}, expected ({robot.state_dim},)')
+        if not np.isfinite(state).all():
+            entry, number = next((e, x) for e, x in zip(robot.state, state, strict=True)
+                                 if not np.isfinite(x))
+            raise StateError(f"{entry.quantity} of joint '{entry.joint}' is {number}, "
+                             f'expected a finite number [{entry.unit}]')
+        return state
+
+    def forecast(self, state: NDArray, actions: NDArray) -> NDArray:
+        """
+        Forecast where actions lead, with the forward model.
+
+        :param state: in the order and units of ``robot.state``, shape (S,).
+        :param actions: torques [N m], one per control period, shape (n, A).
+        :return: the state after each action [SI], clipped as the robot's are, shape (n, S).
+        :raises ModelError: if there is no forward model.
+        :raises ConfigError: if the actions have another shape.
+        :raises StateError: if the state has another shape, or a forecast is not finite.
+        """
+        n_action, clip = self.robot.action_dim, self.robot.state_clip
+        state, actions = self.check_state(state), np.asarray(actions, dtype=np.float64)
+        if actions.ndim != 2 or actions.shape[1] != n_action:
+            raise ConfigError(f'actions have shape {actions.shape}, expected (n, {n_action})')
+        mean, std = self.normalizer.mean[n_action:], self.normalizer.std[n_action:]
+        states = np.empty((len(actions), self.robot.state_dim))
+        for i, action in enumerate(actions):
+            with np.errstate(over='ignore'):  # what is not finite is refused below
+                row = self.normalizer.normalize(
+                    np.concatenate([action, np.clip(state, -clip, clip)])).astype(np.float32)
+            state = self.next_state(row[None])[0] * std + mean
+            if not np.isfinite(state).all():
+                raise StateError(f'the state forecast {i + 1} control periods ahead is not '
+                                 'finite; state or actions are too far from all that the model '
+                                 'was trained on')
+            states[i] = state
+        return np.clip(states, -clip, clip)
+
     @classmethod
     def load(cls, path: Path, *, provider: str = 'cpu', n_threads: int = 1) -> 'Bundle':
         """
@@ -148,8 +263,13 @@ class Bundle:
         chosen = choose_provider(provider)
         facts = read_facts(path)
         sessions = {}
-        for name in (DENOISER_FILE, VALUE_FILE):
-            content = _read_verified(path / name, facts['sha256'].get(name, 'none'))
+        for name, expected in {DENOISER_FILE: 'none', VALUE_FILE: 'none',
+                               **facts['sha256']}.items():
+            if name == FACTS_FILE:
+                continue
+            content = _read_verified(path / name, expected)
+            if name not in NETWORK_FILES:  # of a later format
+                continue
             try:
                 sessions[name] = open_session(content, chosen, n_threads)
             except ORT_ERRORS as error:
@@ -162,7 +282,9 @@ class Bundle:
                 schedule=NoiseSchedule(**facts['schedule']),
                 normalizer=_normalizer(facts['normalizer']),
                 value_normalizer=_normalizer(facts['value_normalizer']),
-                provider=chosen, _denoiser=sessions[DENOISER_FILE], _value=sessions[VALUE_FILE])
+                provider=chosen, calibration=Calibration.from_facts(facts, robot.state_dim),
+                _denoiser=sessions[DENOISER_FILE], _value=sessions[VALUE_FILE],
+                _forward=sessions.get(FORWARD_FILE))
         except (KeyError, TypeError, ValueError, RobotError) as error:
             raise ModelError(f'{path / FACTS_FILE}: {error}') from error
         bundle._probe()
@@ -174,15 +296,22 @@ class Bundle:
             raise ModelError(f'{self.path / FACTS_FILE}: normalizer has '
                              f'{self.normalizer.mean.shape} entries, expected ({self.row_dim},) '
                              f"for robot '{self.robot.name}'")
-        for name, session in ((DENOISER_FILE, self._denoiser), (VALUE_FILE, self._value)):
-            found = session.get_inputs()[0].shape[1:]
-            if found != [self.horizon, self.row_dim]:
-                raise ModelError(f"{self.path / name}: input 'x_t' has rows of shape {found}, "
-                                 f'expected {[self.horizon, self.row_dim]}')
+        window, row = [self.horizon, self.row_dim], [self.row_dim]
+        shapes = [(DENOISER_FILE, self._denoiser.get_inputs()[0], window),
+                  (VALUE_FILE, self._value.get_inputs()[0], window)]
+        if self.has_forward:
+            shapes += [(FORWARD_FILE, self._forward.get_inputs()[0], row),
+                       (FORWARD_FILE, self._forward.get_outputs()[0], [self.robot.state_dim])]
+        for name, end, expected in shapes:
+            if end.shape[1:] != expected:
+                raise ModelError(f"{self.path / name}: '{end.name}' has rows of shape "
+                                 f'{end.shape[1:]}, expected {expected}')
         probe = np.zeros((2, self.horizon, self.row_dim), dtype=np.float32)
         for _ in range(N_WARMUP):
             outputs = {DENOISER_FILE: (self.denoise(probe, 0),),
                        VALUE_FILE: (self.value(probe, 0), self.value_gradient(probe, 0))}
+            if self.has_forward:
+                outputs[FORWARD_FILE] = (self.next_state(probe[:, 0]),)
         for name, arrays in outputs.items():
             if not all(np.isfinite(a).all() for a in arrays):
                 raise ModelError(f'{self.path / name}: output on a probe of zeros is not finite')

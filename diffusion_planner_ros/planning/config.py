@@ -11,7 +11,7 @@ from ..knobs import check_knobs, document_knobs, knob
 class PlannerConfig:
     """Settings of a planner; a wrong value is refused when this is built."""
 
-    n_candidates: int = knob(4, 'Trajectories denoised together, N; the one of the highest value '
+    n_candidates: int = knob(8, 'Trajectories denoised together, N; the one of the highest value '
                              'is chosen.', low=1, high=256)
     sampler: Literal['ddim', 'ddpm'] = knob(
         'ddim', 'Deterministic (DDIM) or ancestral (DDPM) denoising.')

@@ -1,6 +1,6 @@
 """Plan by denoising: from a state to trajectories ranked by value."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,8 @@ class Plan:
     """All trajectories in SI units, rows ``[a | s]``, torques within limits, shape (N, H, D)."""
     values: NDArray
     """Predicted discounted return of every candidate, shape (N,)."""
+    clamped: NDArray
+    """Whether a torque of a row was beyond its limit before it was clamped, shape (N, H)."""
     action_dim: int
 
     @property
@@ -71,36 +73,32 @@ class Planner:
         self._alpha_bar = bundle.schedule.alpha_bar.tolist()
         self._posterior_variance = bundle.schedule.posterior_variance.tolist()
 
-    def plan(self, state: NDArray, *, step: int = 0, condition: Condition | None = None) -> Plan:
+    def plan(self, state: NDArray, *, step: int = 0, condition: Condition | None = None,
+             on_step: Callable[[int, NDArray], None] | None = None) -> Plan:
         """
         Plan from one measured state.
 
         :param state: in the order and units of ``bundle.robot.state``, shape (S,).
         :param step: number of the control period; with ``config.seed`` it seeds the noise.
         :param condition: what else is fixed, besides the first state.
+        :param on_step: sees the candidates being denoised; see ``denoise``.
         :raises StateError: if the state has another shape, or it or the plan is not finite.
         """
         robot = self.bundle.robot
-        state = np.asarray(state, dtype=np.float64)
-        if state.shape != (robot.state_dim,):
-            raise StateError(f'state has shape {state.shape}, expected ({robot.state_dim},)')
-        if not np.isfinite(state).all():
-            entry, number = next((e, x) for e, x in zip(robot.state, state, strict=True)
-                                 if not np.isfinite(x))
-            raise StateError(f"{entry.quantity} of joint '{entry.joint}' is {number}, "
-                             f'expected a finite number [{entry.unit}]')
+        state = self.bundle.check_state(state)
         known, mask = self._fixed(np.clip(state, -robot.state_clip, robot.state_clip), condition)
-        x_0 = self.denoise(known, mask, seed=(self.config.seed, step))
+        x_0 = self.denoise(known, mask, seed=(self.config.seed, step), on_step=on_step)
         value = self.bundle.value(x_0, 0)
         candidates = self.bundle.normalizer.unnormalize(x_0.astype(np.float64))
         limit = robot.torque_limit
-        candidates[:, :, :robot.action_dim] = np.clip(
-            candidates[:, :, :robot.action_dim], -limit, limit)
+        actions = candidates[:, :, :robot.action_dim]
+        clamped = (np.abs(actions) > limit).any(axis=2)
+        np.clip(actions, -limit, limit, out=actions)
         values = self.bundle.value_normalizer.unnormalize(value.astype(np.float64))
         if not (np.isfinite(candidates).all() and np.isfinite(values).all()):
             raise StateError('the plan has values that are not finite; the state is too far from '
                              'all that the model was trained on')
-        return Plan(candidates, values, robot.action_dim)
+        return Plan(candidates, values, clamped, robot.action_dim)
 
     def _fixed(self, state: NDArray, condition: Condition | None) -> tuple[NDArray, NDArray]:
         """Return what is known, normalised, and where, both (H, D)."""
@@ -123,12 +121,15 @@ class Planner:
         mask[0, n_action:] = True
         return known, mask
 
-    def denoise(self, known: NDArray, mask: NDArray, *, seed: int | Sequence[int]) -> NDArray:
+    def denoise(self, known: NDArray, mask: NDArray, *, seed: int | Sequence[int],
+                on_step: Callable[[int, NDArray], None] | None = None) -> NDArray:
         """
         Denoise candidates from noise, the known part put back after every step.
 
         :param known: normalised values, shape (H, D); ``mask`` says where they hold.
         :param seed: of the noise.
+        :param on_step: called with diffusion time t and x_t, shape (N, H, D), before every step
+            and at the end; here t counts as in Ho et al. (2020), from T of pure noise to 0.
         :return: normalised trajectories, shape (N, H, D).
         """
         config = self.config
@@ -138,6 +139,8 @@ class Planner:
         x_t = np.where(mask, known, x_t)
         n_guided = len(self._times) - config.n_unguided_steps
         for i, t in enumerate(self._times):
+            if on_step is not None:
+                on_step(t + 1, x_t)
             is_last = i + 1 == len(self._times)
             alpha_bar_s = 1.0 if is_last else self._alpha_bar[self._times[i + 1]]
             if config.guidance_scale > 0 and i < n_guided:
@@ -152,4 +155,6 @@ class Planner:
                 noise = rng.standard_normal(shape, dtype=np.float32)
                 x_t = ddpm_step(x_t, x_0, self._alpha_bar[t], alpha_bar_s, noise)
             x_t = np.where(mask, known, x_t)
+        if on_step is not None:
+            on_step(0, x_t)
         return x_t

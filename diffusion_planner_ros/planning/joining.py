@@ -1,0 +1,99 @@
+"""Late plans: what the robot does until a plan is ready is known when the plan is made."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError
+from .planner import Condition, Plan, Planner
+
+
+def committed(plan: Plan, index: int, n: int) -> NDArray:
+    """
+    Return the actions of a plan that will be executed before the next plan is ready.
+
+    :param plan: the plan that the robot follows.
+    :param index: row of ``plan`` for the state that the next plan starts from.
+    :param n: control periods until the next plan is ready.
+    :return: torques [N m], shape (n, A).
+    :raises ConfigError: if the plan does not reach that far.
+    """
+    horizon = len(plan.actions)
+    if index < 0 or n < 0 or index + n > horizon:
+        raise ConfigError(f'committed rows are {index} to {index + n}, expected them within 0 to '
+                          f'{horizon}, the horizon; plan sooner or train a longer horizon')
+    return plan.actions[index:index + n]
+
+
+def hold(actions: NDArray, *, horizon: int, row_dim: int) -> Condition:
+    """
+    Fix the first actions of a trajectory (inpainting).
+
+    :param actions: torques [N m], shape (n, A).
+    :param horizon: rows of a trajectory, H.
+    :param row_dim: length of a row ``[a | s]``, D.
+    """
+    known, mask = np.zeros((horizon, row_dim)), np.zeros((horizon, row_dim), dtype=bool)
+    n, action_dim = actions.shape
+    known[:n, :action_dim], mask[:n, :action_dim] = actions, True
+    return Condition(known, mask)
+
+
+def plan_joined(planner: Planner, state: NDArray, actions: NDArray, *, step: int = 0) -> Plan:
+    """
+    Plan from one state, knowing the actions until the plan is ready.
+
+    The bundle's forward model forecasts the state that the actions lead to, and the plan starts
+    there, for it is the first action of a trajectory that a model learns best. In a bundle
+    without one, the forecast is the mean of the candidates with the actions inpainted (as Black et
+    al. 2025, arxiv.org/abs/2506.07339, do for chunks of actions), which is several times coarser.
+    Without actions it is ``planner.plan``.
+
+    :param state: when planning begins [SI], shape (S,).
+    :param actions: that will be executed until the plan is ready [N m], shape (n, A), n < H.
+    :param step: number of the control period of ``state``.
+    :return: rows 0 to n - 1 are the actions given and the states forecast, the others new.
+    :raises ConfigError: if the actions have another shape.
+    :raises StateError: as ``Planner.plan``, or if a forecast is not finite.
+    """
+    bundle = planner.bundle
+    n_action, horizon = bundle.robot.action_dim, bundle.horizon
+    actions = np.asarray(actions, dtype=np.float64)
+    if actions.ndim != 2 or actions.shape[1] != n_action or len(actions) >= horizon:
+        raise ConfigError(f'committed actions have shape {actions.shape}, expected (n, {n_action})'
+                          f' with n from 0 to {horizon - 1}; plan sooner or train a longer '
+                          'horizon')
+    n = len(actions)
+    if not n:
+        return planner.plan(state, step=step)
+    if bundle.has_forward:
+        clip = bundle.robot.state_clip
+        state = np.clip(bundle.check_state(state), -clip, clip)
+        states = [state, *bundle.forecast(state, actions)]
+    else:
+        condition = hold(actions, horizon=horizon, row_dim=bundle.row_dim)
+        states = planner.plan(state, step=step, condition=condition).candidates.mean(0)[
+            :n + 1, n_action:]
+    plan = planner.plan(states[n], step=step)
+    candidates = np.empty_like(plan.candidates)
+    candidates[:, :n, :n_action] = actions
+    candidates[:, :n, n_action:] = states[:n]
+    candidates[:, n:] = plan.candidates[:, :horizon - n]
+    clamped = np.zeros_like(plan.clamped)
+    clamped[:, n:] = plan.clamped[:, :horizon - n]
+    return Plan(candidates, plan.values, clamped, n_action)
+
+
+def torque_step(new: Plan, old: Plan, *, row: int, lag: int = 1) -> float:
+    """
+    Return the jump of the torque where a new plan takes over from an old one.
+
+    :param row: of the first action of ``new`` that is executed.
+    :param lag: control periods from the state of ``old`` to that of ``new``.
+    :return: root mean square over the joints [N m].
+    :raises ConfigError: if a plan has no such row.
+    """
+    for plan, index in ((new, row), (old, row + lag)):
+        if not 0 <= index < len(plan.actions):
+            raise ConfigError(f'row of a plan is {index}, expected 0 to {len(plan.actions) - 1}')
+    step = new.actions[row] - old.actions[row + lag]
+    return float(np.sqrt(np.mean(np.square(step))))

@@ -1,0 +1,134 @@
+"""Out-of-distribution monitor: whether the robot arrives where the plan said it would."""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ConfigError, StateError
+from ..knobs import check_knobs, document_knobs, knob
+from .bundle import Bundle
+
+
+@document_knobs
+@dataclass(frozen=True)
+class MonitorConfig:
+    """Thresholds of the monitor; a wrong value is refused when this is built."""
+
+    ood_warn: float = knob(
+        0.5, 'Score above which the monitor warns; 1 is the 99th percentile of the prediction '
+        'error in the training data; 0 switches it off.', low=0.0, high=1000.0)
+    ood_stop: float = knob(1.0, 'Score above which the monitor stops; 0 switches it off.',
+                           low=0.0, high=1000.0)
+    ood_window: int = knob(3, 'Prediction errors that the score averages.',
+                           unit='control periods', low=1, high=1000)
+    max_state_deviation: float = knob(
+        20.0, 'Distance of a state entry from the range of the training data above which the '
+        'monitor stops; 0 switches it off.', unit='standard deviations', low=0.0, high=1e6)
+    max_equal_states: int = knob(
+        5, 'Equal states in a row, though motion was predicted, above which the monitor stops; 0 '
+        'switches it off.', low=0, high=1000)
+
+    def __post_init__(self) -> None:
+        check_knobs(self)
+        if self.ood_stop and self.ood_warn > self.ood_stop:
+            raise ConfigError(f'ood_warn is {self.ood_warn}, expected at most ood_stop, which is '
+                              f'{self.ood_stop}')
+
+
+@dataclass(frozen=True)
+class Surprise:
+    """How far a state is from what was predicted and from what is known."""
+
+    error: float
+    """Root mean square over the entries of predicted less arrived [standard deviations]."""
+    percentile: float
+    """Share of the training data with a smaller error [%], NaN without calibration."""
+    score: float
+    """Mean error of the last periods over the 99th percentile of the training data's error."""
+    deviation: float
+    """Largest distance of an entry from the training data's range [standard deviations]."""
+    n_equal: int
+    """States in a row that equal the one before though motion was predicted."""
+    level: Literal['ok', 'warn', 'stop']
+
+
+class PredictionMonitor:
+    """
+    Compare every state with its prediction; call ``reset`` when time jumps.
+
+    Without calibration in the bundle (``is_calibrated``) it never warns nor stops.
+    """
+
+    def __init__(self, bundle: Bundle, config: MonitorConfig | None = None) -> None:
+        self.config = config or MonitorConfig()
+        self._robot = bundle.robot
+        self._std = bundle.normalizer.std[-bundle.robot.state_dim:]
+        self._calibration = bundle.calibration
+        self.reset()
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the bundle says how large errors are in the training data."""
+        return self._calibration is not None
+
+    def reset(self) -> None:
+        """Forget all states seen."""
+        self._errors: deque[float] = deque(maxlen=self.config.ood_window)
+        self._last: NDArray | None = None
+        self._n_equal = 0
+
+    def configure(self, config: MonitorConfig) -> None:
+        """Take other thresholds from the next state on."""
+        self.config = config
+        self._errors = deque(self._errors, maxlen=config.ood_window)
+
+    def compare(self, predicted: NDArray | None, arrived: NDArray) -> Surprise:
+        """
+        Judge one state; call it once for every measured state, in order.
+
+        :param predicted: the plan's row for the time of ``arrived``, given that its actions were
+            executed, shape (S,); None without such a plan.
+        :param arrived: the measured state, velocities not clipped, shape (S,).
+        :raises StateError: if one of them has another shape or is not finite.
+        """
+        arrived = self._check('arrived', arrived)
+        error = float('nan')
+        if predicted is not None:
+            clip = self._robot.state_clip
+            difference = (np.clip(self._check('predicted', predicted), -clip, clip)
+                          - np.clip(arrived, -clip, clip)) / self._std
+            with np.errstate(over='ignore'):  # an error too large for a number is infinite
+                error = float(np.sqrt(np.mean(np.square(difference))))
+            self._errors.append(error)
+        nan = float('nan')
+        calibration = self._calibration
+        if calibration is None:
+            return Surprise(error, nan, nan, nan, 0, 'ok')
+        is_equal = self._last is not None and np.array_equal(arrived, self._last)
+        self._last = arrived
+        # A robot that stands still, as predicted, has nothing to show.
+        self._n_equal = self._n_equal + 1 if is_equal and error > calibration.errors[1] else 0
+        outside = np.maximum(calibration.state_min - arrived, arrived - calibration.state_max)
+        deviation = max(0.0, float((outside / self._std).max()))
+        score = float(np.mean(self._errors)) / calibration.scale if self._errors else nan
+        percentile = nan if predicted is None else calibration.percentile(error)
+        return Surprise(error, percentile, score, deviation, self._n_equal,
+                        self._level(score, deviation))
+
+    def _level(self, score: float, deviation: float) -> Literal['ok', 'warn', 'stop']:
+        config = self.config
+        limits = ((score, config.ood_stop), (deviation, config.max_state_deviation),
+                  (self._n_equal, config.max_equal_states))
+        if any(limit and found > limit for found, limit in limits):
+            return 'stop'
+        return 'warn' if config.ood_warn and score > config.ood_warn else 'ok'
+
+    def _check(self, name: str, state: NDArray) -> NDArray:
+        state = np.array(state, dtype=np.float64)
+        if state.shape != (self._robot.state_dim,) or not np.isfinite(state).all():
+            raise StateError(f'{name} state is {state} of shape {state.shape}, expected finite '
+                             f'numbers of shape ({self._robot.state_dim},)')
+        return state
