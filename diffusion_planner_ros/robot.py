@@ -132,3 +132,9 @@ class Robot:
                           for entry in facts['state']]
         facts['action'] = list(facts['action'])
         return facts
+
+
+def shipped_urdf(name: str) -> Path | None:
+    """Return the URDF file of a shipped robot, or ``None`` if it is not one of them."""
+    file = ROBOTS / f'{name}.urdf'
+    return file if file.is_file() else None

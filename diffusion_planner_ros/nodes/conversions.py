@@ -1,5 +1,7 @@
 """Between messages and the numbers of a plan; joints are matched by name, never by order."""
 
+from collections.abc import Mapping
+
 from builtin_interfaces.msg import Duration, Time
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +9,6 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
-from ..errors import StateError
 from ..planning.planner import Plan
 from ..robot import Robot
 
@@ -24,31 +25,6 @@ def stamp_from_nanoseconds(nanoseconds: int) -> Time:
     """Return nanoseconds as a stamp."""
     sec, nanosec = divmod(nanoseconds, NANOSECONDS)
     return Time(sec=sec, nanosec=nanosec)
-
-
-def state_from_msg(msg: JointState, robot: Robot) -> NDArray:
-    """
-    Pick the robot's state out of joint states.
-
-    :return: in the order and units of ``robot.state``, shape (S,).
-    :raises StateError: naming the joint that is missing or has no finite value.
-    """
-    index = {name: i for i, name in enumerate(msg.name)}
-    state = np.empty(robot.state_dim)
-    for k, entry in enumerate(robot.state):
-        if entry.joint not in index:
-            raise StateError(f"joint '{entry.joint}' is missing in the joint states, found "
-                             f'{", ".join(msg.name) or "no joint"}')
-        numbers = msg.position if entry.quantity == 'position' else msg.velocity
-        i = index[entry.joint]
-        if i >= len(numbers):
-            raise StateError(f"joint '{entry.joint}' has no {entry.quantity}: the joint states "
-                             f'hold {len(numbers)} of them for {len(msg.name)} joints')
-        if not np.isfinite(numbers[i]):
-            raise StateError(f"joint '{entry.joint}' has {entry.quantity} {numbers[i]}, expected "
-                             f'a finite number [{entry.unit}]')
-        state[k] = numbers[i]
-    return state
 
 
 def msg_from_torque(torque: NDArray, stamp: int) -> Float64MultiArray:
@@ -81,34 +57,45 @@ def msg_from_joints(names: list[str], position: NDArray, velocity: NDArray, effo
     return msg
 
 
+def joint_positions(states: NDArray, robot: Robot, start: Mapping[str, float]
+                    ) -> dict[str, NDArray]:
+    """
+    Return where planned states put the joints.
+
+    :param states: in the order and units of ``robot.state``, shape (..., H, S).
+    :param start: measured positions by joint [m, rad]; a joint whose position is not part of the
+        state moves from there, or from 0, with its planned velocity.
+    :return: positions by joint [m, rad], each of shape (..., H), joints in the state's order.
+    """
+    column = {(e.joint, e.quantity): k for k, e in enumerate(robot.state)}
+    positions = {}
+    for joint in dict.fromkeys(entry.joint for entry in robot.state):
+        if (joint, 'position') in column:
+            positions[joint] = states[..., column[joint, 'position']]
+        else:
+            velocity = states[..., column[joint, 'velocity']]
+            travelled = np.cumsum(velocity, axis=-1) - velocity
+            positions[joint] = start.get(joint, 0.0) + robot.control_period * travelled
+    return positions
+
+
 def msg_from_plan(plan: Plan, robot: Robot, stamp: int,
                   start: dict[str, float]) -> JointTrajectory:
     """
     Build the trajectory of the chosen candidate.
 
     :param stamp: of the state that the plan starts from [ns].
-    :param start: measured positions by joint [m, rad]; a joint whose position is not part of the
-        state moves from there with its planned velocity.
+    :param start: measured positions by joint [m, rad], as for ``joint_positions``.
     """
-    joints = list(dict.fromkeys(entry.joint for entry in robot.state))
-    column = {(e.joint, e.quantity): k for k, e in enumerate(robot.state)}
-    n_rows = len(plan.states)
-    still = np.zeros(n_rows)
+    positions = joint_positions(plan.states, robot, start)
+    still = np.zeros(len(plan.states))
+    velocity = {e.joint: plan.states[:, k] for k, e in enumerate(robot.state)
+                if e.quantity == 'velocity'}
     effort = {e.joint: plan.actions[:, k] for k, e in enumerate(robot.action)}
-    positions, velocities = [], []
-    for joint in joints:
-        velocity = (plan.states[:, column[joint, 'velocity']]
-                    if (joint, 'velocity') in column else still)
-        if (joint, 'position') in column:
-            position = plan.states[:, column[joint, 'position']]
-        else:
-            travelled = np.cumsum(velocity) - velocity
-            position = start.get(joint, 0.0) + robot.control_period * travelled
-        positions.append(position)
-        velocities.append(velocity)
-    rows = zip(np.array(positions).T.tolist(), np.array(velocities).T.tolist(),
-               np.array([effort.get(j, still) for j in joints]).T.tolist(), strict=True)
-    msg = JointTrajectory(joint_names=joints)
+    rows = zip(*(np.array(columns).T.tolist() for columns in (
+        list(positions.values()), [velocity.get(j, still) for j in positions],
+        [effort.get(j, still) for j in positions])), strict=True)
+    msg = JointTrajectory(joint_names=list(positions))
     msg.header.stamp = stamp_from_nanoseconds(stamp)
     for k, (position, velocity, torque) in enumerate(rows):
         ahead = stamp_from_nanoseconds(round(k * robot.control_period * NANOSECONDS))
