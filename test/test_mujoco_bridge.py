@@ -1,6 +1,8 @@
+import signal
 import time
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import Vector3
 import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
@@ -27,25 +29,48 @@ class Controller:
         self.states = {}  # by stamp [ns]
         self.clock = []
         self.reports = []
+        self.levels = []
+        self.arrivals = []  # (wall time [s], stamp [ns]) of every state, repeated ones too
+        self.answer = None  # torque that answers every state by itself
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self._commands = node.create_publisher(
             Float64MultiArray, 'effort_controller/commands', qos)
-        node.create_subscription(JointState, 'joint_states', self._on_state, 10)
+        # Deep enough to miss nothing on a busy machine.
+        node.create_subscription(JointState, 'joint_states', self._on_state, 1000)
         node.create_subscription(Clock, '/clock', lambda m: self.clock.append(
-            nanoseconds_from_stamp(m.clock)), 10)
+            nanoseconds_from_stamp(m.clock)), 1000)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_report, 10)
+        self._pushes = node.create_publisher(Vector3, 'mujoco_bridge/push', 10)
 
     def _on_state(self, msg):
-        self.states[nanoseconds_from_stamp(msg.header.stamp)] = msg
+        stamp = nanoseconds_from_stamp(msg.header.stamp)
+        self.states[stamp] = msg
+        self.arrivals.append((time.monotonic(), stamp))
+        if self.answer is not None:
+            self.send(self.answer, stamp)
 
     def _on_report(self, msg):
-        self.reports.append(facts_from_msg(msg, 'mujoco_bridge'))
+        if (report := facts_from_msg(msg, 'mujoco_bridge')) is not None:
+            self.reports.append(report)
+            self.levels.append(msg.status[0].level)
 
     def send(self, torque, stamp):
         self._commands.publish(msg_from_torque(np.asarray(torque), stamp))
 
     def send_raw(self, numbers):
         self._commands.publish(Float64MultiArray(data=numbers))
+
+    def push(self, x, z):
+        spin_until(self.node, self._pushes.get_subscription_count, 'the bridge listens to pushes')
+        self._pushes.publish(Vector3(x=x, z=z))
+
+    def pause(self, is_paused):
+        assert call(self.node, SetBool, 'mujoco_bridge/pause',
+                    SetBool.Request(data=is_paused)).success
+
+    def next_report(self):
+        self.reports.clear()
+        return self.wait_for_report(lambda message, facts: True)
 
     def wait_for_state(self, step):
         spin_until(self.node, lambda: step * PERIOD in self.states, f'state of step {step}')
@@ -134,11 +159,11 @@ def test_reset_starts_again_at_time_zero_with_the_seed_that_was_set(lockstep):
 
 
 def test_pause_holds_the_answer_until_it_ends(lockstep):
-    assert call(lockstep.node, SetBool, 'mujoco_bridge/pause', SetBool.Request(data=True)).success
+    lockstep.pause(True)
     lockstep.send(TORQUE, 0)
     spin_for(lockstep.node, 0.3)
     assert list(lockstep.states) == [0]
-    call(lockstep.node, SetBool, 'mujoco_bridge/pause', SetBool.Request(data=False))
+    lockstep.pause(False)
     lockstep.wait_for_state(1)
 
 
@@ -168,41 +193,54 @@ def test_real_time_factor_slows_the_clock_down(tmp_path):
 
 def test_torque_is_zero_when_commands_stop_coming(real_time):
     real_time.send(TORQUE, 0)
-    real_time.wait_for_state(20)  # 160 ms, the timeout is 50 ms
+    real_time.wait_for_state(20)  # 160 ms, the timeout is 32 ms
     efforts = {stamp: state.effort[3:].tolist() for stamp, state in real_time.states.items()}
     assert TORQUE.tolist() in efforts.values()
     assert efforts[20 * PERIOD] == [0.0] * 6
-    assert 'torque is zero' in real_time.process.output
+    assert 'stop behaviour is zero' in real_time.process.output
 
 
 def test_pause_stops_the_clock_and_goes_on_without_a_burst(real_time):
     real_time.send(np.zeros(6), 0)
     real_time.wait_for_state(3)
-    call(real_time.node, SetBool, 'mujoco_bridge/pause', SetBool.Request(data=True))
+    real_time.pause(True)
     spin_for(real_time.node, 0.2)
     paused_at = max(real_time.states)
     spin_for(real_time.node, 0.5)
     assert max(real_time.states) == paused_at
     begin = time.monotonic()
-    call(real_time.node, SetBool, 'mujoco_bridge/pause', SetBool.Request(data=False))
+    real_time.pause(False)
     real_time.wait_for_state(paused_at // PERIOD + 3)
     caught_up = (max(real_time.states) - paused_at) / 1e9
     # Two control periods may be due at once after a stall, not the half second of the pause.
     assert caught_up <= time.monotonic() - begin + 2 * PERIOD / 1e9
 
 
-@pytest.mark.parametrize('numbers', [[float('nan')] * 6, [1.0] * 5, [float('inf')] * 6, []])
-def test_refuses_a_command_that_is_not_six_finite_torques(lockstep, numbers):
+@pytest.mark.parametrize(('numbers', 'found'), [
+    ([float('nan')] * 6, '[nan, nan, nan, nan, nan, nan]'), ([1.0] * 5, '5 numbers'),
+    ([1.0] * 5 + [float('inf')], '[1.0, 1.0, 1.0, 1.0, 1.0, inf]'), ([], '0 numbers')])
+def test_refuses_a_command_that_is_not_six_finite_torques(lockstep, numbers, found):
     lockstep.send_raw(numbers)
-    reason = f'command refused: {numbers}, expected 6 finite torques [N m]'
+    reason = f'command refused: {found}, expected 6 finite torques [N m]'
     spin_until(lockstep.node, lambda: reason in lockstep.process.output, reason, lockstep.process)
     assert list(lockstep.states) == [0]
 
 
-def test_limits_the_torque_to_the_gear(lockstep):
+def test_a_refused_command_is_reported_once_and_every_one_is_counted(lockstep):
+    for _ in range(5):
+        lockstep.send_raw([float('nan')] * 6)
+        spin_for(lockstep.node, 0.1)
+    lockstep.send_raw([1.0] * 5)
+    lockstep.wait_for_report(lambda _, facts: facts['refused_commands'] == '6')
+    assert lockstep.process.output.count('command refused: [nan') == 1
+    assert lockstep.process.output.count('command refused: 5 numbers') == 1
+
+
+def test_limits_the_torque_to_the_gear_and_counts_it(lockstep):
     lockstep.send(10.0 * TORQUE, 0)
     state = lockstep.wait_for_state(1)
     np.testing.assert_array_equal(state.effort[3:], np.clip(10.0 * TORQUE, -100.0, 100.0))
+    assert lockstep.next_report()[1]['clipped_commands'] == '1'
 
 
 def test_starts_the_next_episode_by_itself_with_the_following_seed(tmp_path):
@@ -217,3 +255,217 @@ def test_starts_the_next_episode_by_itself_with_the_following_seed(tmp_path):
         walker.reset(seed=4)
         spin_until(node, lambda: controller.states[0].position.tolist() == walker.qpos.tolist(),
                    'next episode')
+
+
+# Stops
+
+
+def test_a_stop_is_reported_when_it_begins_and_when_it_ends(real_time):
+    real_time.send(TORQUE, 0)
+    real_time.wait_for_report(lambda message, _: message == 'stopped: no command')
+    assert real_time.levels[-1] == DiagnosticStatus.ERROR
+    assert real_time.process.output.count('stop behaviour is zero') == 1
+    assert real_time.reports[-1][1]['stops'] == '1'
+    assert real_time.reports[-1][1]['stop_cause'] == 'no command'
+    real_time.answer = np.zeros(6)
+    spin_until(real_time.node, lambda: 'commands come again' in real_time.process.output, 'end')
+
+
+def test_refused_commands_do_not_keep_the_last_torque(real_time):
+    real_time.send(TORQUE, 0)
+    for step in range(1, 20):
+        real_time.wait_for_state(step)
+        real_time.send_raw([float('nan')] * 6)
+    assert not any(real_time.states[19 * PERIOD].effort)
+    real_time.wait_for_report(lambda _, facts: facts['stop_cause'] == 'commands refused')
+
+
+def test_damping_follows_the_true_velocities_within_the_gear(tmp_path):
+    with (running('mujoco_bridge', tmp_path, auto_reset=False, stop_behaviour='damping',
+                  stop_damping=[20.0]), observer() as node):
+        controller = Controller(node)
+        controller.wait_for_state(0)
+        controller.send(TORQUE, 0)
+        controller.wait_for_state(30)
+    n_compared = 0
+    for step in range(10, 30):
+        if {step * PERIOD, (step + 1) * PERIOD} <= controller.states.keys():
+            velocity = np.array(controller.states[step * PERIOD].velocity[3:])
+            felt = controller.states[(step + 1) * PERIOD].effort[3:]
+            np.testing.assert_allclose(felt, np.clip(-20.0 * velocity, -100.0, 100.0))
+            n_compared += bool(np.any(velocity))
+    assert n_compared > 5
+
+
+def test_a_dead_planner_s_torque_is_gone_within_50_ms(tmp_path):
+    with (running('mujoco_bridge', tmp_path, seed=3, auto_reset=False), observer() as node):
+        controller = Controller(node)
+        controller.wait_for_state(0)
+        with running('planner', tmp_path, use_sim_time=True) as planner:
+            controller.wait_for_state(30)
+            spin_for(node, 0.05)  # see what arrived before
+            last = max(controller.states)
+            planner.process.send_signal(signal.SIGKILL)
+
+            def without_torque():
+                return sorted(stamp for stamp, state in controller.states.items()
+                              if stamp > last and not any(state.effort))
+
+            spin_until(node, without_torque, 'zero torque')
+    # Simulated time: it runs no faster than the wall clock, and does not see us being late.
+    assert (without_torque()[0] - last) / 1e9 <= 0.05
+
+
+# Time that stands still
+
+
+@pytest.mark.parametrize('reason', ['waiting', 'paused', 'over'])
+def test_clock_and_state_are_repeated_while_time_stands_still(tmp_path, reason):
+    with (running('mujoco_bridge', tmp_path, auto_reset=False, max_episode_steps=3),
+          observer() as node):
+        controller = Controller(node)
+        controller.wait_for_state(0)
+        if reason == 'paused':
+            controller.pause(True)
+        if reason == 'over':
+            controller.send(TORQUE, 0)
+            controller.wait_for_report(lambda message, _: message == 'episode over')
+        spin_for(node, 0.1)
+        before = controller.states.copy()
+        controller.arrivals.clear()
+        controller.clock.clear()
+        spin_for(node, 1.0)
+        assert 20 < len(controller.arrivals) < 60  # 50 Hz
+        assert len(set(controller.clock)) == 1 and len(controller.clock) > 20
+        assert controller.states == before
+
+
+def test_lockstep_takes_one_step_however_often_a_state_is_answered(lockstep):
+    lockstep.pause(True)
+    for torque in (TORQUE, -TORQUE):
+        lockstep.send(torque, 0)
+        spin_for(lockstep.node, 0.3)
+    lockstep.pause(False)
+    lockstep.wait_for_state(1)
+    lockstep.send(-TORQUE, 0)
+    spin_for(lockstep.node, 0.3)
+    assert sorted(lockstep.states) == [0, PERIOD]
+    np.testing.assert_array_equal(lockstep.states[PERIOD].effort[3:], TORQUE)
+
+
+def test_after_a_pause_the_last_command_goes_on(real_time):
+    real_time.answer = TORQUE
+    real_time.wait_for_state(5)
+    real_time.pause(True)
+    real_time.answer = None  # not even repeated
+    spin_for(real_time.node, 0.5)
+    last = max(real_time.states)
+    real_time.pause(False)
+    real_time.wait_for_state(last // PERIOD + 1)
+    np.testing.assert_array_equal(real_time.states[last + PERIOD].effort[3:], TORQUE)
+
+
+def test_a_reset_leaves_no_torque_behind(real_time):
+    real_time.answer = TORQUE
+    real_time.wait_for_state(5)
+    real_time.answer = None
+    real_time.reset(seed=4)
+    real_time.states.clear()
+    real_time.send(TORQUE, 5 * PERIOD)  # late, for the episode before
+    spin_for(real_time.node, 0.3)
+    assert list(real_time.states) == [0]
+    assert not any(real_time.states[0].effort)
+    real_time.send(TORQUE, 0)
+    real_time.wait_for_state(1)
+
+
+def test_a_reset_while_paused_keeps_the_pause(real_time):
+    real_time.answer = TORQUE
+    real_time.wait_for_state(5)
+    real_time.pause(True)
+    real_time.reset(seed=4)
+    spin_for(real_time.node, 0.3)
+    assert max(real_time.states) == 0 or real_time.arrivals[-1][1] == 0
+    real_time.pause(False)
+    real_time.wait_for_state(3)
+
+
+def test_a_stopped_process_goes_on_without_burst_and_without_stop(tmp_path):
+    # A timeout that a busy machine keeps, shorter than the process is stopped.
+    with (running('mujoco_bridge', tmp_path, auto_reset=False, command_timeout=0.3) as bridge,
+          observer() as node):
+        controller = Controller(node)
+        controller.answer = 0.2 * TORQUE
+        controller.wait_for_state(10)
+        bridge.process.send_signal(signal.SIGSTOP)
+        spin_for(node, 0.8)
+        last = max(controller.states)
+        controller.arrivals.clear()
+        begin = time.monotonic()
+        bridge.process.send_signal(signal.SIGCONT)
+        controller.wait_for_state(last // PERIOD + 10)
+    for moment, stamp in controller.arrivals:
+        assert stamp - last <= (moment - begin) * 1e9 + PERIOD
+    for step in range(1, 11):
+        np.testing.assert_array_equal(controller.states[last + step * PERIOD].effort[3:],
+                                      0.2 * TORQUE)
+
+
+def test_slow_time_stops_for_a_silent_planner_only(tmp_path):
+    # A timeout that a busy machine keeps, shorter than the 0.4 s of a step.
+    with (running('mujoco_bridge', tmp_path, auto_reset=False, real_time_factor=0.02,
+                  command_timeout=0.2), observer() as node):
+        controller = Controller(node)
+        controller.answer = TORQUE
+        controller.wait_for_state(6)
+        controller.answer = None
+        last = max(controller.states)
+        controller.wait_for_state(last // PERIOD + 2)
+    for stamp, state in controller.states.items():
+        if 0 < stamp <= last:
+            np.testing.assert_array_equal(state.effort[3:], TORQUE)
+    assert not any(controller.states[last + 2 * PERIOD].effort)
+
+
+# Who else is there
+
+
+def test_a_second_publisher_of_commands_is_named(lockstep):
+    lockstep.wait_for_report(lambda _, facts: facts['command_publishers'] == '1')
+    other = lockstep.node.create_publisher(Float64MultiArray, 'effort_controller/commands', 1)
+    lockstep.wait_for_report(lambda _, facts: facts['command_publishers'] == '2')
+    text = '2 publishers on /effort_controller/commands, expected one'
+    spin_until(lockstep.node, lambda: text in lockstep.process.output, text, lockstep.process)
+    lockstep.next_report()
+    assert lockstep.levels[-1] == DiagnosticStatus.ERROR
+    lockstep.node.destroy_publisher(other)
+    lockstep.wait_for_report(lambda _, facts: facts['command_publishers'] == '1')
+    lockstep.next_report()
+    assert lockstep.levels[-1] == DiagnosticStatus.OK
+    assert lockstep.process.output.count(text) == 1
+
+
+def test_a_push_acts_during_the_next_control_period(lockstep):
+    walker = Walker2D()
+    walker.reset(seed=3)
+    lockstep.push(4.0, -1.0)
+    lockstep.wait_for_report(lambda _, facts: facts['pushes'] == '1')
+    walker.push(np.array([4.0, 0.0, -1.0]))
+    for step in range(2):
+        lockstep.send(TORQUE, step * PERIOD)
+        walker.step(TORQUE)
+        state = lockstep.wait_for_state(step + 1)
+        np.testing.assert_array_equal(state.position, walker.qpos)
+        np.testing.assert_array_equal(state.velocity, walker.qvel)
+
+
+@pytest.mark.parametrize('push', [float('nan'), float('inf'), 101.0])
+def test_refuses_a_push_that_is_not_finite_or_too_strong(lockstep, push):
+    lockstep.push(push, 0.0)
+    reason = f'push refused: {push} N s, expected a finite impulse of at most 100.0 N s'
+    spin_until(lockstep.node, lambda: reason in lockstep.process.output, reason, lockstep.process)
+    walker = Walker2D()
+    walker.reset(seed=3)
+    walker.step(TORQUE)
+    lockstep.send(TORQUE, 0)
+    np.testing.assert_array_equal(lockstep.wait_for_state(1).velocity, walker.qvel)

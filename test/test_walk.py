@@ -40,9 +40,8 @@ def test_lockstep_through_ros_gives_the_return_of_the_same_seed_in_process(tmp_p
     assert summary == json.loads((tmp_path / 'summary.json').read_text())
 
     bundle = Bundle.load(share_file('models/walker2d'))
-    planner = Planner(bundle, PlannerConfig())
     for i, seed in enumerate((4, 5)):
-        expected, _ = run_episode(seed, planner=planner)
+        expected, _ = run_episode(seed, planner=Planner(bundle, PlannerConfig(seed=seed)))
         assert summary['returns'][i] == pytest.approx(expected.episode_return, abs=1e-6)
         assert summary['episode_steps'][i] == expected.steps
         assert summary['distances_m'][i] == pytest.approx(expected.distance, abs=1e-9)

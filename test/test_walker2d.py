@@ -1,6 +1,7 @@
 """Walker2D against Gymnasium's Walker2d-v5, number by number."""
 
 import gymnasium
+import mujoco
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
@@ -122,3 +123,36 @@ def test_the_description_of_the_robot_fits_the_simulation(robot):
     assert positions == walker.joint_names[1:]
     assert velocities == walker.joint_names
     assert_array_equal(robot.state_clip, [np.inf] * 8 + [10.0] * 9)
+
+
+def momentum_after_a_period(impulse):
+    """Return the robot's momentum [N s] after a control period of free fall."""
+    walker = Walker2D()
+    walker.reset(0)
+    walker.data.qpos[1] += 10.0  # away from the ground
+    walker.push(np.array(impulse))
+    walker.step(np.zeros(6))
+    mujoco.mj_subtreeVel(walker.model, walker.data)
+    return walker.model.body_subtreemass[0] * walker.data.subtree_linvel[0], walker
+
+
+@pytest.mark.parametrize('impulse', [(5.0, 0.0, 0.0), (-3.0, 0.0, 2.0)])
+def test_a_push_changes_the_momentum_by_its_impulse(impulse):
+    fallen, _ = momentum_after_a_period((0.0, 0.0, 0.0))
+    pushed, walker = momentum_after_a_period(impulse)
+    assert_allclose(pushed - fallen, impulse, atol=1e-3)
+    assert not walker.data.xfrc_applied.any()
+
+
+def test_a_push_across_the_plane_moves_nothing_out_of_it():
+    fallen, _ = momentum_after_a_period((0.0, 0.0, 0.0))
+    pushed, _ = momentum_after_a_period((0.0, 5.0, 0.0))
+    assert_allclose(pushed, fallen, atol=1e-9)
+
+
+def test_a_reset_forgets_a_push():
+    walker, other = Walker2D(), Walker2D()
+    walker.push(np.array([5.0, 0.0, 0.0]))
+    walker.reset(0)
+    other.reset(0)
+    assert_array_equal(walker.step(np.zeros(6))[0], other.step(np.zeros(6))[0])

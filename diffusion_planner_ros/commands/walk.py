@@ -7,6 +7,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING
 
+from ..files import written
 from ..planning.config import PlannerConfig
 from .output import LiveLine, report
 
@@ -76,11 +77,12 @@ def walk(
                'real_time_factor': None if lockstep else real_time_factor,
                'seed': seed, 'planner_seed': planner.seed}
     out.mkdir(parents=True, exist_ok=True)
-    written = [_draw(recording, out, summary)]
+    files = [_draw(recording, out, summary)]
     if video:
-        written += _render(recording, out)
-    summary['files'] = [str(out / 'summary.json'), *written]
-    (out / 'summary.json').write_text(json_format.dumps(summary, indent=2) + '\n')
+        files += _render(recording, out)
+    summary['files'] = [str(out / 'summary.json'), *files]
+    with written(out / 'summary.json') as scratch:
+        scratch.write_text(json_format.dumps(summary, indent=2) + '\n')
     report(summary, as_json=json)
 
 
@@ -90,9 +92,10 @@ def _draw(recording: 'Recording', out: Path, summary: dict) -> str:
     from ..sim.picture import draw_walk
 
     file = out / 'plan.png'
-    draw_walk(*executed_path(recording), [planned_path(plan) for plan in recording.plans],
-              f'Walker2D through ROS 2, {summary["mode"]}: return {summary["returns"][-1]:.0f}, '
-              f'{summary["distances_m"][-1]:.1f} m', file)
+    with written(file) as scratch:
+        draw_walk(*executed_path(recording), [planned_path(plan) for plan in recording.plans],
+                  f'Walker2D through ROS 2, {summary["mode"]}: return '
+                  f'{summary["returns"][-1]:.0f}, {summary["distances_m"][-1]:.1f} m', scratch)
     return str(file)
 
 

@@ -1,9 +1,12 @@
 """The simulated robot: Walker2D in MuJoCo as a ROS 2 node."""
 
 from dataclasses import dataclass
+import math
+import time
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from geometry_msgs.msg import Vector3
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
@@ -15,22 +18,26 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
 from ..knobs import check_knobs, document_knobs, knob
+from ..planning.stop import StopBehaviour, StopConfig
 from ..sim.walker2d import MAX_EPISODE_STEPS, Walker2D
 from .conversions import msg_from_joints, NANOSECONDS, stamp_from_nanoseconds, torque_from_msg
 from .diagnostics import msg_from_facts
-from .latency import LatencyRecorder
 from .parameters import declare
+from .percentiles import Percentiles
 from .running import run_node
 
-REPEAT_PERIOD = 0.1  # [s], between repetitions of a state that nobody answered
+REPEAT_PERIOD = 0.02  # [s], longest silence, so that a pause can be told from a dead simulation
+STALL_TIME = 0.03  # [s] without a turn of our timers, which are due every REPEAT_PERIOD or sooner
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 WARNING_PERIOD = 1.0  # [s]
+MAX_UNANSWERED = 125  # states whose answer may still come
+MAX_PUSH = 100.0  # [N s]; the robot weighs 26 kg
 
 
 @document_knobs
 @dataclass(frozen=True)
 class BridgeConfig:
-    """Parameters of the simulated robot."""
+    """Parameters of the simulated robot, besides those of ``StopConfig``."""
 
     lockstep: bool = knob(False, 'Wait for the command of every state before the next step; '
                           'otherwise step on the wall clock.', read_only=True)
@@ -41,9 +48,12 @@ class BridgeConfig:
                             'following seed.', read_only=True)
     max_episode_steps: int = knob(MAX_EPISODE_STEPS, 'Length of an episode.',
                                   unit='control periods', low=1, high=1_000_000, read_only=True)
-    command_timeout: float = knob(0.05, 'Age of the last command above which the torque is zero, '
-                                  'without lockstep.', unit='s', low=0.001, high=10.0,
-                                  read_only=True)
+    # Four periods: a step that begins just before the end of this time lasts one period more, and
+    # a dead planner's torque is gone 40 ms after its last command, within 50 ms of its death even
+    # if a tick is late. Living planners repeat their command every REPEAT_PERIOD at the latest.
+    command_timeout: float = knob(0.032, 'Age of the last command, on the wall clock, above which '
+                                  'the stop behaviour takes over, without lockstep.', unit='s',
+                                  low=0.001, high=10.0, read_only=True)
 
     def __post_init__(self) -> None:
         check_knobs(self)
@@ -55,47 +65,54 @@ class MujocoBridge(Node):
 
     An episode begins with the first command that answers its initial state, so that a planner that
     is still loading does not make the robot fall. Its end, a fall or ``max_episode_steps``, is
-    published at once on ``/diagnostics``.
+    published at once on ``/diagnostics``, and so is a stop. While time stands still, clock and
+    state are repeated.
     """
 
     def __init__(self) -> None:
         super().__init__('mujoco_bridge')
         self._config = declare(self, BridgeConfig)
+        stop = declare(self, StopConfig)
         self._seed = self._config.seed
         self._walker = Walker2D()
+        self._stop = StopBehaviour(stop, self._walker.actuated_joints, self._walker.gear)
+        self._stop_kind = stop.stop_behaviour
         self._period = round(self._walker.control_period * NANOSECONDS)
+        self._wall_period = self._walker.control_period / self._config.real_time_factor  # [s]
+        self.is_done = False
         self._is_paused = False
-        self._latency = LatencyRecorder()
-        self._n_missed = self._n_refused = self._n_timed_out = self._n_total_steps = 0
+        self._paused_at = 0.0  # wall time [s]
+        self._awake = time.monotonic()  # when a timer of ours last ran [s]
+        self._latency = Percentiles('latency', 'ms', 1e3)
+        self._n_missed = self._n_refused = self._n_clipped = self._n_total_steps = 0
+        self._n_stops = self._n_stopped_steps = self._n_falls = self._n_pushes = 0
+        self._stop_cause = ''  # of the current or else the latest stop
+        self._fault_times: dict[str, float] = {}  # when each cause was last seen [s]
+        self._refused = -math.inf  # when a command was last refused [s]
+        self._rivals: list[str] = []  # nodes that publish commands, if more than one does
 
         reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self._states = self.create_publisher(JointState, 'joint_states', reliable)
         self._clock_publisher = self.create_publisher(ClockMsg, '/clock', reliable)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_subscription(Float64MultiArray, 'effort_controller/commands',
-                                 self._on_command, reliable)
+        self._commands = self.create_subscription(
+            Float64MultiArray, 'effort_controller/commands', self._on_command, reliable)
+        self.create_subscription(Vector3, '~/push', self._on_push, reliable)
         self.create_service(Trigger, '~/reset', self._on_reset)
         self.create_service(SetBool, '~/pause', self._on_pause)
-        self._wall = wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(REPEAT_PERIOD, self._repeat_state, clock=wall)
-        self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics, clock=wall)
+        wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self._heartbeat = self.create_timer(REPEAT_PERIOD, self._on_silence, clock=wall)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._on_diagnostics_timer, clock=wall)
         if not self._config.lockstep:
-            self._ticks = self.create_timer(
-                self._walker.control_period / self._config.real_time_factor, self._tick,
-                clock=wall)
+            self._ticks = self.create_timer(self._wall_period, self._tick, clock=wall)
         self._reset()
 
-    @property
-    def is_done(self) -> bool:
-        """Never: the simulation runs until it is told to stop."""
-        return False
+    def stop(self) -> None:
+        """End the simulation."""
+        self.is_done = True
 
     def close(self) -> None:
         """Nothing to stop: the simulation ends with the node."""
-
-    def _now(self) -> float:
-        """Wall time [s]."""
-        return self._wall.now().nanoseconds / NANOSECONDS
 
     # Episodes
 
@@ -104,19 +121,25 @@ class MujocoBridge(Node):
         self._walker.reset(self._seed)
         self._torque = np.zeros(len(self._walker.gear))  # the last command [N m]
         self._applied = self._torque  # what the joints last felt [N m]
+        self._commanded = -math.inf  # when the last command came [s]
+        self._asked = -math.inf  # when a state was shown again after a suspension [s]
         self._time = 0  # simulated [ns]
         self._n_steps = 0
         self._return = 0.0
         self._start = self._walker.position
-        self._has_fallen = self._is_over = False
+        self._has_fallen = self._is_over = self._is_stopped = False
+        self._stop.release()
         self._is_answered = False  # whether the latest state got its command
-        self._unanswered: dict[int, float] = {}  # when each such state was shown [s], by stamp
+        self._unanswered: dict[int, float] = {}  # when such a state was first shown [s], by stamp
         self._is_running = False  # whether the episode's first command came
         self._held: NDArray | None = None  # a command that came while paused, in lockstep
+        # A command on its way was meant for the old episode, and one for its state at time zero
+        # would look like an answer to the new one: nothing counts until the state is shown again.
+        self._is_settling = True
         # The clock goes first here, and only here: a planner has to notice that time jumped back
         # before it is shown a state from the past.
         self._publish_clock()
-        self._publish_state()
+        self._show_state()
 
     def _step(self, torque: NDArray) -> None:
         """Take one control period and show its state, or end the episode."""
@@ -130,9 +153,10 @@ class MujocoBridge(Node):
         self._time = self._n_steps * self._period
         self._is_over = self._has_fallen or self._n_steps >= self._config.max_episode_steps
         if not self._is_over:
-            self._publish_state()
+            self._show_state()
             self._publish_clock()
             return
+        self._n_falls += self._has_fallen
         self._publish_diagnostics()
         if self._config.auto_reset:
             self._seed += 1
@@ -142,29 +166,46 @@ class MujocoBridge(Node):
 
     def _on_command(self, msg: Float64MultiArray) -> None:
         torque, answered = torque_from_msg(msg)
-        if torque.shape != self._torque.shape or not np.isfinite(torque).all():
+        if (fault := self._fault_of(torque)) is not None:
             self._n_refused += 1
-            self.get_logger().warning(
-                f'command refused: {list(msg.data)}, expected {len(self._torque)} finite torques '
-                '[N m]', throttle_duration_sec=WARNING_PERIOD)
+            self._refused = time.monotonic()
+            cause, found = fault
+            self._warn_once(cause, f'command refused: {found}, expected {len(self._torque)} '
+                            'finite torques [N m]')
             return
         is_answer = answered in (None, self._time)
-        if self._is_over or (not is_answer and (self._config.lockstep or not self._is_running)):
+        if not is_answer and (self._config.lockstep or not self._is_running
+                              or answered > self._time):
             return  # meant for a state that is gone
+        if self._is_over or self._is_settling or (self._config.lockstep and self._is_answered):
+            return  # nothing to command, or a repetition
         self._torque = np.clip(torque, -self._walker.gear, self._walker.gear)
-        now = self._now()
-        self._commanded = now
+        self._n_clipped += not np.array_equal(self._torque, torque)
+        self._commanded = time.monotonic()
         self._is_answered = self._is_answered or is_answer
         # A late answer counts as well, with the time that it took.
         shown = self._unanswered.pop(self._time if answered is None else answered, None)
-        if shown is not None:
-            self._latency.add(now - shown)
+        if shown is not None and self._is_running:  # the first state waited for a planner
+            self._latency.add(self._commanded - shown)
         if not self._is_running:
             self._is_running = True
             self._start_ticking()
         if self._config.lockstep:
             self._held = self._torque
             self._step_if_commanded()
+
+    def _fault_of(self, torque: NDArray) -> tuple[str, str] | None:
+        """Return what is wrong with a command and what was found, ``None`` if nothing is."""
+        if torque.shape != self._torque.shape:
+            return 'command length', f'{torque.size} numbers'
+        return None if np.isfinite(torque).all() else ('command numbers', str(torque.tolist()))
+
+    def _warn_once(self, cause: str, text: str) -> None:
+        """Warn of a cause, and again only once it was gone for ``WARNING_PERIOD``."""
+        now = time.monotonic()
+        if now - self._fault_times.get(cause, -math.inf) > WARNING_PERIOD:
+            self.get_logger().warning(text)
+        self._fault_times[cause] = now
 
     def _step_if_commanded(self) -> None:
         """Take one control period in lockstep, unless paused."""
@@ -182,20 +223,88 @@ class MujocoBridge(Node):
 
     def _tick(self) -> None:
         """Take one control period under the latest torque, whatever the planner does."""
-        if self._is_running and not (self._is_over or self._is_paused):
-            self._step(self._current_torque())
+        now = time.monotonic()
+        self._notice_suspension(now)
+        if not self._is_running or self._is_over or self._is_paused:
+            return
+        if self._commanded < self._asked and now - self._asked <= self._config.command_timeout:
+            return
+        if now - self._shown < 0.5 * self._wall_period:
+            # The timer keeps to its grid: after a late tick the next one comes soon, and a planner
+            # would have no time to answer.
+            self._start_ticking()
+        else:
+            was_stopped, age = self._is_stopped, now - self._commanded
+            torque = self._current_torque(now)
+            is_stopped = self._is_stopped
+            self._step(torque)
+            if is_stopped != was_stopped:  # only now: the first line of a log takes 30 ms
+                self._report_stop(is_stopped, age)
 
-    def _current_torque(self) -> NDArray:
-        """Return the last command, or zero if it is too old."""
-        age = self._now() - self._commanded
+    def _notice_suspension(self, now: float) -> None:
+        """
+        Ask again if the last command grew too old while this process did not run.
+
+        That silence says nothing about the planner. Until it answers, or stays silent for another
+        ``command_timeout``, no step is taken.
+        """
+        asleep, self._awake = now - self._awake, now
+        age = now - self._commanded
+        if asleep > STALL_TIME and age - asleep <= self._config.command_timeout < age:
+            self._asked = now
+            self._repeat_state()
+
+    def _current_torque(self, now: float) -> NDArray:
+        """
+        Return the last command, or the stop torque if that is too old.
+
+        The age is checked here, by the step that applies the torque, and not by a watchdog of its
+        own, which could die while the torque goes on.
+        """
+        age = now - self._commanded
         if age <= self._config.command_timeout:
+            self._end_stop()
             return self._torque
-        self._n_timed_out += 1
-        self.get_logger().warning(f'no command for {age:.3f} s, torque is zero',
-                                  throttle_duration_sec=WARNING_PERIOD)
-        return np.zeros_like(self._torque)
+        self._begin_stop()
+        self._n_stopped_steps += 1
+        joints = self._walker.joint_names
+        return self._stop.torque(dict(zip(joints, self._walker.qpos, strict=True)),
+                                 dict(zip(joints, self._walker.qvel, strict=True)))
 
-    # Services
+    def _begin_stop(self) -> None:
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        self._n_stops += 1
+        was_refused = self._refused > self._commanded
+        self._stop_cause = 'commands refused' if was_refused else 'no command'
+
+    def _end_stop(self) -> None:
+        if self._is_stopped:
+            self._is_stopped = False
+            self._stop.release()
+
+    def _report_stop(self, is_stopped: bool, age: float) -> None:
+        """Report that a stop began or ended, with the age of the last command [s]."""
+        if not is_stopped:
+            self.get_logger().info('commands come again', throttle_duration_sec=WARNING_PERIOD)
+            return
+        self.get_logger().warning(
+            f'{self._stop_cause} for {age:.3f} s, stop behaviour is {self._stop_kind}; expected '
+            f'one every {self._config.command_timeout} s (command_timeout)',
+            throttle_duration_sec=WARNING_PERIOD)
+        self._publish_diagnostics()  # a short one would pass between two reports
+
+    # Pushes and services
+
+    def _on_push(self, msg: Vector3) -> None:
+        size = math.hypot(msg.x, msg.y, msg.z)
+        if not size <= MAX_PUSH:  # a NaN neither
+            self._warn_once('push', f'push refused: {size} N s, expected a finite impulse of at '
+                            f'most {MAX_PUSH} N s')
+            return
+        self._walker.push(np.array([msg.x, msg.y, msg.z]))
+        self._n_pushes += 1
 
     def _on_reset(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         del request
@@ -205,30 +314,44 @@ class MujocoBridge(Node):
         return response
 
     def _on_pause(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        self._is_paused = request.data
-        self._commanded = self._now()  # the time in between did not happen
-        self._start_ticking()
-        if not self._is_paused:
-            self._step_if_commanded()
+        if request.data != self._is_paused:
+            self._is_paused = request.data
+            now = time.monotonic()
+            if self._is_paused:
+                self._paused_at = now
+            else:
+                # Nothing moved meanwhile: a command is as old as it was when time stopped.
+                self._commanded += now - max(self._paused_at, self._commanded)
+                self._start_ticking()
+                self._step_if_commanded()
         response.success, response.message = True, 'paused' if request.data else 'running'
         return response
 
     # Publishing
 
-    def _repeat_state(self) -> None:
-        """Show the state again: its first showing may have had no listener."""
-        is_waiting = self._config.lockstep or not self._is_running
-        if is_waiting and not (self._is_answered or self._is_over or self._is_paused):
-            self._publish_clock()
-            self._publish_state()
+    def _on_silence(self) -> None:
+        """Repeat what was last shown: because nobody listened, or to say that we are alive."""
+        self._notice_suspension(time.monotonic())
+        self._is_settling = False
+        self._publish_clock()
+        self._repeat_state()
 
-    def _publish_state(self) -> None:
+    def _show_state(self) -> None:
+        """Publish a new state."""
         effort = np.zeros(len(self._walker.joint_names))
         effort[-len(self._applied):] = self._applied  # the base joints have no motor
+        self._state = msg_from_joints(
+            self._walker.joint_names, self._walker.qpos, self._walker.qvel, effort, self._time)
         self._is_answered = False
-        self._unanswered[self._time] = self._now()
-        self._states.publish(msg_from_joints(
-            self._walker.joint_names, self._walker.qpos, self._walker.qvel, effort, self._time))
+        self._shown = self._unanswered[self._time] = time.monotonic()
+        if len(self._unanswered) > MAX_UNANSWERED:
+            del self._unanswered[next(iter(self._unanswered))]  # the oldest
+        self._repeat_state()
+
+    def _repeat_state(self) -> None:
+        """Publish the state as it was shown."""
+        self._states.publish(self._state)
+        self._heartbeat.reset()
 
     def _publish_clock(self) -> None:
         self._clock_publisher.publish(ClockMsg(clock=stamp_from_nanoseconds(self._time)))
@@ -241,17 +364,47 @@ class MujocoBridge(Node):
             'speed': float(self._walker.qvel[0]), 'fell': self._has_fallen,
             **self._latency.facts(),
             'total_steps': self._n_total_steps, 'missed_deadlines': self._n_missed,
-            'refused_commands': self._n_refused, 'timed_out_commands': self._n_timed_out}
+            'refused_commands': self._n_refused, 'clipped_commands': self._n_clipped,
+            'stops': self._n_stops, 'stop_cause': self._stop_cause,
+            'stopped_steps': self._n_stopped_steps, 'falls': self._n_falls,
+            'pushes': self._n_pushes,
+            'command_publishers': self.count_publishers(self._commands.topic_name)}
 
-    def _publish_diagnostics(self) -> None:
+    def _health(self) -> tuple[str, bytes]:
+        """Return the state in words, and how bad it is."""
+        level = DiagnosticStatus.WARN if self._has_fallen else DiagnosticStatus.OK
         if self._is_over:
             message = 'episode over'
         elif self._is_paused:
             message = 'paused'
+        elif not self._is_running:
+            message = 'waiting for a command'
+        elif self._is_stopped:
+            message, level = f'stopped: {self._stop_cause}', DiagnosticStatus.ERROR
         else:
-            message = 'running' if self._is_running else 'waiting for a command'
+            message = 'running'
+        return message, DiagnosticStatus.ERROR if self._rivals else level
+
+    def _on_diagnostics_timer(self) -> None:
+        self._check_publishers()
+        self._publish_diagnostics()
+
+    def _check_publishers(self) -> None:
+        """Report whoever commands the robot beside another: the joints would feel both in turn."""
+        topic = self._commands.topic_name
+        names: list[str] = []
+        if self.count_publishers(topic) > 1:
+            names = sorted(f'{i.node_namespace.rstrip("/")}/{i.node_name}'
+                           for i in self.get_publishers_info_by_topic(topic))
+        if names and names != self._rivals:
+            self.get_logger().error(f'{len(names)} publishers on {topic}, expected one; end all '
+                                    f'but one of {", ".join(names)}')
+        self._rivals = names
+
+    def _publish_diagnostics(self) -> None:
+        message, level = self._health()
         self._diagnostics.publish(msg_from_facts(
-            'mujoco_bridge', message, self._facts(), is_ok=not self._has_fallen,
+            'mujoco_bridge', message, self._facts(), level=level,
             stamp=stamp_from_nanoseconds(self._time)))
 
 

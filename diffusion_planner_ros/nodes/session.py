@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Vector3
 import numpy as np
 from rcl_interfaces.srv import SetParameters
 import rclpy
@@ -28,7 +29,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ..errors import PlannerError
 from ..planning.config import PlannerConfig
-from ..sim.evaluate import EpisodeResult
+from ..sim.evaluate import EpisodeResult, noise_seed
 from .conversions import NANOSECONDS, nanoseconds_from_stamp
 from .diagnostics import facts_from_msg
 from .processes import node_process
@@ -36,6 +37,10 @@ from .processes import node_process
 OBSERVER_NICENESS = 10  # so that watching the robot does not slow it
 STALL_TIME = 30.0  # [s] without a simulated step after which a walk is given up
 SERVICE_TIME = 10.0  # [s] that a service has to answer
+CHECK_PERIOD = 0.2  # [s] between looks for another robot
+UNMONITORED = {'ood_warn': 0.0, 'ood_stop': 0.0, 'max_state_deviation': 0.0,
+               'max_equal_states': 0}
+ENDLESS = 1_000_000  # control periods of an episode that only a fall or a reset ends
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class SessionConfig:
     lockstep: bool
     real_time_factor: float
     first_seed: int
+    is_endless: bool = False
+    """Whether episodes follow each other by themselves, ended by falls and resets only."""
 
 
 @dataclass
@@ -83,10 +90,13 @@ def _interruptible(node: 'Session') -> Iterator[None]:
 class Session(Node):
     """A running pair of nodes, seen from outside."""
 
-    def __init__(self, *, record: bool) -> None:
+    def __init__(self, planner: PlannerConfig, *, record: bool) -> None:
         super().__init__('walk')
-        self._processes: dict[str, subprocess.Popen] = {}
+        self._planner = planner
+        self.processes: dict[str, subprocess.Popen] = {}
+        """Running nodes by name."""
         self._record = record
+        self._next_check = 0.0
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self.bridge: dict[str, str] = {}
@@ -97,6 +107,8 @@ class Session(Node):
         self._seed_client = self.create_client(SetParameters, 'mujoco_bridge/set_parameters')
         self._reset_client = self.create_client(Trigger, 'mujoco_bridge/reset')
         self._pause_client = self.create_client(SetBool, 'mujoco_bridge/pause')
+        self._planner_client = self.create_client(SetParameters, 'planner/set_parameters')
+        self._pushes = self.create_publisher(Vector3, 'mujoco_bridge/push', 1)
         if record:
             best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
             self.create_subscription(
@@ -108,7 +120,7 @@ class Session(Node):
 
     def watch(self, name: str, process: subprocess.Popen) -> None:
         """Notice when this process ends."""
-        self._processes[name] = process
+        self.processes[name] = process
 
     def wait_for_bridge(self) -> None:
         """
@@ -121,31 +133,37 @@ class Session(Node):
             if time.monotonic() > deadline:
                 raise PlannerError(f'no message of the bridge in {STALL_TIME} s; is DDS discovery '
                                    'blocked on this machine?')
-            self._spin()
+            self.turn()
 
-    def check_alone(self) -> None:
+    def _check_alone(self) -> None:
         """
         Refuse to share a ROS domain: two planners on one topic would fight for the robot.
 
+        Discovery may take its time, and the other robot may come later: look again and again.
+
         :raises PlannerError: if there is another robot or planner.
         """
-        if (self.count_publishers('joint_states') > 1
-                or self.count_publishers('effort_controller/commands') > 1):
+        if time.monotonic() < self._next_check:
+            return
+        self._next_check = time.monotonic() + CHECK_PERIOD
+        if any(self.count_publishers(topic) > 1 for topic in (
+                'joint_states', 'effort_controller/commands', 'planner/plan')):
             domain = os.environ.get('ROS_DOMAIN_ID', '0')
             raise PlannerError(f'another robot or planner runs in ROS domain {domain}; end it, or '
                                'set ROS_DOMAIN_ID to a number from 1 to 101 that is free')
 
     def wait_for_planner(self) -> None:
         """
-        Wait until the planner has loaded its model and offers plans.
+        Wait until the planner has loaded its model and offers plans and commands.
 
         :raises PlannerError: if it does not for ``STALL_TIME``.
         """
         deadline = time.monotonic() + STALL_TIME
-        while not self.count_publishers('planner/plan'):
+        while not (self.count_publishers('planner/plan')
+                   and self.count_publishers('effort_controller/commands')):
             if time.monotonic() > deadline:
                 raise PlannerError(f'the planner did not come up in {STALL_TIME} s')
-            self._spin()
+            self.turn()
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         if (bridge := facts_from_msg(msg, 'mujoco_bridge')) is not None:
@@ -157,11 +175,18 @@ class Session(Node):
         del signum, frame
         self._is_interrupted = True
 
-    def _spin(self) -> None:
+    def turn(self) -> None:
+        """
+        Take what arrived, or wait for it a moment.
+
+        :raises PlannerError: if a node ended or another robot is in the domain.
+        :raises KeyboardInterrupt: after SIGINT or SIGTERM.
+        """
         self._executor.spin_once(timeout_sec=0.1)
         if self._is_interrupted:
             raise KeyboardInterrupt
-        for name, process in self._processes.items():
+        self._check_alone()
+        for name, process in self.processes.items():
             if process.poll() is not None:
                 raise PlannerError(f'the {name} node ended with exit code {process.returncode}; '
                                    'its output above says why')
@@ -172,17 +197,38 @@ class Session(Node):
         while not future.done():
             if time.monotonic() > deadline:
                 raise PlannerError(f'{client.srv_name} did not answer in {SERVICE_TIME} s')
-            self._spin()
+            self.turn()
         return future.result()
+
+    def _set(self, client: Client, name: str, value: Any) -> bool:
+        change = Parameter(name, value=value).to_parameter_msg()
+        answer = self._call(client, SetParameters.Request(parameters=[change]))
+        return answer.results[0].successful
+
+    def set_planner(self, name: str, value: Any) -> bool:
+        """Change a parameter of the planner; return whether it accepted."""
+        return self._set(self._planner_client, name, value)
+
+    def push(self, impulse: tuple[float, float]) -> None:
+        """Push the torso forward and up [N s]."""
+        x, z = impulse
+        self._pushes.publish(Vector3(x=x, z=z))
 
     def pause(self, is_paused: bool) -> None:
         """Stop simulated time, or let it go on."""
         self._call(self._pause_client, SetBool.Request(data=is_paused))
 
     def reset(self, seed: int) -> None:
-        """Start the episode of another seed."""
-        self._call(self._seed_client, SetParameters.Request(
-            parameters=[Parameter('seed', value=seed).to_parameter_msg()]))
+        """
+        Start the episode of another seed.
+
+        :raises PlannerError: if a node refuses the seed.
+        """
+        for client, name, value in ((self._seed_client, 'mujoco_bridge', seed),
+                                    (self._planner_client, 'planner',
+                                     noise_seed(self._planner, seed))):
+            if not self._set(client, 'seed', value):
+                raise PlannerError(f'{name} refuses seed {value}')
         self.recording = Recording()
         self._call(self._reset_client, Trigger.Request())
         self._is_over = False
@@ -197,7 +243,7 @@ class Session(Node):
         """
         last_steps, deadline = '', time.monotonic() + STALL_TIME
         while not (self._is_over and self.bridge['seed'] == str(seed)):
-            self._spin()
+            self.turn()
             if self.bridge:
                 on_progress(self.bridge)
             steps = self.bridge.get('steps', '')
@@ -222,7 +268,8 @@ class Session(Node):
                 'latency_p99_ms': float(facts['latency_p99_ms']),
                 # In lockstep time waits for the planner: there is no deadline to miss.
                 'missed_deadlines': None if in_lockstep else missed,
-                'missed_deadline_rate': None if in_lockstep else missed / steps}
+                'missed_deadline_rate': None if in_lockstep else missed / steps,
+                'stops': int(facts['stops'])}
 
 
 @contextmanager
@@ -234,15 +281,21 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     """
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
     bridge = {'lockstep': config.lockstep, 'real_time_factor': config.real_time_factor,
-              'seed': config.first_seed, 'auto_reset': False}
+              'seed': config.first_seed, 'auto_reset': config.is_endless}
+    if config.is_endless:
+        bridge['max_episode_steps'] = ENDLESS
+    # The simulated robot starts standing: with half the torque of a ramp it would fall.
     planner = {**asdict(config.planner), 'bundle': str(config.bundle.resolve()),
-               'lockstep': config.lockstep, 'use_sim_time': True}
+               'seed': noise_seed(config.planner, config.first_seed),
+               'lockstep': config.lockstep, 'use_sim_time': True, 'ramp_time': 0.0}
+    if config.lockstep:  # which measures the model, and gives what it gives in process
+        planner |= UNMONITORED
     # Ctrl-C must not close our context before the nodes are stopped.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
         with (tempfile.TemporaryDirectory() as folder,
               node_process('mujoco_bridge', bridge, Path(folder)) as bridge_process):
-            node = Session(record=record)
+            node = Session(config.planner, record=record)
             with _interruptible(node):
                 node.watch('bridge', bridge_process)
                 # Nothing moves before we hear both nodes, so that the recording misses nothing.
@@ -252,7 +305,6 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
                     os.setpriority(os.PRIO_PROCESS, 0, OBSERVER_NICENESS)
                     node.watch('planner', planner_process)
                     node.wait_for_planner()
-                    node.check_alone()
                     node.pause(False)
                     yield node
             node.destroy_node()
@@ -262,8 +314,13 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
 
 def executed_path(recording: Recording) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """Return the times [s], (n,), and the joint positions by name, each (n,), of an episode."""
-    messages = [deserialize_message(state, JointState) for state in recording.states]
-    by_stamp = {nanoseconds_from_stamp(m.header.stamp): m for m in messages}
+    by_stamp: dict[int, JointState] = {}
+    for state in recording.states:
+        message = deserialize_message(state, JointState)
+        stamp = nanoseconds_from_stamp(message.header.stamp)
+        if by_stamp and stamp < next(reversed(by_stamp)):
+            by_stamp.clear()  # so far it was the end of the episode before, repeated
+        by_stamp[stamp] = message
     stamps = sorted(by_stamp)
     positions = np.array([by_stamp[stamp].position for stamp in stamps])
     return (np.array(stamps) / NANOSECONDS,

@@ -46,6 +46,7 @@ class Walker2D:
         self.actuated_joints = [
             self.model.joint(int(i)).name for i in self.model.actuator_trnid[:, 0]]
         self.control_period = float(self.model.opt.timestep) * FRAME_SKIP  # [s]
+        self._torso = self.model.body('torso').id
 
     @property
     def qpos(self) -> NDArray:
@@ -85,6 +86,18 @@ class Walker2D:
         mujoco.mj_forward(self.model, self.data)
         return self.observation
 
+    def push(self, impulse: NDArray) -> None:
+        """
+        Push the torso with a constant force during the next control period.
+
+        It acts at the torso's centre of mass. Another push before that period replaces it, a reset
+        forgets it.
+
+        :param impulse: [N s], shape (3,), finite, in the world frame; the robot moves in the plane
+            of x and z, so that y has no effect.
+        """
+        self.data.xfrc_applied[self._torso, :3] = impulse / self.control_period
+
     def step(self, torque: NDArray) -> tuple[NDArray, float, bool]:
         """
         Hold a torque for one control period.
@@ -96,6 +109,7 @@ class Walker2D:
         position_before = self.position
         self.data.ctrl[:] = action
         mujoco.mj_step(self.model, self.data, nstep=FRAME_SKIP)
+        self.data.xfrc_applied[self._torso] = 0.0  # a push lasts one control period
         velocity = (self.position - position_before) / self.control_period
         reward = velocity + float(self.is_healthy) - CTRL_COST * float(np.sum(np.square(action)))
         return self.observation, reward, not self.is_healthy
