@@ -28,14 +28,15 @@ def environment() -> dict[str, str]:
 class NodeProcess:
     """A running node and what it printed."""
 
-    def __init__(self, module: str, parameters: dict, folder: Path) -> None:
-        parameter_file = folder / f'{module}.yaml'
+    def __init__(self, module: str, parameters: dict, folder: Path, name: str = '') -> None:
+        name = name or module
+        parameter_file = folder / f'{name}.yaml'
         parameter_file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
-        self._log = folder / f'{module}.log'
+        self._log = folder / f'{name}.log'
         with self._log.open('wb') as log:
             self.process = subprocess.Popen(
                 [sys.executable, '-m', f'diffusion_planner_ros.nodes.{module}', '--ros-args',
-                 '--params-file', str(parameter_file)],
+                 '--params-file', str(parameter_file), '-r', f'__node:={name}'],
                 stdout=log, stderr=subprocess.STDOUT, env=environment())
 
     @property
@@ -53,8 +54,9 @@ class NodeProcess:
 
 
 @contextmanager
-def running(module: str, folder: Path, **parameters: object) -> Iterator[NodeProcess]:
-    node = NodeProcess(module, parameters, folder)
+def running(module: str, folder: Path, node_name: str = '',
+            **parameters: object) -> Iterator[NodeProcess]:
+    node = NodeProcess(module, parameters, folder, node_name)
     try:
         yield node
     finally:

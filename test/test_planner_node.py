@@ -1,9 +1,7 @@
-import time
-
+from driver import Driver, JOINTS, PERIOD, SETTINGS
 import numpy as np
 import pytest
 from rcl_interfaces.srv import DescribeParameters, SetParameters
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_processes import (
     call,
     observer,
@@ -11,12 +9,7 @@ from ros_processes import (
     running,
     spin_for,
     spin_until,
-    TIME_LIMIT,
 )
-from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory
 
 from diffusion_planner_ros.nodes.conversions import stamp_from_nanoseconds, torque_from_msg
 from diffusion_planner_ros.planning.bundle import Bundle
@@ -24,54 +17,6 @@ from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.walker2d import Walker2D
-
-PERIOD = 8_000_000  # [ns]
-JOINTS = Walker2D().joint_names
-
-
-class Driver:
-    """Plays the robot's driver: shows states, collects torques."""
-
-    def __init__(self, node):
-        self.node = node
-        self.commands = []
-        self.plans = []
-        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-        self._states = node.create_publisher(JointState, 'joint_states', qos)
-        self._clock = node.create_publisher(Clock, '/clock', qos)
-        node.create_subscription(Float64MultiArray, 'effort_controller/commands',
-                                 self.commands.append, 10)
-        node.create_subscription(JointTrajectory, 'planner/plan', self.plans.append, 10)
-
-    def is_connected(self):
-        return (self._states.get_subscription_count() > 0
-                and self._clock.get_subscription_count() > 0
-                and self.node.count_publishers('effort_controller/commands') > 0
-                and self.node.count_publishers('planner/plan') > 0)
-
-    def show(self, step, position, velocity, names=JOINTS):
-        msg = JointState(name=list(names), position=list(position), velocity=list(velocity))
-        msg.header.stamp = stamp_from_nanoseconds(step * PERIOD)
-        self._states.publish(msg)
-
-    def show_until(self, condition, step, position, velocity, names=JOINTS):
-        """Show one state again and again, as a best-effort listener may miss it."""
-        deadline = time.monotonic() + TIME_LIMIT
-        while not condition():
-            assert time.monotonic() < deadline, f'nothing came of the state of step {step}'
-            self.show(step, position, velocity, names)
-            spin_for(self.node, 0.1)
-
-    def set_clock(self, step):
-        self._clock.publish(Clock(clock=stamp_from_nanoseconds(step * PERIOD)))
-
-    def answer(self, step, position, velocity, names=JOINTS):
-        """Show a state and return the torque that answers it."""
-        self.commands.clear()
-        self.show_until(lambda: self.commands, step, position, velocity, names)
-        torque, stamp = torque_from_msg(self.commands[-1])
-        assert stamp == step * PERIOD
-        return torque
 
 
 @pytest.fixture
@@ -83,7 +28,7 @@ def walker():
 
 @pytest.fixture
 def planner_process(tmp_path):
-    with running('planner', tmp_path, lockstep=True, use_sim_time=True) as process:
+    with running('planner', tmp_path, **SETTINGS) as process:
         yield process
 
 
@@ -129,7 +74,7 @@ def test_refuses_a_bad_state_by_joint_and_sends_no_torque(driver, walker, planne
     position, velocity, names = spoil(walker.qpos, walker.qvel, JOINTS)
     driver.show_until(lambda: reason in planner_process.output, 1, position, velocity, names)
     spin_for(driver.node, 0.3)
-    assert not driver.commands
+    assert driver.only_stopped()
     driver.answer(2, walker.qpos, walker.qvel)  # and it goes on with a good one
 
 
@@ -148,7 +93,7 @@ def test_a_state_beyond_single_precision_gets_no_torque_and_the_next_one_does(
     huge[1] = 1e300
     reason = 'state refused: the plan has values that are not finite'
     driver.show_until(lambda: reason in planner_process.output, 1, huge, walker.qvel)
-    assert not driver.commands
+    assert driver.only_stopped()
     driver.answer(2, walker.qpos, walker.qvel)
 
 
@@ -186,7 +131,7 @@ def test_changes_a_knob_between_two_plans_and_refuses_a_wrong_value_with_its_ran
     refused = set_parameter('guidance_scale', 1000.0)
     assert not refused.successful
     assert '100' in refused.reason
-    refused = set_parameter('bundle', 'elsewhere')
+    refused = set_parameter('provider', 'auto')
     assert not refused.successful
 
     assert set_parameter('n_candidates', 2).successful
@@ -198,13 +143,14 @@ def test_changes_a_knob_between_two_plans_and_refuses_a_wrong_value_with_its_ran
 def test_describes_every_parameter_with_unit_and_range(driver):
     described = call(driver.node, DescribeParameters, 'planner/describe_parameters',
                      DescribeParameters.Request(names=['n_candidates', 'max_state_age', 'sampler',
-                                                       'provider'])).descriptors
-    candidates, age, sampler, provider = described
+                                                       'provider', 'torque_limit'])).descriptors
+    candidates, age, sampler, provider, limit = described
     assert (candidates.integer_range[0].from_value, candidates.integer_range[0].to_value) == (1,
                                                                                               256)
     assert age.description.endswith('[s]')
     assert sampler.additional_constraints == 'one of ddim, ddpm'
     assert provider.read_only and not candidates.read_only
+    assert limit.additional_constraints == 'a list of numbers from 0 to 10000 [N m]'
 
 
 def test_sends_zero_torque_last_and_ends_cleanly_when_interrupted(driver, walker,
@@ -224,6 +170,11 @@ def test_sends_zero_torque_last_and_ends_cleanly_when_interrupted(driver, walker
     ({'provider': 'tensorrt'}, "provider 'tensorrt' is not available, expected one of"),
     ({'n_candidates': 0}, 'n_candidates'),
     ({'sampler': 'euler'}, "sampler is 'euler', expected one of ddim, ddpm"),
+    ({'torque_limit': [-1.0]}, 'torque_limit is (-1.0,), expected a list of numbers from 0 to'),
+    ({'stop_damping': [1.0, 2.0], 'stop_behaviour': 'damping'},
+     'stop_damping has 2 values, expected 1 or 6'),
+    ({'robot_description': '<robot'}, 'robot_description'),
+    ({'odometry_joints': ['rootx=w']}, 'odometry_joints'),
 ])
 def test_wrong_settings_end_the_node_with_one_line_that_says_why(tmp_path, parameters, reason):
     with running('planner', tmp_path, **parameters) as process:

@@ -6,10 +6,13 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 
-def msg_from_facts(name: str, message: str, facts: Mapping[str, Any], *, is_ok: bool,
+def msg_from_facts(name: str, message: str, facts: Mapping[str, Any], *, level: bytes,
                    stamp: Any) -> DiagnosticArray:
-    """Build a report; a float is written so that reading it gives the same number."""
-    level = DiagnosticStatus.OK if is_ok else DiagnosticStatus.WARN
+    """
+    Build a report; a float is written so that reading it gives the same number.
+
+    :param level: of ``DiagnosticStatus``.
+    """
     status = DiagnosticStatus(
         level=level, name=name, message=message,
         values=[KeyValue(key=key, value=str(value)) for key, value in facts.items()])

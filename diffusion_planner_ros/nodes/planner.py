@@ -1,120 +1,84 @@
 """The planner node: joint states in, joint torques out, for any robot whose bundle it loads."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-import threading
-import time
+import traceback
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 import numpy as np
 from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
-from rclpy.node import Node
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from ..errors import ConfigError, StateError
-from ..knobs import check_knobs, document_knobs, knob
-from ..planning.bundle import Bundle
+from ..errors import ConfigError, ModelError, PlannerError, RobotError
+from ..planning.bundle import Bundle, FACTS_FILE
 from ..planning.config import PlannerConfig
+from ..planning.monitor import MonitorConfig, PredictionMonitor
 from ..planning.planner import Plan, Planner
+from ..planning.stop import per_joint, StopBehaviour, StopConfig
+from ..robot import Robot, shipped_urdf
 from ..share import share_file
-from .conversions import (
-    msg_from_plan,
-    msg_from_torque,
-    NANOSECONDS,
-    nanoseconds_from_stamp,
-    NO_STATE,
-    state_from_msg,
-)
+from ..urdf import Urdf
+from .config import PlannerNodeConfig
+from .control_loop import COMMAND_TOPIC, ControlLoop
+from .conversions import msg_from_plan
 from .diagnostics import msg_from_facts
-from .latency import LatencyRecorder
-from .mailbox import Mailbox
-from .parameters import declare, names_of
-from .running import run_node
+from .parameters import changed, declare
+from .periodic import PeriodicThread
+from .replanner import Model
+from .rivals import Rivals, SILENCE
+from .running import run_node, settle
+from .state_source import Measurement, StateConfig
+from .transitions import transition
+from .visuals import Visuals, VisualsConfig
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
-WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
+STOPPING_PERIOD = 0.02  # [s], between two looks whether a stop behaviour is over
+SHIPPED_BUNDLE = 'models/walker2d'
+CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, VisualsConfig)
+Configs = dict[type, Any]
 
 
-@document_knobs
-@dataclass(frozen=True)
-class PlannerNodeConfig:
-    """Parameters of the planner node, besides those of ``PlannerConfig``."""
-
-    bundle: str = knob('', 'Folder of the model bundle; empty takes the shipped Walker2D.',
-                       read_only=True)
-    lockstep: bool = knob(False, 'Answer every state with exactly one command.', read_only=True)
-    max_state_age: float = knob(0.1, 'Oldest state to plan from.', unit='s', low=0.001, high=10.0,
-                                read_only=True)
-
-    def __post_init__(self) -> None:
-        check_knobs(self)
+def bundle_path(name: str) -> Path:
+    """Return the folder of a bundle, as parameter ``bundle`` names it."""
+    return Path(name) if name else share_file(SHIPPED_BUNDLE)
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """A state that was accepted."""
-
-    stamp: int
-    """Time of the state [ns]."""
-    sent: int
-    """When it was sent, on the system clock [ns]."""
-    state: NDArray
-    positions: dict[str, float]
-    """Measured joint positions [m, rad]."""
-    epoch: int
-    """Grows with every backward jump of the clock."""
-
-
-@dataclass(frozen=True)
-class Current:
-    """The plan that is being executed."""
-
-    stamp: int
-    """Time of the state that it starts from [ns]."""
-    plan: Plan
-
-
-class PlannerNode(Node):
+class PlannerNode(LifecycleNode):
     """
     Replan with a model bundle at the rate of the joint states.
 
-    Inference runs in its own thread; the executor's thread never waits for it. When a plan is not
-    ready by the next state, the current one goes on, indexed by the time since its state's stamp.
+    A managed node: once configured it has loaded its bundle, while active it commands. Inference,
+    watchdogs, diagnostics and drawing have threads of their own; the executor waits for none.
     """
 
     def __init__(self) -> None:
         super().__init__('planner')
-        self._config = declare(self, PlannerNodeConfig)
-        settings = declare(self, PlannerConfig)
-        path = Path(self._config.bundle) if self._config.bundle else share_file('models/walker2d')
-        bundle = Bundle.load(path, provider=settings.provider, n_threads=settings.n_threads)
-        self._planner = Planner(bundle, settings)
-        self._period = round(bundle.robot.control_period * NANOSECONDS)
-        self._current: Current | None = None
-        self._last: Measurement | None = None
-        self._epoch = 0
-        self._latency = LatencyRecorder()
-        self._n_plans = self._n_missed = self._n_refused = 0
-        self._planned_stamp: int | None = None
-        self._is_planning = False
-        self._sending = threading.Lock()
-        self._sent_stamp = NO_STATE  # state that the last command answered [ns]
-        self._mailbox: Mailbox[Measurement] = Mailbox()
-
-        reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-        best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-        self._commands = self.create_publisher(
-            Float64MultiArray, 'effort_controller/commands', reliable)
-        self._plans = self.create_publisher(JointTrajectory, '~/plan', reliable)
+        self._configs = {config: declare(self, config) for config in CONFIGS}
+        self._model: Model | None = None
+        self._limit: NDArray | None = None
+        self._stop: StopBehaviour | None = None
+        self._visuals: Visuals | None = None
+        self._loop: ControlLoop | None = None
+        self._failure: PlannerError | None = None
+        self._fault = ''  # what ended the work without being asked, for diagnostics
+        self._n_loading = 0
+        self._is_told_to_stop = False
+        self._rival_names: list[str] = []
+        self._wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix='loader')
+        self._rivals = Rivals(self, COMMAND_TOPIC)
+        self._plans = self.create_publisher(
+            JointTrajectory, '~/plan',
+            QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -122,155 +86,297 @@ class PlannerNode(Node):
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1),
                           on_clock_change=False),
             post_callback=self._on_jump)
-        self.create_timer(DIAGNOSTICS_PERIOD, self._publish_diagnostics,
-                          clock=Clock(clock_type=ClockType.STEADY_TIME))
-        self.create_subscription(JointState, 'joint_states', self._on_joint_states, best_effort)
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix='inference')
-        self._inference: Future[None] = self._threads.submit(self._infer)
-        self.get_logger().info(
-            f"planning for '{bundle.robot.name}' with {path} on {bundle.provider}, "
-            f'{"lockstep" if self._config.lockstep else "real time"}')
+        self._health = PeriodicThread('diagnostics', DIAGNOSTICS_PERIOD, self._report)
+        if self._config.autostart:
+            self._once(0.0, self._autoconfigure)
+
+    @property
+    def _config(self) -> PlannerNodeConfig:
+        return self._configs[PlannerNodeConfig]
+
+    # The life of the process
+
+    def _once(self, delay: float, function: Callable[[], None]) -> None:
+        def run() -> None:
+            self.destroy_timer(timer)
+            function()
+        timer = self.create_timer(delay, run, clock=self._wall)
+
+    def _autoconfigure(self) -> None:
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self._once(SILENCE, self.trigger_activate)
+        else:
+            self._failure = PlannerError('could not be configured, as said above')
 
     @property
     def is_done(self) -> bool:
-        """Whether inference ended, which it does only by a fault."""
-        return self._inference.done()
+        """Whether the process may end: told to and stopped, or never started."""
+        return self._failure is not None or (self._is_told_to_stop and self._loop is None)
+
+    def stop(self) -> None:
+        """Stop commanding; the node is done when the stop behaviour is over."""
+        self._is_told_to_stop = True
+        if self._loop is not None and not self._loop.is_stopped:
+            self._deactivate('shutdown')
 
     def close(self) -> None:
-        """Stop planning, send zero torque last, and raise what went wrong in inference."""
-        self._mailbox.close()
-        self._threads.shutdown()
-        self._sent_stamp = NO_STATE
-        self._publish_torque(np.zeros(self._planner.bundle.robot.action_dim), stamp=NO_STATE)
-        self._inference.result()
+        """End all threads; zero torque is the last command."""
+        self._health.close()
+        self._loader.shutdown(cancel_futures=True)
+        self._free()
+        if self._failure is not None:
+            raise self._failure
 
-    def _on_joint_states(self, msg: JointState, info: dict[str, Any]) -> None:
-        stamp = nanoseconds_from_stamp(msg.header.stamp)
+    # Lifecycle: rclpy calls these
+
+    @transition
+    def on_configure(self) -> None:
+        """Load and warm up the bundle."""
+        self._n_loading += 1
+        self._health.wake()
         try:
-            state = state_from_msg(msg, self._planner.bundle.robot)
-            self._check_stamp(stamp)
-        except StateError as error:
-            self._refuse(error)
+            self._rivals.listen()
+            bundle = self._load(bundle_path(self._config.bundle))
+            self._limit, urdf = self._limits(bundle)
+            self._stop = StopBehaviour(self._configs[StopConfig],
+                                       [entry.joint for entry in bundle.robot.action], self._limit)
+            self._model = self._model_of(bundle, self._configs)
+            if urdf is not None:
+                self._visuals = Visuals(self, urdf, self._configs[VisualsConfig])
+            settle()
+        except PlannerError:
+            self._free()
+            raise
+        finally:
+            self._n_loading -= 1
+        self.get_logger().info(
+            f"planning for '{bundle.robot.name}' with {bundle.path} on {bundle.provider}, "
+            f'{"lockstep" if self._config.lockstep else "real time"}')
+
+    @transition
+    def on_activate(self) -> None:
+        """Start commanding, unless another node does."""
+        self._rivals.check()
+        if self._loop is not None:
+            self._finish()
+        self._rivals.ignore()
+        self._fault = ''
+        self._loop = ControlLoop(
+            self, self._model, self._limit, config=self._config,
+            stop=self._stop, state_config=self._configs[StateConfig],
+            on_plan=self._on_plan, on_fault=self._on_fault)
+
+    @transition
+    def on_deactivate(self) -> None:
+        """Stop planning, and send the stop command last."""
+        self._deactivate('deactivated')
+
+    @transition
+    def on_cleanup(self) -> None:
+        """Free the bundle."""
+        self._free()
+
+    @transition
+    def on_shutdown(self) -> None:
+        """Stop and free everything."""
+        self._free()
+
+    @transition
+    def on_error(self) -> None:
+        """Stop and free everything; the node can be configured again."""
+        self._free()
+
+    def _deactivate(self, cause: str) -> None:
+        self._loop.stop(cause)
+        if self._loop.is_finished:
+            self._finish()
+        else:
+            self._once(STOPPING_PERIOD, self._finish_if_due)
+
+    def _finish_if_due(self) -> None:
+        if self._loop is None or not self._loop.is_stopped:
+            return  # activated again meanwhile
+        if self._loop.is_finished:
+            self._finish()
+        else:
+            self._once(STOPPING_PERIOD, self._finish_if_due)
+
+    def _finish(self) -> None:
+        loop, self._loop = self._loop, None
+        loop.close()
+        self._rivals.listen()
+
+    def _free(self) -> None:
+        if self._loop is not None:
+            if not self._loop.is_stopped:
+                self._loop.stop('shutdown')
+            self._finish()
+        self._rivals.ignore()
+        if self._visuals is not None:
+            self._visuals.close()
+        self._visuals = self._model = None
+
+    # Models
+
+    def _load(self, path: Path) -> Bundle:
+        settings = self._configs[PlannerConfig]
+        return Bundle.load(path, provider=settings.provider, n_threads=settings.n_threads)
+
+    def _model_of(self, bundle: Bundle, configs: Configs) -> Model:
+        return Model(Planner(bundle, configs[PlannerConfig]),
+                     PredictionMonitor(bundle, configs[MonitorConfig]))
+
+    def _limits(self, bundle: Bundle) -> tuple[NDArray, Urdf | None]:
+        """Return the smallest of all torque limits [N m], (A,), and the robot's description."""
+        robot = bundle.robot
+        limits = [robot.torque_limit,
+                  per_joint('torque_limit', self._config.torque_limit, robot.action_dim)]
+        urdf = self._urdf(robot)
+        if urdf is not None:
+            for entry in robot.action:
+                if entry.joint not in urdf.effort_limits:
+                    raise RobotError(f"{bundle.path / FACTS_FILE}: commands joint "
+                                     f"'{entry.joint}', expected joints whose effort the URDF "
+                                     f'limits: {", ".join(urdf.effort_limits)}')
+            limits.append([urdf.effort_limits[entry.joint] for entry in robot.action])
+        return np.min(limits, axis=0), urdf
+
+    def _urdf(self, robot: Robot) -> Urdf | None:
+        if self._config.robot_description:
+            return Urdf.from_text(self._config.robot_description, 'robot_description')
+        shipped = shipped_urdf(robot.name)
+        return None if shipped is None else Urdf.load(shipped)
+
+    def _load_beside(self, path: Path, used: Model) -> Model:
+        """Load another bundle beside the one in use; in the loader's thread."""
+        bundle = self._load(path)
+        mine, found = used.planner.bundle.robot, bundle.robot
+        if (found.state, found.action, found.control_period) != (
+                mine.state, mine.action, mine.control_period):
+            raise ModelError(f"{bundle.path}: is for robot '{found.name}' with another layout "
+                             f"or control period, expected those of '{mine.name}'")
+        return self._model_of(bundle, self._configs)
+
+    def _on_loaded(self, loading: Future[Model]) -> None:
+        """Report why a bundle did not pass, or take it into use; in the loader's thread."""
+        if loading.cancelled():
             return
-        last, current = self._last, self._current
-        if last is not None and stamp == last.stamp and np.array_equal(state, last.state):
-            # A state is repeated by who did not hear its answer.
-            if current is not None and current.stamp == stamp:
-                self._publish_torque(current.plan.actions[0], stamp)
-            return
-        if self._is_planning and not self._config.lockstep:
-            self._go_on(stamp)
-        self._last = Measurement(
-            stamp=stamp, sent=info['source_timestamp'] or time.time_ns(), state=state,
-            positions=dict(zip(msg.name, msg.position, strict=False)), epoch=self._epoch)
-        self._mailbox.put(self._last)
+        fault = loading.exception()
+        if fault is not None:
+            reason = (str(fault) if isinstance(fault, PlannerError)
+                      else ''.join(traceback.format_exception(fault)))
+            self.get_logger().error(f'the bundle stays as it is: {reason}')
+        self.executor.create_task(self._use, loading.result() if fault is None else self._model)
 
-    def _check_stamp(self, stamp: int) -> None:
-        age = (self.get_clock().now().nanoseconds - stamp) / NANOSECONDS
-        if age > self._config.max_state_age:
-            raise StateError(f'the joint states are {age:.3f} s old, expected at most '
-                             f'{self._config.max_state_age} s (max_state_age)')
-        if self._last is not None and stamp < self._last.stamp:
-            behind = (self._last.stamp - stamp) / NANOSECONDS
-            raise StateError(f'the joint states are {behind:.3f} s older than the last ones')
+    def _use(self, model: Model | None) -> None:
+        """Take a model into use, between two plans."""
+        self._n_loading -= 1
+        if self._model is None or model is None:
+            return  # cleaned up meanwhile
+        if model is not self._model:
+            self.get_logger().info(f'bundle changed to {model.planner.bundle.path}')
+        self._model = model
+        self._apply()
+        if not self._n_loading and bundle_path(self._config.bundle) != self._bundle_in_use:
+            # The parameter tells what is in use.
+            self.set_parameters([Parameter('bundle', value=str(self._bundle_in_use))])
 
-    def _refuse(self, error: StateError) -> None:
-        self._n_refused += 1
-        self.get_logger().warning(f'state refused: {error}', throttle_duration_sec=WARNING_PERIOD)
+    @property
+    def _bundle_in_use(self) -> Path:
+        return self._model.planner.bundle.path
 
-    def _go_on(self, stamp: int) -> None:
-        """Send the current plan's action for this time: the new plan will be late."""
-        current = self._current
-        if current is None:
-            return
-        index = round((stamp - current.stamp) / self._period)
-        if 0 < index < len(current.plan.actions):
-            self._publish_torque(current.plan.actions[index], current.stamp)
-
-    def _infer(self) -> None:
-        while (measured := self._mailbox.take()) is not None:
-            self._is_planning = True
-            try:
-                self._replan(measured)
-            except StateError as error:
-                self._refuse(error)
-            finally:
-                self._is_planning = False
-
-    def _replan(self, measured: Measurement) -> None:
-        planner = self._planner
-        plan = planner.plan(measured.state, step=round(measured.stamp / self._period))
-        if measured.epoch != self._epoch:
-            return  # time jumped back meanwhile: the plan is for another run
-        late = 0 if self._config.lockstep else (
-            self.get_clock().now().nanoseconds - measured.stamp)
-        index = max(0, late // self._period)
-        self._count(measured)
-        if index >= len(plan.actions):
-            self.get_logger().error(
-                f'plan is {late / NANOSECONDS:.3f} s late, beyond its last action; no torque',
-                throttle_duration_sec=WARNING_PERIOD)
-            return
-        self._publish_torque(plan.actions[index], measured.stamp)
-        self._latency.add((time.time_ns() - measured.sent) / NANOSECONDS)
-        self._current = Current(measured.stamp, plan)
-        if self._plans.get_subscription_count():
-            self._plans.publish(msg_from_plan(plan, planner.bundle.robot, measured.stamp,
-                                              measured.positions))
-
-    def _count(self, measured: Measurement) -> None:
-        """Count the plan, and the control periods since the last one that got none."""
-        self._n_plans += 1
-        if self._planned_stamp is not None and measured.stamp > self._planned_stamp:
-            periods = round((measured.stamp - self._planned_stamp) / self._period)
-            self._n_missed += max(0, periods - 1)
-        self._planned_stamp = measured.stamp
-
-    def _publish_torque(self, torque: NDArray, stamp: int) -> None:
-        if not np.isfinite(torque).all():
-            # A controller drops a command with NaN and holds the old torque for ever.
-            raise ValueError(f'planned torque is {torque}, expected finite numbers [N m]')
-        with self._sending:
-            if stamp < self._sent_stamp:
-                return  # a newer plan was ready before the old one could go on
-            self._sent_stamp = stamp
-            self._commands.publish(msg_from_torque(torque, stamp))
-
-    def _on_jump(self, jump: object) -> None:
-        del jump
-        self._epoch += 1
-        self._mailbox.clear()
-        self._current = self._last = self._planned_stamp = None
-        self._sent_stamp = NO_STATE
+    # Parameters
 
     def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
         try:
-            self._planner_with(parameters)
+            configs = changed(self._configs, parameters)
+            if self._model is not None:
+                self._model_of(self._model.planner.bundle, configs)
         except ConfigError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     def _apply_parameters(self, parameters: list[Parameter]) -> None:
-        self._planner = self._planner_with(parameters)
+        self._configs = changed(self._configs, parameters)
+        if self._model is None:
+            return
+        path = bundle_path(self._config.bundle)
+        if any(p.name == 'bundle' for p in parameters) and path != self._bundle_in_use:
+            self._n_loading += 1
+            self._health.wake()
+            loading = self._loader.submit(self._load_beside, path, self._model)
+            loading.add_done_callback(self._on_loaded)
+        self._apply()
 
-    def _planner_with(self, parameters: list[Parameter]) -> Planner:
-        changes = {p.name: p.value for p in parameters if p.name in names_of(PlannerConfig)}
-        return Planner(self._planner.bundle, replace(self._planner.config, **changes))
+    def _apply(self) -> None:
+        """Plan with the parameters as they are from the next plan on."""
+        self._model = self._model_of(self._model.planner.bundle, self._configs)
+        if self._loop is not None:
+            self._loop.apply(self._model, self._config.torque_scale)
 
-    def _publish_diagnostics(self) -> None:
-        planner, current = self._planner, self._current
-        facts = {
-            'bundle': planner.bundle.path, 'bundle_hash': planner.bundle.hash,
-            'provider_in_use': planner.bundle.provider,
-            'plans': self._n_plans, 'missed_deadlines': self._n_missed,
-            'refused_states': self._n_refused,
-            **self._latency.facts(),
-            'plan_value': float('nan') if current is None else current.plan.value,
-            **asdict(planner.config)}
-        message = 'waiting for joint states' if current is None else 'planning'
-        self._diagnostics.publish(msg_from_facts(
-            'planner', message, facts, is_ok=current is not None,
-            stamp=self.get_clock().now().to_msg()))
+    # What happens while active
+
+    def _on_jump(self, jump: object) -> None:
+        del jump
+        if self._loop is not None:
+            self._loop.forget()
+        if self._visuals is not None:
+            self._visuals.forget()
+
+    def _on_plan(self, model: Model, plan: Plan, measured: Measurement) -> None:
+        """Show a plan to who wants to see it; in the inference thread."""
+        robot = model.planner.bundle.robot
+        if self._plans.get_subscription_count():
+            self._plans.publish(msg_from_plan(plan, robot, measured.stamp, measured.positions))
+        if self._visuals is not None:
+            self._visuals.show(model.planner, plan, measured.stamp, measured.positions,
+                               measured.state)
+
+    def _on_fault(self, fault: BaseException) -> None:
+        """Report what ended inference, and deactivate; in the inference thread."""
+        self._fault = f'inference failed: {fault!r}'
+        self.get_logger().fatal(''.join(traceback.format_exception(fault)))
+        self.executor.create_task(self.trigger_deactivate)
+
+    # Diagnostics
+
+    def _report(self) -> None:
+        """Publish health; in a thread of its own, so that loading and faults are seen."""
+        model, loop = self._model, self._loop
+        self._look_for_rivals(loop)
+        level, message = self._status(loop)
+        facts: dict[str, Any] = {}
+        for config in self._configs.values():
+            facts |= asdict(config)
+        if model is not None:
+            bundle = model.planner.bundle
+            facts |= {'bundle': bundle.path, 'bundle_hash': bundle.hash,
+                      'provider_in_use': bundle.provider}
+        if loop is not None:
+            facts |= loop.facts()
+        facts['is_loading'] = self._n_loading > 0
+        self._diagnostics.publish(msg_from_facts(self.get_name(), message, facts, level=level,
+                                                 stamp=self.get_clock().now().to_msg()))
+
+    def _look_for_rivals(self, loop: ControlLoop | None) -> None:
+        """Report once that another node commands the joints beside us."""
+        names = [] if loop is None else self._rivals.names()
+        if names and names != self._rival_names:
+            self.get_logger().error(
+                f'{", ".join(names)} commands the joints as well, unless it has just died: '
+                'deactivate all but one')
+        self._rival_names = names
+
+    def _status(self, loop: ControlLoop | None) -> tuple[bytes, str]:
+        if self._fault:
+            return DiagnosticStatus.ERROR, self._fault
+        if self._rival_names:
+            return DiagnosticStatus.ERROR, f'also commanded by {", ".join(self._rival_names)}'
+        if loop is not None:
+            return loop.status()
+        if self._n_loading:
+            return DiagnosticStatus.WARN, 'loading'
+        return DiagnosticStatus.WARN, 'unconfigured' if self._model is None else 'inactive'
 
 
 def main(argv: list[str] | None = None) -> None:

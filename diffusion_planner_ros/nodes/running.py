@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import gc
+import os
 import signal
 import sys
 
@@ -14,27 +15,42 @@ from rclpy.signals import SignalHandlerOptions
 from ..errors import PlannerError
 
 SWITCH_INTERVAL = 0.0005  # [s]
+IMPATIENT = 2  # signals after which a node is closed at once
 POLL_PERIOD = 0.1  # [s], longest wait before a signal is noticed
+
+
+def settle() -> None:
+    """
+    Never search what was built so far for garbage again: it lives as long as the node.
+
+    A search would cost milliseconds in the middle of a control period.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
     """
-    Spin a node until SIGINT, SIGTERM or until it sets ``is_done``; then call its ``close``.
+    Spin a node until it ``is_done``, which ``stop`` asks for on SIGINT and SIGTERM; then close it.
 
     A node that cannot be built because of its settings or its model ends with one line that says
-    why and exit code 1.
+    why and exit code 1. A second signal ends a node that takes time to stop.
 
-    :param build: makes the node; it has ``is_done`` and ``close()``, which publishes the stop
-        command and raises what went wrong in its threads.
+    :param build: makes the node; it has ``is_done``, ``stop()`` and ``close()``, which sends what
+        is to be sent last.
     """
+    # Fast DDS's shared memory has locks: one that a killed process held stops whoever talks to it
+    # for seconds, the robot's driver too. (Ignored by rmw_fastrtps where discovery is LOCALHOST.)
+    os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
     # rclpy's own handlers end the context at once, and with it every publisher.
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-    stopping = False
+    n_signals = 0
+    is_told = False
 
     def stop(signum: int, frame: object) -> None:
-        nonlocal stopping
+        nonlocal n_signals
         del signum, frame
-        stopping = True
+        n_signals += 1
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
@@ -43,19 +59,23 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
             node = build()
         except (PlannerError, ParameterException) as error:
             sys.exit(f'{build.__name__}: {error}')
-        # What was built so far lives as long as the node: never search it for garbage again, which
-        # would cost milliseconds in the middle of a control period.
-        gc.collect()
-        gc.freeze()
+        settle()
         # Python lets a thread compute for 5 ms before another gets its turn, most of a period.
         sys.setswitchinterval(SWITCH_INTERVAL)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         try:
-            while not stopping and not node.is_done:
-                executor.spin_once(timeout_sec=POLL_PERIOD)
+            try:
+                while not node.is_done and n_signals < IMPATIENT:
+                    executor.spin_once(timeout_sec=POLL_PERIOD)
+                    if n_signals and not is_told:
+                        node.stop()
+                        is_told = True
+            finally:
+                node.close()
+        except PlannerError as error:
+            sys.exit(f'{build.__name__}: {error}')
         finally:
-            node.close()
             executor.shutdown()
             node.destroy_node()
     finally:

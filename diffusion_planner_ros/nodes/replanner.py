@@ -1,0 +1,261 @@
+"""Plan again for every state, in a thread of its own."""
+
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+import threading
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.clock import Clock
+
+from ..errors import StateError
+from ..planning.joining import committed, plan_joined, torque_step
+from ..planning.monitor import PredictionMonitor, Surprise
+from ..planning.planner import Plan, Planner
+from .commander import Commander
+from .config import MEASURED
+from .conversions import NANOSECONDS
+from .mailbox import Mailbox
+from .percentiles import Percentiles
+from .state_source import Measurement
+
+N_DELAYS = 125  # plans that the measured delay looks back
+DELAY_PERCENTILE = 90
+
+
+@dataclass(frozen=True)
+class Model:
+    """What plans, swapped as one between two plans."""
+
+    planner: Planner
+    monitor: PredictionMonitor
+
+
+@dataclass(frozen=True)
+class Current:
+    """The plan that is being executed."""
+
+    stamp: int
+    """Time of the state that it starts from [ns]."""
+    came: float
+    """When that state came, on the steady clock [s]."""
+    plan: Plan
+    is_in_time: bool
+    """Whether its first action was sent in the control period that it is for."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    measured: Measurement
+    came: float
+    epoch: int
+
+
+class Replanner:
+    """
+    Plan from the newest state; while a plan is computed, the current one goes on.
+
+    A plan is indexed by the time since its state's stamp. Actions that will have been executed
+    when a plan is ready are known to it, so that plans meet without a jump.
+
+    :param action_delay: control periods until a new plan is used; ``MEASURED`` measures it.
+    :param max_plan_gap: wall time after sending a state from which on no plan of it is used [s].
+    :param on_command: called after every command that follows a plan.
+    :param on_plan: called in the inference thread after every plan.
+    :param on_refused: called where no plan is found for a state.
+    :param on_fault: called with the exception that ended the inference thread.
+    """
+
+    def __init__(self, model: Model, commander: Commander, *, lockstep: bool, action_delay: int,
+                 max_plan_gap: float, clock: Clock, on_command: Callable[[], None],
+                 on_plan: Callable[[Model, Plan, Measurement], None],
+                 on_refused: Callable[[StateError], None],
+                 on_fault: Callable[[BaseException], None]) -> None:
+        self.model = model
+        self.latency = Percentiles('latency', 'ms', 1e3)
+        self.torque_step = Percentiles('torque_step', 'nm')
+        self.n_plans = self.n_missed = 0
+        self.current: Current | None = None
+        self.surprise: Surprise | None = None
+        self._commander = commander
+        self._lockstep = lockstep
+        self._action_delay = action_delay
+        self._max_plan_gap = max_plan_gap
+        self._clock = clock
+        self._on_command = on_command
+        self._on_plan, self._on_refused, self._on_fault = on_plan, on_refused, on_fault
+        self._period = round(model.planner.bundle.robot.control_period * NANOSECONDS)
+        self._delays: deque[int] = deque(maxlen=N_DELAYS)
+        self._last: Measurement | None = None
+        self._planned_stamp: int | None = None
+        self._lock = threading.Lock()  # what an old epoch's plan does, it does before `forget`
+        self._epoch = 0
+        self._judged_epoch: int | None = None  # of the states that the monitor has seen
+        self._is_planning = False
+        self._mailbox: Mailbox[_Job] = Mailbox()
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix='inference')
+        self._threads.submit(self._infer).add_done_callback(self._on_end)
+
+    @property
+    def delay(self) -> int:
+        """Control periods between a state and the first action that its plan decides."""
+        if self._lockstep:
+            return 0
+        if self._action_delay != MEASURED:
+            return self._action_delay
+        if not self._delays:
+            return 0
+        return int(np.percentile(self._delays, DELAY_PERCENTILE, method='nearest'))
+
+    # The executor's thread
+
+    def on_state(self, measured: Measurement) -> None:
+        """Take a state: plan from it, and go on with the current plan meanwhile."""
+        last, current = self._last, self.current
+        if last is not None and measured.stamp == last.stamp and np.array_equal(
+                measured.state, last.state):
+            # A state is repeated by who did not hear its answer, and by a paused simulation.
+            if current is not None and current.stamp == measured.stamp:
+                self._commander.repeat()
+                self._on_command()
+            return
+        self._last = measured
+        delay = self.delay
+        if self._is_planning or delay > 0:
+            self._go_on(measured.stamp, is_answer=delay > 0)
+        self._mailbox.put(_Job(measured, time.monotonic(), self._epoch))
+
+    def _go_on(self, stamp: int, *, is_answer: bool) -> None:
+        """
+        Send the current plan's action for this time: the new plan will be later.
+
+        :param is_answer: whether that was the intention, and not a plan that is late.
+        """
+        current = self.current
+        if current is None or self._lockstep:
+            return
+        index = round((stamp - current.stamp) / self._period)
+        if index >= len(current.plan.actions):
+            self._commander.stop('late plan', 'the last one has no action left')
+        elif index > 0:
+            self._send(current, index, at=stamp,
+                       answered=stamp if is_answer else current.stamp)
+
+    def forget(self) -> None:
+        """Drop the plan and all history: time jumped back."""
+        with self._lock:
+            self._epoch += 1
+            self._mailbox.clear()
+            self.current = self._last = self._planned_stamp = self.surprise = None
+
+    def close(self) -> None:
+        """Finish the plan at hand and end the thread."""
+        self._mailbox.close()
+        self._threads.shutdown()
+
+    # The inference thread
+
+    def _infer(self) -> None:
+        while (job := self._mailbox.take()) is not None:
+            self._is_planning = True
+            try:
+                self._replan(job)
+            except StateError as error:
+                self._commander.stop('no plan for the state', str(error))
+                self._on_refused(error)
+            finally:
+                self._is_planning = False
+
+    def _on_end(self, future: Future[None]) -> None:
+        if (fault := future.exception()) is not None:
+            self._commander.stop('inference failed', repr(fault), is_latched=True)
+            self._on_fault(fault)
+
+    def _replan(self, job: _Job) -> None:
+        model, measured, before = self.model, job.measured, self.current
+        if job.epoch != self._judged_epoch:
+            model.monitor.reset()
+            self._judged_epoch = job.epoch
+        planner = model.planner
+        lag = 0 if before is None else round((measured.stamp - before.stamp) / self._period)
+        surprise = self._judge(model, measured, before, lag)
+        with self._lock:
+            if job.epoch != self._epoch:
+                return  # time jumped back meanwhile: the state is from another run
+            self.surprise = surprise
+            if surprise.level == 'stop':
+                self._commander.stop(
+                    'out of distribution', f'score {surprise.score:.2f}, '
+                    f'{surprise.deviation:.1f} standard deviations outside the training data, '
+                    f'{surprise.n_equal} equal states', is_latched=True)
+                return
+        actions = self._committed(before, lag)
+        plan = plan_joined(planner, measured.state, actions,
+                           step=round(measured.stamp / self._period))
+        with self._lock:
+            newest = self._last
+            was_reset = job.epoch != self._epoch or (
+                newest is not None and newest is not measured
+                and newest.stamp == measured.stamp)
+            if was_reset or not self._use(plan, job, len(actions)):
+                return
+        if before is not None and lag > 0:
+            row = max(self._delays[-1], len(actions))
+            if row + lag < len(plan.actions):
+                self.torque_step.add(torque_step(plan, before.plan, row=row, lag=lag))
+        self._on_plan(model, plan, measured)
+
+    def _use(self, plan: Plan, job: _Job, n_committed: int) -> bool:
+        """Send a new plan's action for now; return whether it is not too late for that."""
+        measured = job.measured
+        # Simulated time stands still while this process is suspended; the wall clock does not.
+        waited = (time.time_ns() - measured.sent) / NANOSECONDS
+        if not self._lockstep and waited > self._max_plan_gap:
+            self._commander.stop('late plan', f'ready {waited:.3f} s after its state was sent')
+            self._last = None  # a simulation that waits for its answer repeats it: plan anew
+            return False
+        late = 0 if self._lockstep else self._clock.now().nanoseconds - measured.stamp
+        index = max(0, late // self._period)
+        self._delays.append(index)
+        self._count(measured)
+        if index >= len(plan.actions):
+            self._commander.stop('late plan', f'ready {late / NANOSECONDS:.3f} s after its state, '
+                                              'beyond its last action')
+            return False
+        current = Current(measured.stamp, job.came, plan, is_in_time=index <= n_committed)
+        self._send(current, index, at=measured.stamp + index * self._period,
+                   answered=measured.stamp)
+        self.current = current
+        self.latency.add((time.time_ns() - measured.sent) / NANOSECONDS)
+        return True
+
+    def _committed(self, before: Current | None, lag: int) -> NDArray:
+        """Return the actions that will be executed until the next plan is ready, (n, A)."""
+        if before is None or not 0 < lag < len(before.plan.actions):
+            return np.zeros((0, self.model.planner.bundle.robot.action_dim))
+        return committed(before.plan, lag, min(self.delay, len(before.plan.actions) - lag))
+
+    def _send(self, current: Current, index: int, *, at: int, answered: int) -> None:
+        plan = current.plan
+        self._commander.follow(plan.actions[index], at=at, came=current.came, answered=answered,
+                               was_clamped=bool(plan.clamped[plan.best, index]))
+        self._on_command()
+
+    def _judge(self, model: Model, measured: Measurement, before: Current | None, lag: int
+               ) -> Surprise:
+        """Compare the state with what the plan that led here had predicted."""
+        was_executed = (before is not None and lag == 1 and before.is_in_time
+                        and self._commander.is_transparent(before.stamp))
+        predicted = before.plan.states[lag] if was_executed else None
+        return model.monitor.compare(predicted, measured.state)
+
+    def _count(self, measured: Measurement) -> None:
+        """Count the plan, and the control periods since the last one that got none."""
+        self.n_plans += 1
+        if self._planned_stamp is not None and measured.stamp > self._planned_stamp:
+            periods = round((measured.stamp - self._planned_stamp) / self._period)
+            self.n_missed += max(0, periods - 1)
+        self._planned_stamp = measured.stamp

@@ -1,0 +1,204 @@
+"""The measured state of a robot: joint states, and its base from odometry, joined by stamp."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+import time
+from typing import Any
+
+from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+
+from ..errors import StateError
+from ..knobs import check_knobs, document_knobs, knob
+from ..robot import Robot
+from .conversions import NANOSECONDS, nanoseconds_from_stamp
+from .joint_states import JointReader
+from .odometry import BaseJoint, BaseReader, OdometryHistory, pose_and_rates
+from .pace import Pace
+
+WAIT = 2  # control periods that joint states wait for their odometry
+ODOMETRY_DEPTH = 5  # messages; a late executor should not lose the neighbour of a state
+
+
+@document_knobs
+@dataclass(frozen=True)
+class StateConfig:
+    """How the state of the robot is measured."""
+
+    max_state_age: float = knob(0.1, 'Oldest state to plan from.', unit='s', low=0.001, high=10.0,
+                                read_only=True)
+    odometry_joints: tuple[str, ...] = knob(
+        ('',), "Joints of the base that topic 'odometry' measures, as rootx=x, rootz=z, "
+        "rooty=pitch, of x, y, z, roll, pitch, yaw, negated with a minus sign; one empty text "
+        'takes all joints from the joint states.', read_only=True)
+    max_odometry_gap: float = knob(
+        0.004, 'Longest time between joint states and the nearest odometry; they wait for a '
+        'nearer one.', unit='s', low=0.0, high=1.0, read_only=True)
+
+    def __post_init__(self) -> None:
+        check_knobs(self)
+        _ = self.base_joints  # refuses what it cannot read
+
+    @property
+    def base_joints(self) -> tuple[BaseJoint, ...]:
+        """What the odometry measures; empty texts say nothing."""
+        return tuple(BaseJoint.parse(text) for text in self.odometry_joints if text)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A state that was accepted."""
+
+    stamp: int
+    """Time of the state [ns]."""
+    sent: int
+    """When its joint states were sent, on the system clock [ns]."""
+    state: NDArray
+    """In the order and units of ``robot.state``, shape (S,)."""
+    positions: dict[str, float]
+    """Measured positions by joint [m, rad], the base included."""
+    velocities: dict[str, float]
+    """Measured velocities by joint [m/s, rad/s], likewise."""
+
+
+class StateSource:
+    """
+    Subscribe to the robot's measurements and pass on one state per control period.
+
+    A state is of one instant, the stamp of its joint states. Where the base comes from odometry,
+    it is taken at that stamp: between two odometries, or within ``max_odometry_gap`` beside one.
+    Joint states that have no odometry yet wait; the newest that can be joined are passed on.
+
+    A stamp that comes again is passed on again: its receiver did not hear the answer.
+
+    :param node: gets the subscriptions ``joint_states`` and, where it is needed, ``odometry``.
+    :param robot: the layout of the state, and the control period.
+    :param on_state: called with every state that is passed on, in the executor's thread.
+    :param on_refused: called with the reason where joint states or an odometry are refused.
+    :raises ConfigError: if the odometry is to measure joints that the robot does not have.
+    """
+
+    def __init__(self, node: Node, robot: Robot, config: StateConfig,
+                 on_state: Callable[[Measurement], None],
+                 on_refused: Callable[[StateError], None]) -> None:
+        self._node = node
+        self._clock = node.get_clock()
+        self._on_state = on_state
+        self._on_refused = on_refused
+        self._max_age, self._max_gap = config.max_state_age, config.max_odometry_gap
+        self._period = round(robot.control_period * NANOSECONDS)
+        joints = config.base_joints
+        self._joints = JointReader(robot, {j.joint for j in joints})
+        self._base = BaseReader(robot, joints) if joints else None
+        self._odometry = OdometryHistory(round(self._max_gap * NANOSECONDS))
+        self._start_anew()
+        best_effort = ReliabilityPolicy.BEST_EFFORT
+        self._subscriptions = [node.create_subscription(
+            JointState, 'joint_states', self._on_joint_states,
+            QoSProfile(depth=1, reliability=best_effort))]
+        if self._base is not None:
+            self._subscriptions.append(node.create_subscription(
+                Odometry, 'odometry', self._on_odometry,
+                QoSProfile(depth=ODOMETRY_DEPTH, reliability=best_effort)))
+
+    def forget(self) -> None:
+        """Drop all history: time jumped back."""
+        self._start_anew()
+
+    def destroy(self) -> None:
+        """Remove the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _start_anew(self) -> None:
+        self._pace = Pace(self._period)
+        self._odometry.clear()
+        self._seen: int | None = None  # newest stamp of joint states [ns]
+        self._passed: int | None = None  # stamp of the last state that was passed on [ns]
+        self._waiting: deque[Measurement] = deque()  # for their odometry, oldest first
+
+    def _on_joint_states(self, msg: JointState, info: dict[str, Any]) -> None:
+        stamp = nanoseconds_from_stamp(msg.header.stamp)
+        try:
+            self._check_stamp(stamp, self._seen, 'joint states are')
+            self._pace.see(stamp)
+            self._seen = stamp
+            if stamp != self._passed and not self._pace.is_due(stamp):
+                return
+            reading = self._joints.read(msg)
+        except StateError as error:
+            self._on_refused(error)
+            return
+        measured = Measurement(stamp, info['source_timestamp'] or time.time_ns(), reading.state,
+                               reading.positions, reading.velocities)
+        if self._base is None:
+            self._pass_on(measured)
+        else:
+            self._wait_for_odometry(measured)
+
+    def _on_odometry(self, msg: Odometry) -> None:
+        stamp = nanoseconds_from_stamp(msg.header.stamp)
+        try:
+            self._check_stamp(stamp, self._odometry.newest, 'odometry is')
+            pose = pose_and_rates(msg)
+            self._base.check(pose)
+        except StateError as error:
+            self._on_refused(error)
+            return
+        self._odometry.add(stamp, pose)
+        self._join()
+
+    def _check_stamp(self, stamp: int, last: int | None, what: str) -> None:
+        age = (self._clock.now().nanoseconds - stamp) / NANOSECONDS
+        if age > self._max_age:
+            raise StateError(f'the {what} {age:.3f} s old, expected at most {self._max_age} s '
+                             '(max_state_age); are the clocks of the two machines synchronised? '
+                             '(chrony, PTP)')
+        if age < -self._max_age:
+            raise StateError(f'the {what} {-age:.3f} s in the future, expected at most '
+                             f'{self._max_age} s (max_state_age); are the clocks of the two '
+                             'machines synchronised? (chrony, PTP)')
+        if last is not None and stamp < last:
+            raise StateError(f'the {what} {(last - stamp) / NANOSECONDS:.3f} s older than the '
+                             'last ones; does their driver send them in order, and does only one '
+                             'send them?')
+
+    def _wait_for_odometry(self, measured: Measurement) -> None:
+        """Join joint states now or later; refuse them once the oldest waited in vain."""
+        if self._waiting and self._waiting[-1].stamp == measured.stamp:
+            self._waiting.pop()  # a repetition
+        self._waiting.append(measured)
+        self._join()
+        if self._waiting and measured.stamp - self._waiting[0].stamp > WAIT * self._period:
+            oldest = self._waiting[0].stamp
+            self._waiting.clear()
+            distance = self._odometry.distance(oldest)
+            nearest = 'none has come' if distance is None else (
+                f'the nearest is {distance / NANOSECONDS:.3f} s away, expected at most '
+                f'{self._max_gap} s (max_odometry_gap)')
+            self._on_refused(StateError(f'the joint states have no odometry: {nearest}'))
+
+    def _join(self) -> None:
+        """Pass on the newest joint states whose odometry is there; older ones are outrun."""
+        for k in reversed(range(len(self._waiting))):
+            measured = self._waiting[k]
+            pose = self._odometry.at(measured.stamp)
+            if pose is not None:
+                for _ in range(k + 1):
+                    self._waiting.popleft()
+                self._base.fill(pose, measured.state, measured.positions, measured.velocities)
+                self._pass_on(measured)
+                break
+        while self._waiting and not self._pace.is_due(self._waiting[0].stamp):
+            self._waiting.popleft()
+
+    def _pass_on(self, measured: Measurement) -> None:
+        if measured.stamp != self._passed:
+            self._pace.accept(measured.stamp)
+        self._passed = measured.stamp
+        self._on_state(measured)

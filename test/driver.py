@@ -1,0 +1,75 @@
+"""Plays the driver of a robot for a planner that is under test."""
+
+import time
+
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from ros_processes import spin_for, TIME_LIMIT
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from diffusion_planner_ros.nodes.conversions import (
+    NO_STATE,
+    stamp_from_nanoseconds,
+    torque_from_msg,
+)
+from diffusion_planner_ros.sim.walker2d import Walker2D
+
+PERIOD = 8_000_000  # [ns]
+JOINTS = Walker2D().joint_names
+
+# Of a planner that answers whatever states a test makes up, one after the other.
+SETTINGS = {'lockstep': True, 'use_sim_time': True, 'ramp_time': 0.0, 'ood_warn': 0.0,
+            'ood_stop': 0.0, 'max_state_deviation': 0.0, 'max_equal_states': 0}
+
+
+class Driver:
+    """Plays the robot's driver: shows states, collects torques."""
+
+    def __init__(self, node):
+        self.node = node
+        self.commands = []
+        self.plans = []
+        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        self._states = node.create_publisher(JointState, 'joint_states', qos)
+        self._clock = node.create_publisher(Clock, '/clock', qos)
+        node.create_subscription(Float64MultiArray, 'effort_controller/commands',
+                                 self.commands.append, 10)
+        node.create_subscription(JointTrajectory, 'planner/plan', self.plans.append, 10)
+
+    def is_connected(self):
+        return (self._states.get_subscription_count() > 0
+                and self._clock.get_subscription_count() > 0
+                and self.node.count_publishers('effort_controller/commands') > 0
+                and self.node.count_publishers('planner/plan') > 0)
+
+    def show(self, step, position, velocity, names=JOINTS):
+        msg = JointState(name=list(names), position=list(position), velocity=list(velocity))
+        msg.header.stamp = stamp_from_nanoseconds(step * PERIOD)
+        self._states.publish(msg)
+
+    def show_until(self, condition, step, position, velocity, names=JOINTS):
+        """Show one state again and again, as a best-effort listener may miss it."""
+        deadline = time.monotonic() + TIME_LIMIT
+        while not condition():
+            assert time.monotonic() < deadline, f'nothing came of the state of step {step}'
+            self.show(step, position, velocity, names)
+            spin_for(self.node, 0.1)
+
+    def set_clock(self, step):
+        self._clock.publish(Clock(clock=stamp_from_nanoseconds(step * PERIOD)))
+
+    def only_stopped(self):
+        """Return whether all commands that came were stop commands of no torque."""
+        return all(torque_from_msg(msg)[1] == NO_STATE and not any(msg.data)
+                   for msg in self.commands)
+
+    def answer(self, step, position, velocity, names=JOINTS):
+        """Show a state and return the torque that answers it."""
+        self.commands.clear()
+        self.set_clock(step)
+        self.show_until(lambda: self.commands, step, position, velocity, names)
+        torque, stamp = torque_from_msg(self.commands[-1])
+        assert stamp == step * PERIOD
+        return torque

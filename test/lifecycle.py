@@ -1,0 +1,44 @@
+"""Drive a managed node through its states, and read its health, as a test."""
+
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState, GetState
+from ros_processes import call, spin_until
+
+from diffusion_planner_ros.nodes.diagnostics import facts_from_msg
+
+CONFIGURE = Transition.TRANSITION_CONFIGURE
+CLEANUP = Transition.TRANSITION_CLEANUP
+ACTIVATE = Transition.TRANSITION_ACTIVATE
+DEACTIVATE = Transition.TRANSITION_DEACTIVATE
+
+
+def change(node, transition, name='planner'):
+    """Ask for a transition; return whether it succeeded."""
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return call(node, ChangeState, f'{name}/change_state', request).success
+
+
+def state_of(node, name='planner'):
+    return call(node, GetState, f'{name}/get_state', GetState.Request()).current_state.label
+
+
+class Health:
+    """Collects the diagnostics of one node."""
+
+    def __init__(self, node, name='planner'):
+        self._node, self._name = node, name
+        self.levels, self.messages, self.facts = [], [], {}
+        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+
+    def _on_diagnostics(self, msg):
+        if (found := facts_from_msg(msg, self._name)) is not None:
+            message, self.facts = found
+            self.messages.append(message)
+            self.levels.append(next(s.level for s in msg.status if s.name == self._name))
+
+    def wait_for(self, message, process=None):
+        """Wait for a report that contains a text, sent from now on."""
+        n = len(self.messages)
+        spin_until(self._node, lambda: any(message in m for m in self.messages[n:]),
+                   f'report "{message}", heard {self.messages}', process)

@@ -1,0 +1,180 @@
+"""The planner as a managed node: real transitions over real DDS."""
+
+import shutil
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from driver import Driver, SETTINGS
+from lifecycle import (
+    ACTIVATE,
+    change,
+    CLEANUP,
+    CONFIGURE,
+    DEACTIVATE,
+    Health,
+    state_of,
+)
+import numpy as np
+import pytest
+from rcl_interfaces.srv import GetParameters, SetParameters
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from ros_processes import call, observer, parameter, running, spin_for, spin_until
+import yaml
+
+from diffusion_planner_ros.nodes.conversions import NO_STATE, torque_from_msg
+from diffusion_planner_ros.nodes.transitions import transition
+from diffusion_planner_ros.planning.bundle import Bundle, FACTS_FILE, read_facts, write_facts
+from diffusion_planner_ros.planning.config import PlannerConfig
+from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.share import share_file
+from diffusion_planner_ros.sim.walker2d import Walker2D
+
+SHIPPED = 'models/walker2d'
+
+
+@pytest.fixture
+def node():
+    with observer() as node:
+        yield node
+
+
+@pytest.fixture
+def walker():
+    walker = Walker2D()
+    walker.reset(seed=0)
+    return walker
+
+
+@pytest.fixture
+def planner(tmp_path, node):
+    """Give a planner that waits to be configured."""
+    with running('planner', tmp_path, autostart=False, **SETTINGS) as process:
+        yield process
+
+
+def set_parameter(node, name, value):
+    request = SetParameters.Request(parameters=[parameter(name, value)])
+    return call(node, SetParameters, 'planner/set_parameters', request).results[0]
+
+
+def get_parameter(node, name):
+    return call(node, GetParameters, 'planner/get_parameters',
+                GetParameters.Request(names=[name])).values[0].string_value
+
+
+def test_goes_through_its_states_and_commands_only_while_active(planner, node, walker):
+    driver, health = Driver(node), Health(node)
+    health.wait_for('unconfigured', planner)
+    assert state_of(node) == 'unconfigured'
+    assert node.count_publishers('effort_controller/commands') == 0
+
+    assert change(node, CONFIGURE)
+    assert state_of(node) == 'inactive'
+    health.wait_for('inactive', planner)
+    assert node.count_publishers('effort_controller/commands') == 0
+
+    for _ in range(2):  # it can be activated again
+        assert change(node, ACTIVATE)
+        spin_until(node, driver.is_connected, 'connection', planner)
+        assert any(driver.answer(0, walker.qpos, walker.qvel))
+        driver.commands.clear()
+        assert change(node, DEACTIVATE)
+        spin_until(node, lambda: driver.commands, 'stop command', planner)
+        torque, stamp = torque_from_msg(driver.commands[-1])
+        assert stamp == NO_STATE
+        assert not torque.any()
+        driver.commands.clear()
+        driver.show(1, walker.qpos, walker.qvel)
+        spin_for(node, 0.3)
+        assert not driver.commands
+
+    assert change(node, CLEANUP)
+    assert state_of(node) == 'unconfigured'
+    health.wait_for('unconfigured', planner)
+    assert 'bundle_hash' not in health.facts
+    assert planner.stop() == 0
+    assert 'Traceback' not in planner.output
+
+
+def test_reports_that_it_loads_while_the_transition_blocks_its_executor(planner, node):
+    health = Health(node)
+    health.wait_for('unconfigured', planner)
+    assert change(node, CONFIGURE)
+    assert 'loading' in health.messages
+
+
+def test_what_a_user_can_mend_fails_the_transition_with_one_line(tmp_path, node):
+    broken = shutil.copytree(share_file(SHIPPED), tmp_path / 'broken')
+    with running('planner', tmp_path, autostart=False, bundle=str(broken)) as process:
+        (broken / 'value.onnx').write_bytes(b'')
+        assert not change(node, CONFIGURE)
+        assert state_of(node) == 'unconfigured'
+        assert f'{broken}/value.onnx: SHA-256 is' in process.output
+        assert 'Traceback' not in process.output
+        shutil.copy(share_file(SHIPPED) / 'value.onnx', broken)  # mended
+        assert change(node, CONFIGURE)
+
+
+class LosesItsTransition(LifecycleNode):
+    """Has a bug in a transition and none in ``on_error``."""
+
+    @transition
+    def on_configure(self):
+        raise RuntimeError('a bug')
+
+
+def test_an_unexpected_fault_carries_its_traceback(node, capfd):
+    del node  # its context is what the other needs
+    faulty = LosesItsTransition('faulty')
+    assert faulty.trigger_configure() == TransitionCallbackReturn.ERROR
+    faulty.destroy_node()
+    log = capfd.readouterr().err
+    assert 'on_configure: Traceback (most recent call last)' in log
+    assert 'RuntimeError: a bug' in log
+
+
+def test_swaps_in_another_bundle_while_it_plans(planner, node, walker, bundle):
+    driver, health = Driver(node), Health(node)
+    assert change(node, CONFIGURE) and change(node, ACTIVATE)
+    spin_until(node, driver.is_connected, 'connection', planner)
+    before = driver.answer(0, walker.qpos, walker.qvel)
+    assert set_parameter(node, 'bundle', str(bundle.path)).successful
+    spin_until(node, lambda: health.facts.get('bundle_hash') == bundle.hash, 'swap', planner)
+    after = driver.answer(1, walker.qpos, walker.qvel)
+    assert not np.array_equal(before, after)
+
+
+@pytest.mark.parametrize(('spoil', 'reason'), [
+    (lambda folder: (folder / 'denoiser.onnx').write_bytes(b'no network'), 'SHA-256 is'),
+    (lambda folder: (folder / 'value.onnx').unlink(), 'no such file'),
+    (lambda folder: rewrite(folder, format_version='2.0'), 'format version is 2.0'),
+    (lambda folder: rewrite_robot(folder, control_period=0.01), 'another layout'),
+])
+def test_keeps_its_bundle_when_a_new_one_does_not_pass(planner, node, walker, tmp_path, spoil,
+                                                       reason):
+    driver, health = Driver(node), Health(node)
+    assert change(node, CONFIGURE) and change(node, ACTIVATE)
+    spin_until(node, driver.is_connected, 'connection', planner)
+    driver.answer(0, walker.qpos, walker.qvel)
+    spoilt = shutil.copytree(share_file(SHIPPED), tmp_path / 'spoilt')
+    spoil(spoilt)
+    assert set_parameter(node, 'bundle', str(spoilt)).successful  # it is tried
+    spin_until(node, lambda: 'the bundle stays as it is' in planner.output, 'refusal', planner)
+    assert reason in planner.output
+    spin_until(node, lambda: get_parameter(node, 'bundle') == str(share_file(SHIPPED)),
+               'parameter tells the truth', planner)
+    health.wait_for('planning', planner)
+    assert health.levels[-1] == DiagnosticStatus.OK
+    in_process = Planner(Bundle.load(share_file(SHIPPED)), PlannerConfig())
+    np.testing.assert_array_equal(driver.answer(1, walker.qpos, walker.qvel),
+                                  in_process.plan(walker.observation, step=1).actions[0])
+
+
+def rewrite(folder, **changes):
+    facts = yaml.safe_load((folder / FACTS_FILE).read_text())
+    (folder / FACTS_FILE).write_text(yaml.safe_dump({**facts, **changes}))
+
+
+def rewrite_robot(folder, **changes):
+    facts = read_facts(folder)
+    robot = {**facts['robot'], **changes}
+    write_facts(folder, {**{k: v for k, v in facts.items() if k != 'sha256'}, 'robot': robot})
