@@ -1,5 +1,8 @@
-"""Start the simulated Walker2D and the planner that walks it."""
+"""Start the simulated Walker2D, the planner that walks it, and rviz2 to watch both."""
 
+from pathlib import Path
+
+from ament_index_python.packages import get_package_prefix, PackageNotFoundError
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, Shutdown
 from launch.conditions import IfCondition
@@ -8,11 +11,23 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
+import diffusion_planner_ros
+
 PACKAGE = 'diffusion_planner_ros'
+URDF = Path(diffusion_planner_ros.__file__).parent / 'robots' / 'walker2d.urdf'
+
+
+def if_installed(package: str) -> str:
+    """Return 'true' where a package is installed: launch gives up on one that is not."""
+    try:
+        get_package_prefix(package)
+    except PackageNotFoundError:
+        return 'false'
+    return 'true'
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Describe the two nodes, and rviz2 if it is asked for; one without the other is no use."""
+    """Describe the nodes; the simulator and the planner are no use without each other."""
     config = PathJoinSubstitution([FindPackageShare(PACKAGE), 'config'])
     lockstep = ParameterValue(LaunchConfiguration('lockstep'), value_type=bool)
     return LaunchDescription([
@@ -28,12 +43,24 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'real_time_factor', default_value='1.0',
             description='simulated over wall time, without lockstep'),
-        DeclareLaunchArgument('rviz', default_value='false', description='whether to start rviz2'),
-        # First: where rviz2 is not installed, launch gives up and leaves behind what it started.
+        DeclareLaunchArgument(
+            'rviz', default_value=if_installed('rviz2'),
+            description='whether to start rviz2; by default where it is installed'),
+        DeclareLaunchArgument(
+            'robot_state_publisher', default_value=if_installed('robot_state_publisher'),
+            description='whether to publish the URDF and TF; by default where it is installed'),
+        # These two first: where one is asked for that is not installed, launch gives up and leaves
+        # behind what it started.
         Node(
             package='rviz2', executable='rviz2', output='screen',
             condition=IfCondition(LaunchConfiguration('rviz')),
+            arguments=['-d', PathJoinSubstitution([config, 'walker2d.rviz'])],
             parameters=[{'use_sim_time': True}]),
+        Node(
+            package='robot_state_publisher', executable='robot_state_publisher', output='screen',
+            condition=IfCondition(LaunchConfiguration('robot_state_publisher')),
+            parameters=[{'use_sim_time': True, 'robot_description': ParameterValue(
+                URDF.read_text(), value_type=str)}]),
         Node(
             package=PACKAGE, executable='mujoco_bridge', output='screen',
             on_exit=Shutdown(),

@@ -7,19 +7,23 @@ import yaml
 
 from diffusion_planner_ros.knobs import knobs_of
 from diffusion_planner_ros.nodes.mujoco_bridge import BridgeConfig
-from diffusion_planner_ros.nodes.planner import PlannerNodeConfig
-from diffusion_planner_ros.planning.config import PlannerConfig
+from diffusion_planner_ros.nodes.planner import CONFIGS
+from diffusion_planner_ros.planning.stop import StopConfig
 
 CONFIG = Path(__file__).parents[1] / 'config'
-NODES = {'planner': (PlannerNodeConfig, PlannerConfig), 'mujoco_bridge': (BridgeConfig,)}
+FILES = {'planner': ('planner', CONFIGS), 'hardware': ('planner', CONFIGS),
+         'mujoco_bridge': ('mujoco_bridge', (BridgeConfig, StopConfig))}
 
 
-@pytest.mark.parametrize('node', NODES)
-def test_parameter_file_matches_what_the_node_declares(node):
-    content = yaml.safe_load((CONFIG / f'{node}.yaml').read_text())
+@pytest.mark.parametrize('file', FILES)
+def test_parameter_file_matches_what_the_node_declares(file):
+    node, configs = FILES[file]
+    content = yaml.safe_load((CONFIG / f'{file}.yaml').read_text())
     parameters = content[f'/**/{node}']['ros__parameters']
-    knobs = {knob.name: knob for config in NODES[node] for knob in knobs_of(config)}
+    knobs = {knob.name: knob for config in configs for knob in knobs_of(config)}
     for name, value in parameters.items():
         assert name in knobs, f'{name} is no parameter of {node}'
-        knobs[name].check(value)
-        assert type(value) is knobs[name].type  # ROS refuses 1 for 1.0
+        knobs[name].check(tuple(value) if isinstance(value, list) else value)
+        # ROS refuses 1 for 1.0
+        elements = value if knobs[name].is_list else [value]
+        assert all(type(element) is knobs[name].type for element in elements)
