@@ -1,0 +1,302 @@
+"""Processes that die, hang, come back or fight: a real planner and a real simulated robot."""
+
+import signal
+import time
+
+from fault_recorder import milliseconds, recording, row
+from lifecycle import ACTIVATE, change, CONFIGURE, DEACTIVATE, Health, state_of
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+import numpy as np
+import pytest
+from rcl_interfaces.srv import SetParameters
+from ros_processes import parameter, running, spin_for, spin_until
+
+from diffusion_planner_ros.nodes.conversions import NANOSECONDS, NO_STATE
+
+PERIOD = 8_000_000  # [ns]
+LONGEST = 0.048  # [s], simulated: the bridge's command_timeout and two control periods
+REQUIRED = 0.050  # [s] from the death of a planner to no torque
+OLDEST = 0.11  # [s], state that a torque may answer: the planner's max_plan_gap, and sending it
+N_KILLS = 5
+N_STOPS = 3
+N_CHANGES = 400
+SETTINGS = {'use_sim_time': True, 'ramp_time': 0.0}
+# Of every parameter the values to take, those to refuse, and what the refusal has to say.
+HAMMER = (('n_candidates', (2, 4, 6), (0, 257), ('1', '256')),
+          ('n_candidates', (3,), ('many', 2.5, True), ('type',)),
+          ('n_denoise_steps', (1, 2, 3), (21,), ('at most 20',)),
+          ('guidance_scale', (0.0, 0.5), (-1.0, 101.0), ('0', '100')),
+          ('guidance_scale', (0.0,), (float('nan'),), ('0', '100')),
+          ('sampler', ('ddim', 'ddpm'), ('euler',), ('ddim, ddpm',)),
+          ('torque_scale', (1.0,), (-0.1, 1.1, float('inf')), ('0', '1')),
+          ('max_equal_states', (5, 6), (-1, 1001), ('0', '1000')),
+          ('lockstep', (), (True,), ('read-only',)),
+          ('no_such_setting', (), (1,), ('declared',)))
+
+
+@pytest.fixture(autouse=True)
+def recorder():
+    with recording() as recorder:
+        yield recorder
+
+
+@pytest.fixture
+def bridge(tmp_path):
+    with running('mujoco_bridge', tmp_path) as process:
+        yield process
+
+
+def stop_times(recorder, moment):
+    """Return the wall and the simulated time from a moment until the joints are at rest [s]."""
+    rest = recorder.wait(lambda: recorder.rest_after(moment), 'rest')
+    before = recorder.last_before(moment)
+    return rest.sent - moment, (rest.stamp - before.stamp) / NANOSECONDS
+
+
+def wait_for_steady_walk(recorder, process):
+    """Wait for a stretch of steps under torque without a reset, so that a stop shows."""
+    def is_steady():
+        last = recorder.states[-10:]
+        return (len(last) == 10 and last[-1].stamp - last[0].stamp == 9 * PERIOD
+                and all(s.effort.any() for s in last) and last[0].sent >= begin)
+
+    begin = time.time()
+    recorder.wait(is_steady, 'a steady walk', process)
+
+
+def test_torque_ends_within_50_ms_of_the_planner_s_death_and_a_new_planner_takes_over(
+        tmp_path, recorder, bridge, record_property):
+    walls, simulated, recoveries = [], [], []
+    for _ in range(N_KILLS):
+        begin = time.time()
+        with running('planner', tmp_path, **SETTINGS) as planner:
+            moved = recorder.wait(lambda begin=begin: recorder.motion_after(begin), 'motion',
+                                  planner)
+            recoveries.append(moved.sent - begin)
+            wait_for_steady_walk(recorder, planner)
+            killed = time.time()
+            planner.process.kill()
+            wall, stamps = stop_times(recorder, killed)
+            walls.append(wall)
+            simulated.append(stamps)
+    # The best of them shows the watchdog, the others the machine; simulated time shows all.
+    assert min(walls) <= REQUIRED, walls
+    assert max(simulated) <= LONGEST, simulated
+    recorder.wait(lambda: 'stop behaviour is zero' in bridge.output, 'report', bridge)
+    row(record_property, 'planner killed (SIGKILL)',
+        stop=f'{milliseconds(walls)}; simulated: {milliseconds(simulated)}',
+        sent='nothing; the bridge applies zero torque',
+        reported='bridge: `no command for 0.0.. s, stop behaviour is zero`, diagnostics at once',
+        recovery=f'a new planner drives {np.median(recoveries):.1f} s after its start')
+
+
+def test_a_stopped_planner_goes_on_without_burst_or_stale_torque(tmp_path, recorder, bridge,
+                                                                 record_property):
+    walls, simulated, recoveries = [], [], []
+    with running('planner', tmp_path, **SETTINGS) as planner:
+        for _ in range(N_STOPS):
+            wait_for_steady_walk(recorder, planner)
+            stopped = time.time()
+            planner.process.send_signal(signal.SIGSTOP)
+            try:
+                wall, stamps = stop_times(recorder, stopped)
+                spin_for(recorder.node, 0.2)
+            finally:
+                resumed = time.time()
+                planner.process.send_signal(signal.SIGCONT)
+            walls.append(wall)
+            simulated.append(stamps)
+            torque = recorder.wait(lambda m=resumed: recorder.plan_after(m), 'plan', planner)
+            recoveries.append(torque.sent - resumed)
+            spin_for(recorder.node, 0.2)
+            check_no_stale_torque(recorder, resumed)
+            n_states = sum(resumed <= s.sent < resumed + 0.2 for s in recorder.states)
+            plans = {c.answered for c in recorder.commands_since(resumed)
+                     if c.sent < resumed + 0.2 and c.answered != NO_STATE}
+            assert len(plans) <= n_states + 2
+    # Not the wall clock: who hangs may hold a lock of Fast DDS's shared memory, and then the
+    # simulation, which steps no more meanwhile, waits with it for seconds.
+    assert max(simulated) <= LONGEST, simulated
+    row(record_property, 'planner hangs (SIGSTOP, SIGCONT)',
+        stop=f'{milliseconds(walls)}; simulated: {milliseconds(simulated)}',
+        sent='nothing while it hangs; then zero torque until a fresh plan',
+        reported='planner: `stop: stale state` or `late plan`; bridge: `no command for ..`',
+        recovery=f'{milliseconds(recoveries)} ms after SIGCONT')
+
+
+def check_no_stale_torque(recorder, moment):
+    """Fail if a planned torque after a moment answers a state that was sent long before it."""
+    for command in recorder.commands_since(moment):
+        if command.answered != NO_STATE and command.torque.any():
+            age = command.sent - recorder.shown[command.answered]
+            assert age <= OLDEST, f'{age:.3f} s after its state: {command}'
+
+
+def test_a_planner_outlives_its_robot_and_drives_the_next_one(tmp_path, recorder,
+                                                              record_property):
+    with running('mujoco_bridge', tmp_path) as bridge, running(
+            'planner', tmp_path, **SETTINGS) as planner:
+        wait_for_steady_walk(recorder, planner)
+        before = len(planner.output)
+        killed = time.time()
+        bridge.process.kill()
+        stop = recorder.wait(lambda: recorder.stop_after(killed), 'stop', planner)
+        recorder.health.wait_for('stopped: stale state', planner)
+        assert all(c.is_stop for c in recorder.commands_since(stop.sent))
+        assert planner.output[before:].count('stop: stale state') == 1
+        restarted = time.time()
+        with running('mujoco_bridge', tmp_path) as bridge:
+            moved = recorder.wait(lambda: recorder.motion_after(restarted), 'motion', planner)
+            assert moved.stamp < 1e9  # time began anew
+            recorder.health.wait_for('planning', planner)
+    row(record_property, 'robot driver killed and restarted',
+        stop=milliseconds(stop.sent - killed), sent='zero torque',
+        reported='`stop: stale state`, once; diagnostics ERROR',
+        recovery=f'by itself, {moved.sent - restarted:.1f} s after the start of the new driver')
+
+
+def test_a_second_planner_waits_for_the_death_of_the_first(tmp_path, recorder, bridge,
+                                                           record_property):
+    with (running('planner', tmp_path, **SETTINGS) as first,
+          running('planner', tmp_path, 'second', autostart=False, **SETTINGS) as second):
+        assert change(recorder.node, CONFIGURE, 'second')
+        wait_for_steady_walk(recorder, first)
+        assert not change(recorder.node, ACTIVATE, 'second')
+        text = "'/effort_controller/commands' is commanded by /planner; deactivate it first"
+        recorder.wait(lambda: text in second.output, text)
+        assert state_of(recorder.node, 'second') == 'inactive'
+        killed = time.time()
+        first.process.kill()
+        # The dead one's publisher is still in the graph, its commands are not.
+        recorder.wait(lambda: change(recorder.node, ACTIVATE, 'second'), 'activation', second)
+        moved = recorder.wait(
+            lambda: next((c for c in recorder.commands_since(killed + 0.1)
+                          if c.torque.any()), None), 'command of the second', second)
+    row(record_property, 'second planner started beside the first', stop='-',
+        sent='nothing by the second', reported='activation refused, naming who commands',
+        recovery=f'takes over on request, {moved.sent - killed:.1f} s after the death of the '
+                 'first')
+
+
+def test_two_planners_forced_on_one_robot_both_report(tmp_path, recorder, record_property):
+    names = ('first', 'second')
+    health = Health(recorder.node, 'first')
+    with (running('planner', tmp_path, 'first', autostart=False, **SETTINGS) as first,
+          running('planner', tmp_path, 'second', autostart=False, **SETTINGS) as second):
+        # Without a robot neither hears the other, so both may begin.
+        for name in names:
+            assert change(recorder.node, CONFIGURE, name)
+        for name in names:
+            assert change(recorder.node, ACTIVATE, name)
+        for process, other in ((first, 'second'), (second, 'first')):
+            text = f'/{other} commands the joints as well'
+            recorder.wait(lambda p=process, t=text: t in p.output, text, process)
+        assert first.output.count('commands the joints as well') == 1
+        health.wait_for('also commanded by /second', first)
+        with running('mujoco_bridge', tmp_path) as bridge:
+            text = '2 publishers on /effort_controller/commands, expected one'
+            recorder.wait(lambda: text in bridge.output, text, bridge)
+            assert change(recorder.node, DEACTIVATE, 'second')
+            health.wait_for('planning', first)
+    row(record_property, 'two planners forced on one robot', stop='-',
+        sent='the torques of both, in turn',
+        reported='both planners: `.. commands the joints as well`; bridge: `2 publishers`; '
+                 'diagnostics ERROR', recovery='deactivate one')
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_signals_end_a_planner_with_a_stop_and_exit_code_0(tmp_path, recorder, number,
+                                                           record_property):
+    begin = time.time()
+    with (running('mujoco_bridge', tmp_path) as bridge,
+          running('planner', tmp_path, **SETTINGS) as walking,
+          running('planner', tmp_path, 'loading', autostart=False) as loading):
+        # While configuring.
+        health = Health(recorder.node, 'loading')
+        health.wait_for('unconfigured', loading)
+        client = recorder.node.create_client(ChangeState, 'loading/change_state')
+        spin_until(recorder.node, client.service_is_ready, 'service', loading)
+        client.call_async(ChangeState.Request(transition=Transition(id=CONFIGURE)))
+        spin_until(recorder.node, lambda: 'loading' in health.messages, 'loading', loading)
+        signal_and_check(loading, number)
+
+        # While walking.
+        wait_for_steady_walk(recorder, walking)
+        told = time.time()
+        signal_and_check(walking, number)
+        stop = recorder.wait(lambda: recorder.stop_after(told), 'stop')
+        spin_for(recorder.node, 0.2)
+        assert recorder.commands[-1].is_stop
+        rest = recorder.wait(lambda: recorder.rest_after(told), 'rest', bridge)
+
+        # While stopped, because its robot is silent.
+        begin = time.time()
+        with running('planner', tmp_path, 'stopped', **SETTINGS) as stopped:
+            recorder.wait(lambda: recorder.plan_after(begin), 'plan', stopped)
+            bridge.process.kill()
+            recorder.wait(lambda: 'stop: stale state' in stopped.output, 'stop', stopped)
+            signal_and_check(stopped, number)
+        spin_for(recorder.node, 0.2)
+        assert recorder.commands[-1].is_stop
+    row(record_property, f'{number.name} while walking, configuring, stopped',
+        stop=f'{milliseconds(stop.sent - told)}; joints: {milliseconds(rest.sent - told)}',
+        sent='zero torque, last', reported='exit code 0', recovery='start it again')
+
+
+def signal_and_check(node, number):
+    """Send a signal; the process must end by itself, with exit code 0 and without a traceback."""
+    node.process.send_signal(number)
+    assert node.process.wait(10.0) == 0, node.output
+    assert 'Traceback' not in node.output
+
+
+def test_parameters_hammered_during_a_walk_are_taken_or_refused_and_it_goes_on(
+        tmp_path, recorder, bridge, record_property):
+    rng = np.random.default_rng(0)
+    with running('planner', tmp_path, **SETTINGS) as planner:
+        client = recorder.node.create_client(SetParameters, 'planner/set_parameters')
+        wait_for_steady_walk(recorder, planner)
+        begin = time.time()
+        n_refused = sum(hammer(recorder, client, rng) for _ in range(N_CHANGES))
+        end = time.time()
+        assert 0.2 * N_CHANGES < n_refused < 0.8 * N_CHANGES
+        steps = [s for s in recorder.states if begin <= s.sent < end]
+        driven = np.mean([bool(s.effort.any()) for s in steps])
+        assert driven > 0.5, f'{driven:.2f} of {len(steps)} steps'
+        wait_for_steady_walk(recorder, planner)
+
+        # The stop does not wait for what is still to be set.
+        answers = [client.call_async(draw(rng)[0]) for _ in range(50)]
+        told = time.time()
+        assert change(recorder.node, DEACTIVATE)
+        stop = recorder.wait(lambda: recorder.stop_after(told), 'stop', planner)
+        spin_until(recorder.node, lambda: all(a.done() for a in answers), 'answers', planner)
+        assert not any(c.torque.any() for c in recorder.commands_since(stop.sent))
+        assert planner.process.poll() is None
+        assert 'Traceback' not in planner.output
+    row(record_property, f'{N_CHANGES} parameter changes in {end - begin:.1f} s while walking',
+        stop=f'deactivated among 50 more: {milliseconds(stop.sent - told)}',
+        sent=f'torque in {driven:.0%} of the steps',
+        reported=f'{n_refused} refused with the range', recovery='never stopped planning')
+
+
+def draw(rng):
+    """Draw a change of a parameter; return its request, whether it is valid, else the reason."""
+    name, valid, invalid, expected = HAMMER[rng.integers(len(HAMMER))]
+    is_valid = bool(valid) and rng.random() < 0.6
+    values = valid if is_valid else invalid
+    value = values[rng.integers(len(values))]
+    return SetParameters.Request(parameters=[parameter(name, value)]), is_valid, expected
+
+
+def hammer(recorder, client, rng):
+    """Set one parameter; return whether that was refused, as it should be."""
+    request, is_valid, expected = draw(rng)
+    future = client.call_async(request)
+    spin_until(recorder.node, future.done, 'answer')
+    result = future.result().results[0]
+    assert result.successful == is_valid, (request, result)
+    if not is_valid:
+        assert all(word in result.reason for word in expected), result
+    return not is_valid
