@@ -14,7 +14,7 @@ for name in names:
     names += [m.name for m in pkgutil.iter_modules(getattr(module, '__path__', []), name + '.')]
 print(*sys.modules)
 """
-FACTS = ('episode', 'errors', 'knobs', 'normalizer', 'robot', 'schedule', 'share')
+FACTS = ('episode', 'errors', 'knobs', 'normalizer', 'robot', 'schedule', 'share', 'urdf')
 OWN_LAYERS = ('learning', 'planning', 'sim', 'nodes', 'commands')
 # what is imported, all modules below it included: what must not come along
 LAYERS = {

@@ -8,14 +8,15 @@ from ros_processes import observer, running, spin_until
 
 from diffusion_planner_ros.knobs import knobs_of
 from diffusion_planner_ros.nodes.mujoco_bridge import BridgeConfig
-from diffusion_planner_ros.nodes.planner import PlannerNodeConfig
-from diffusion_planner_ros.planning.config import PlannerConfig
+from diffusion_planner_ros.nodes.planner import CONFIGS
+from diffusion_planner_ros.planning.stop import StopConfig
 
 README = Path(__file__).parents[1] / 'README.md'
-NODES = {'planner': (PlannerNodeConfig, PlannerConfig), 'mujoco_bridge': (BridgeConfig,)}
-# What every rclpy node has, of no interest to a reader.
+NODES = {'planner': CONFIGS, 'mujoco_bridge': (BridgeConfig, StopConfig)}
+# What every rclpy node, or every managed one, has, of no interest to a reader.
 STANDARD = re.compile(
-    r'/(rosout|parameter_events)$|^rcl_interfaces/|^type_description_interfaces/')
+    r'/(rosout|parameter_events|transition_event)$|^(rcl_interfaces|type_description_interfaces|'
+    r'lifecycle_msgs)/')
 HEADER = '| name | default | unit | range | while running | meaning |\n|---|---|---|---|---|---|'
 
 
@@ -28,7 +29,7 @@ def parameter_table(node):
     rows = [HEADER]
     for config in NODES[node]:
         for knob in knobs_of(config):
-            default = f"'{knob.default}'" if knob.type is str else str(knob.default)
+            default = str(list(knob.default)) if knob.is_list else repr(knob.default)
             changes = 'no' if knob.read_only else 'yes'
             cells = (f'`{knob.name}`', default, knob.unit, knob.allowed, changes, knob.description)
             rows.append(f'| {" | ".join(cells)} |')
@@ -71,7 +72,8 @@ def test_parameter_table_is_what_the_node_declares(node):
 
 def test_topic_table_is_what_the_nodes_offer(tmp_path):
     with (running('mujoco_bridge', tmp_path) as bridge,
-          running('planner', tmp_path, use_sim_time=True) as planner, observer() as node):
+          running('planner', tmp_path, use_sim_time=True,
+                  odometry_joints=['rootx=x']) as planner, observer() as node):
         expected = documented_interfaces()
 
         def found():
@@ -80,6 +82,13 @@ def test_topic_table_is_what_the_nodes_offer(tmp_path):
 
         spin_until(node, lambda: len(found()) >= len(expected), 'both nodes', planner)
         assert found() == expected, bridge.output
+
+
+def test_every_test_that_is_named_exists():
+    folder = Path(__file__).parent
+    named = set(re.findall(r'`(test_\w+\*?)`', README.read_text()))
+    assert named
+    assert {name for name in named if not list(folder.glob(f'{name}.py'))} == set()
 
 
 if __name__ == '__main__':
