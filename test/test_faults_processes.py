@@ -17,7 +17,7 @@ from diffusion_planner_ros.nodes.conversions import NANOSECONDS, NO_STATE
 PERIOD = 8_000_000  # [ns]
 LONGEST = 0.048  # [s], simulated: the bridge's command_timeout and two control periods
 REQUIRED = 0.050  # [s] from the death of a planner to no torque
-OLDEST = 0.11  # [s], state that a torque may answer: the planner's max_plan_gap, and sending it
+OLDEST = 0.2  # [s], state that a torque may answer: the planner's max_plan_gap, and some patience
 N_KILLS = 5
 N_STOPS = 3
 N_CHANGES = 400

@@ -121,7 +121,7 @@ def test_silence_is_explained(tmp_path):
     errors = take('--timeout', 1.0, cwd=tmp_path, code=1)
     assert "no markers on topic '/planner/markers' in 1 s, which has 0 publishers" in errors
     assert 'ROS domain' in errors
-    errors = take('--timeout', 2.0, cwd=tmp_path, code=1, publish=[('planner/markers', None)])
+    errors = take('--timeout', 6.0, cwd=tmp_path, code=1, publish=[('planner/markers', None)])
     assert 'which has 1 publisher; the planner publishes only while it plans' in errors
     assert 'Traceback' not in errors
     assert not (tmp_path / 'snapshot.png').exists()
