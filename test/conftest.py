@@ -15,6 +15,7 @@ from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.robot import Robot
 from diffusion_planner_ros.sim.collect import RecordedData, run_policy
 from diffusion_planner_ros.sim.minari_files import write_minari
+from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N_EPISODES = 48
 HORIZON = 8
@@ -102,3 +103,11 @@ def bundle_of(checkpoint_of, tmp_path_factory) -> Callable[[str, str], Path]:
 def bundle(bundle_of) -> Bundle:
     """The tiny residual MLP, loaded."""
     return Bundle.load(bundle_of('mlp', 'x0'))
+
+
+@pytest.fixture
+def walker():
+    """A robot at the initial state of seed 0."""
+    walker = Walker2D()
+    walker.reset(seed=0)
+    return walker

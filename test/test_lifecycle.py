@@ -26,7 +26,6 @@ from diffusion_planner_ros.planning.bundle import Bundle, FACTS_FILE, read_facts
 from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 SHIPPED = 'models/walker2d'
 
@@ -35,13 +34,6 @@ SHIPPED = 'models/walker2d'
 def node():
     with observer() as node:
         yield node
-
-
-@pytest.fixture
-def walker():
-    walker = Walker2D()
-    walker.reset(seed=0)
-    return walker
 
 
 @pytest.fixture

@@ -16,14 +16,6 @@ from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
-
-
-@pytest.fixture
-def walker():
-    walker = Walker2D()
-    walker.reset(seed=0)
-    return walker
 
 
 @pytest.fixture

@@ -87,13 +87,6 @@ def test_a_watchdog_barks_again_and_again_until_it_is_fed():
 
 
 @pytest.fixture
-def walker():
-    walker = Walker2D()
-    walker.reset(seed=0)
-    return walker
-
-
-@pytest.fixture
 def node():
     with observer() as node:
         yield node

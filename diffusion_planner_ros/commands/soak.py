@@ -4,6 +4,7 @@ import json as json_format
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..files import written
 from .output import LiveLine, report
 
 if TYPE_CHECKING:
@@ -62,8 +63,10 @@ def soak(
     summary |= {'interrupted': is_interrupted, 'failures': failures, 'seed': seed,
                 'bundle': str(path), 'bundle_hash': loaded.hash,
                 'files': [str(out / 'summary.json'), str(out / 'soak.png')]}
-    _draw(run, out / 'soak.png')
-    (out / 'summary.json').write_text(json_format.dumps(summary, indent=2) + '\n')
+    with written(out / 'soak.png') as scratch:
+        _draw(run, scratch)
+    with written(out / 'summary.json') as scratch:
+        scratch.write_text(json_format.dumps(summary, indent=2) + '\n')
     report(summary, as_json=json)
     if failures:
         raise PlannerError(f'soak failed: {"; ".join(failures)}')

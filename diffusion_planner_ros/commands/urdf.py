@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from ..files import written
 from .output import report
 
 
@@ -13,7 +14,6 @@ def urdf(mjcf: Path | None = None, out: Path | None = None, json: bool = False) 
     :param out: file to write; the model's name with .urdf, in this folder, by default.
     :param json: print the report as JSON.
     """
-    from ..errors import RobotError
     from ..sim.urdf_export import urdf_from_mjcf
     from ..sim.walker2d import mjcf_path
     from ..urdf import Urdf
@@ -21,11 +21,8 @@ def urdf(mjcf: Path | None = None, out: Path | None = None, json: bool = False) 
     text = urdf_from_mjcf(mjcf or mjcf_path())
     robot = Urdf.from_text(text, 'the URDF made')
     file = out or Path(f'{robot.name}.urdf')
-    try:
-        file.write_text(text)
-    except OSError as error:
-        raise RobotError(f'{file}: cannot be written ({error.strerror}), expected a file in a '
-                         'folder that is there and yours to write to') from error
+    with written(file) as scratch:
+        scratch.write_text(text)
     report({'urdf': str(file), 'robot': robot.name, 'links': len(robot.links),
             'joints': [joint.name for joint in robot.joints],
             'effort_limits': robot.effort_limits}, as_json=json)
