@@ -14,6 +14,7 @@ from diffusion_planner_ros.planning.planner import Plan, Planner
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim import evaluate
 from diffusion_planner_ros.sim.evaluate import MAX_EPISODE_STEPS, run_episode
+from diffusion_planner_ros.sim.execution import Execution
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 H, S, A = 8, 17, 6
@@ -153,19 +154,32 @@ def test_an_episode_without_delay_executes_the_first_action_of_every_plan(planne
         state, reward, fell = walker.step(planner.plan(state, step=n).actions[0])
         expected, n = expected + reward, n + 1
     for joined in (True, False):
-        result, trace = run_episode(3, planner=planner, joined=joined)
+        result, trace = run_episode(3, planner=planner, execution=Execution(join=joined))
         assert (result.episode_return, result.steps) == (expected, n)
         assert (len(trace.seconds), len(trace.torque_steps)) == (n, n - 1)
 
 
-@pytest.mark.parametrize('delay', [-1, H - 1])
-def test_a_delay_that_a_plan_does_not_outlast_is_refused(planner, delay):
-    with pytest.raises(ConfigError, match=rf'delay is {delay}, expected 0 to {H - 2} \[control'):
-        run_episode(0, planner=planner, delay=delay)
+@pytest.mark.parametrize(('execution', 'message'), [
+    (Execution(delay=H - 1), rf'delay is {H - 1}, expected 0 to {H - 2} \[control'),
+    (Execution(n_execute=H + 1), f'n_execute is {H + 1}, expected 1 to {H}'),
+    (Execution(n_execute=H - 1, delay=2), f'n_execute is {H - 1}, expected 1 to {H - 2}')])
+def test_an_execution_that_a_plan_does_not_outlast_is_refused(planner, execution, message):
+    with pytest.raises(ConfigError, match=message):
+        run_episode(0, planner=planner, execution=execution)
+
+
+def test_a_whole_plan_is_executed_before_the_next_one_is_made(planner):
+    plans = []
+    _, trace = run_episode(3, planner=planner, execution=Execution(n_execute=H),
+                           on_plan=lambda walker, plan: plans.append(plan))
+    actions = np.concatenate([plan.actions for plan in plans])[:len(trace.episode)]
+    np.testing.assert_array_equal(trace.episode.actions, actions / 100.0)
+    assert len(trace.seconds) == len(plans) == -(-len(trace.episode) // H)
+    assert trace.torque_steps == []
 
 
 def test_the_longest_delay_is_accepted(planner):
-    _, trace = run_episode(0, planner=planner, delay=H - 2)
+    _, trace = run_episode(0, planner=planner, execution=Execution(delay=H - 2))
     assert np.isfinite(trace.torque_steps).all()
 
 
@@ -175,8 +189,8 @@ def test_late_plans_walk_on_where_they_join_and_fall_where_they_do_not(
     monkeypatch.setattr(evaluate, 'MAX_EPISODE_STEPS', 300)
     steps = {}
     for joined in (True, False):
-        episodes = [run_episode(seed, planner=shipped, delay=delay, joined=joined)
-                    for seed in (0, 1)]
+        execution = Execution(delay=delay, join=joined)
+        episodes = [run_episode(seed, planner=shipped, execution=execution) for seed in (0, 1)]
         assert [result.fell for result, _ in episodes] == [not joined] * 2
         steps[joined] = np.concatenate([trace.torque_steps for _, trace in episodes])
     assert np.median(steps[True]) < 0.8 * np.median(steps[False])

@@ -13,10 +13,11 @@ def collect(
     json: bool = False,
 ) -> None:
     """
-    Learn a behaviour policy with PPO and record three data sets, as Minari data sets (HDF5).
+    Learn a behaviour policy with PPO and record four data sets, as Minari data sets (HDF5).
 
     ``medium`` comes from a policy a third to half as good as the expert, ``medium-replay`` is all
-    that this policy saw while it learned, ``medium-expert`` is half medium, half expert.
+    that this policy saw while it learned, ``medium-expert`` is half medium, half expert. ``poor``
+    is 50,000 transitions of a policy a sixth to a quarter as good.
 
     :param out: folder of the data sets; they become OUT/walker2d/NAME-v0.
     :param n_learn: transitions that PPO learns from.
@@ -32,7 +33,8 @@ def collect(
         def on_learned(n_done: int, recent_return: float) -> None:
             advance(n_done - advance.n, ret=f'{recent_return:.0f}')
         learned = behaviour.learn(n_transitions=n_learn, seed=seed, on_progress=on_learned)
-    with progress('recording', 2 * n_transitions, unit='steps') as advance:
+    n_recorded = 2 * n_transitions + min(n_transitions, recording.N_POOR_TRANSITIONS)
+    with progress('recording', n_recorded, unit='steps') as advance:
         data_sets = recording.collect(learned, n_transitions=n_transitions, seed=seed,
                                       on_progress=advance)
     facts = {}

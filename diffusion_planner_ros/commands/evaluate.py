@@ -6,7 +6,11 @@ import os
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
 
+import tyro
+
 from ..planning.config import PlannerConfig
+from ..sim.change import Change, UNCHANGED
+from ..sim.execution import Execution, REPLANNED
 from .output import progress, report
 
 if TYPE_CHECKING:
@@ -16,14 +20,14 @@ if TYPE_CHECKING:
 
 def evaluate(
     planner: PlannerConfig,
+    execution: tyro.conf.OmitArgPrefixes[Execution],
+    change: Change,
     bundle: Path | None = None,
     episodes: int = 20,
     first_seed: int = 0,
     processes: int | None = None,
     through_ros: bool = False,
     real_time: bool = False,
-    delay: int = 0,
-    join: bool = True,
     write_score: bool = False,
     json: bool = False,
 ) -> None:
@@ -34,14 +38,14 @@ def evaluate(
     waits for its plan. Through ROS in lockstep gives the same returns.
 
     :param planner: how to plan.
+    :param execution: how plans are executed, in process.
+    :param change: what is different about the robot, in process.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param episodes: number of episodes; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode's initial state.
     :param processes: episodes at a time, in process; all cores by default.
     :param through_ros: run through the two ROS 2 nodes, in lockstep.
     :param real_time: with --through-ros, run on the wall clock instead of in lockstep.
-    :param delay: in process: control periods between a state and the first action planned from it.
-    :param join: with --delay: let every plan know the actions until it is ready.
     :param write_score: write the score into the bundle's model.yaml, with how it was measured.
     :param json: print the report as JSON.
     """
@@ -58,13 +62,13 @@ def evaluate(
     if real_time and not through_ros:
         raise ConfigError('--real-time needs --through-ros: in process every period waits for its '
                           'plan')
-    if through_ros and delay:
-        raise ConfigError(f'--delay {delay} is for episodes in process, expected it without '
-                          '--through-ros')
+    if through_ros and (execution, change) != (REPLANNED, UNCHANGED):
+        raise ConfigError(f'{execution} and {change} are for episodes in process, expected the '
+                          'defaults with --through-ros')
     path = bundle or share_file('models/walker2d')
     loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
     evaluation.check_robot(loaded)
-    evaluation.check_delay(delay, loaded.horizon)
+    execution.check_horizon(loaded.horizon)
     seeds = range(first_seed, first_seed + episodes)
     facts = {'bundle': str(path), 'bundle_hash': loaded.hash, 'provider': loaded.provider}
     results = []
@@ -79,15 +83,16 @@ def evaluate(
         else:
             seconds: list[float] = []
             steps: list[float] = []
-            for result, trace in evaluation.run_episodes(
-                    path, planner, seeds, n_processes=processes or os.cpu_count() or 1,
-                    delay=delay, joined=join):
-                results.append(result)
-                seconds += trace.seconds
-                steps += trace.torque_steps
-                advance(1, ret=f'{result.episode_return:.0f}')
-            late = f', {delay} periods late, {"joined" if join else "not joined"}'
-            facts |= {'mode': 'in process' + (late if delay else ''),
+            with evaluation.open_pool(processes or os.cpu_count() or 1) as pool:
+                for result, trace in evaluation.run_episodes(
+                        path, planner, seeds, pool=pool, execution=execution, change=change):
+                    results.append(result)
+                    seconds += trace.seconds
+                    steps += trace.torque_steps
+                    advance(1, ret=f'{result.episode_return:.0f}')
+            late = (f', {execution.delay} periods late, '
+                    f'{"joined" if execution.join else "not joined"}')
+            facts |= {'mode': 'in process' + (late if execution.delay else ''),
                       'plan_p50_ms': float(np.percentile(seconds, 50)) * 1e3,
                       'plan_p99_ms': float(np.percentile(seconds, 99)) * 1e3,
                       'torque_step_p50_nm': float(np.percentile(steps, 50)),

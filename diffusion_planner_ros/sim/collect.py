@@ -1,4 +1,4 @@
-"""Behaviour data for Walker2D in the shape of D4RL's: medium, medium-replay, medium-expert."""
+"""Behaviour data for Walker2D: D4RL's medium, medium-replay and medium-expert, and poor."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from .walker2d import MAX_EPISODE_STEPS, normalized_score, Walker2D
 # good the policy is, the loud ones how it recovers.
 NOISE_SHARES = (0.0, 0.5, 1.0)
 MEDIUM_SHARE = (1.0 / 3.0, 1.0 / 2.0)  # of the expert's return
+POOR_SHARE = (1.0 / 6.0, 1.0 / 4.0)
+N_POOR_TRANSITIONS = 50_000  # at most: what a first, bad controller might have recorded
 N_SIMULATORS = 16
 POLICY_SEEDS = range(20)  # a policy's return is its mean over these, without noise
 N_EXPERT_CANDIDATES = 3
@@ -92,13 +94,12 @@ def find_expert(learned: Learned) -> tuple[Checkpoint, float]:
     return best, best_return
 
 
-def find_medium(learned: Learned, expert_return: float) -> tuple[Checkpoint, float]:
+def find_between(learned: Learned, low: float, high: float) -> tuple[Checkpoint, float]:
     """
-    Return the first checkpoint that does a third to half as well as the expert, and its return.
+    Return the first checkpoint with a return from ``low`` to ``high``, and its return.
 
     Where none falls into that band, the one nearest to its middle is taken.
     """
-    low, high = (share * expert_return for share in MEDIUM_SHARE)
     tried = []
     promising = [c for c in learned.checkpoints if c.training_return >= low / 2]
     for checkpoint in promising or learned.checkpoints:
@@ -115,22 +116,27 @@ def find_medium(learned: Learned, expert_return: float) -> tuple[Checkpoint, flo
 def collect(learned: Learned, *, n_transitions: int, seed: int,
             on_progress: Callable[[int], None]) -> list[RecordedData]:
     """
-    Make the three data sets from one PPO run.
+    Make the data sets from one PPO run.
 
     :param n_transitions: of the medium data, and of the expert half of medium-expert.
     :param seed: seed of the initial states and the exploration.
     :param on_progress: called with the number of transitions gathered since the last call.
     """
     expert, expert_return = find_expert(learned)
-    medium, medium_return = find_medium(learned, expert_return)
+    medium, medium_return = find_between(
+        learned, *(share * expert_return for share in MEDIUM_SHARE))
+    poor, poor_return = find_between(learned, *(share * expert_return for share in POOR_SHARE))
     medium_episodes = gather(learned.policy(medium), n_transitions=n_transitions, seed=seed,
                              on_progress=on_progress)
     expert_episodes = gather(learned.policy(expert), n_transitions=n_transitions, seed=seed + 1,
                              on_progress=on_progress)
+    poor_episodes = gather(learned.policy(poor), seed=seed + 2, on_progress=on_progress,
+                           n_transitions=min(n_transitions, N_POOR_TRANSITIONS))
     return [
         RecordedData('medium', medium_episodes, medium_return),
         RecordedData('medium-replay', learned.episodes[:medium.n_episodes], medium_return),
         RecordedData('medium-expert', medium_episodes + expert_episodes, expert_return),
+        RecordedData('poor', poor_episodes, poor_return),
     ]
 
 

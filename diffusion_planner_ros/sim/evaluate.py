@@ -1,9 +1,9 @@
 """Closed-loop evaluation: episodes of a planner on Walker2D."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 import multiprocessing
 from pathlib import Path
@@ -11,12 +11,16 @@ import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..errors import ConfigError, RobotError
+from ..episode import Episode
+from ..errors import RobotError
 from ..planning.bundle import Bundle
 from ..planning.config import PlannerConfig
 from ..planning.joining import plan_joined, torque_step
-from ..planning.planner import Planner
+from ..planning.planner import Plan, Planner
+from .change import Change, UNCHANGED
+from .execution import Execution, REPLANNED
 from .walker2d import MAX_EPISODE_STEPS, normalized_score, Walker2D
 
 
@@ -50,59 +54,63 @@ def check_robot(bundle: Bundle) -> None:
 
 @dataclass(frozen=True)
 class Trace:
-    """What was measured at every plan of one episode."""
+    """What was measured in one episode."""
 
-    seconds: list[float] = field(default_factory=list)
-    """Time that the plan took [s]."""
-    torque_steps: list[float] = field(default_factory=list)
+    seconds: list[float]
+    """Time that every plan took [s]."""
+    torque_steps: list[float]
     """Jump of the torque from the plan before [N m]; the first plan has none."""
+    episode: Episode
+    """What was executed, as it is recorded in data sets."""
 
 
-def check_delay(delay: int, horizon: int) -> None:
-    """
-    Refuse a delay that a plan does not outlast.
-
-    :raises ConfigError: naming the delays that are possible.
-    """
-    if not 0 <= delay <= horizon - 2:
-        raise ConfigError(f'delay is {delay}, expected 0 to {horizon - 2} [control periods], the '
-                          f'horizon of {horizon} less two')
-
-
-def run_episode(seed: int, *, planner: Planner, delay: int = 0, joined: bool = True
+def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED,
+                change: Change = UNCHANGED, on_plan: Callable[[Walker2D, Plan], None] | None = None
                 ) -> tuple[EpisodeResult, Trace]:
     """
-    Plan in every control period, and execute one action of every plan, until the robot falls.
+    Plan and execute until the robot falls or time is over.
 
-    :param seed: of the initial state.
-    :param delay: control periods between a state and the first action planned from it; until the
-        first plan is ready the torque is zero.
-    :param joined: whether a plan knows the actions until it is ready.
-    :raises ConfigError: if the delay is negative or beyond the horizon.
+    :param seed: of the initial state, and of whatever is random in ``change``.
+    :param execution: how plans are executed.
+    :param change: what is different about the robot.
+    :param on_plan: sees the robot as it is when each plan is made, and the plan.
+    :raises ConfigError: if a plan does not outlast its execution.
     """
-    check_delay(delay, planner.bundle.horizon)
-    walker = Walker2D()
-    state = walker.reset(seed)
+    horizon, delay, n_execute = planner.bundle.horizon, execution.delay, execution.n_execute
+    execution.check_horizon(horizon)
+    walker = Walker2D(change)
+    states = [walker.reset(seed)]
     start = walker.position
-    episode_return, trace = 0.0, Trace()
+    seconds: list[float] = []
+    torque_steps: list[float] = []
+    actions: list[NDArray] = []
+    rewards: list[float] = []
     waiting = deque(np.zeros((delay, planner.bundle.robot.action_dim)))
     fell, old = False, None
-    while not fell and len(trace.seconds) < MAX_EPISODE_STEPS:
-        before = time.perf_counter()
-        step = len(trace.seconds)
-        if joined and delay:
-            plan = plan_joined(planner, state, np.stack(waiting), step=step)
-        else:
-            plan = planner.plan(state, step=step)
-        trace.seconds.append(time.perf_counter() - before)
-        if old is not None:
-            trace.torque_steps.append(torque_step(plan, old, row=delay))
-        old = plan
-        waiting.append(plan.actions[delay])
-        state, reward, fell = walker.step(waiting.popleft())
-        episode_return += reward
-    return EpisodeResult(seed, episode_return, len(trace.seconds), fell,
-                         walker.position - start), trace
+    while not fell and len(rewards) < MAX_EPISODE_STEPS:
+        if len(waiting) == delay:
+            before = time.perf_counter()
+            if execution.join and delay:
+                plan = plan_joined(planner, states[-1], np.stack(waiting), step=len(rewards))
+            else:
+                plan = planner.plan(states[-1], step=len(rewards))
+            seconds.append(time.perf_counter() - before)
+            if on_plan is not None:
+                on_plan(walker, plan)
+            if old is not None and delay + n_execute < horizon:
+                torque_steps.append(torque_step(plan, old, row=delay, lag=n_execute))
+            old = plan
+            waiting.extend(plan.actions[delay:delay + n_execute])
+        torque = waiting.popleft()
+        state, reward, fell = walker.step(torque)
+        states.append(state)
+        actions.append(torque / walker.gear)
+        rewards.append(reward)
+    episode = Episode(np.array(states), np.array(actions), np.array(rewards), fell)
+    # Summed up in order, as the bridge does: to the last bit.
+    result = EpisodeResult(seed, sum(rewards), len(rewards), fell,
+                           walker.position - start)
+    return result, Trace(seconds, torque_steps, episode)
 
 
 def noise_seed(config: PlannerConfig, seed: int) -> int:
@@ -116,28 +124,30 @@ def noise_seed(config: PlannerConfig, seed: int) -> int:
     return config.seed + seed
 
 
-def _run_in_worker(seed: int, path: Path, config: PlannerConfig, delay: int, joined: bool
-                   ) -> tuple[EpisodeResult, Trace]:
+def _run_in_worker(seed: int, path: Path, config: PlannerConfig, execution: Execution,
+                   change: Change) -> tuple[EpisodeResult, Trace]:
     bundle = Bundle.load(path, provider=config.provider, n_threads=config.n_threads)
     config = replace(config, seed=noise_seed(config, seed))
-    return run_episode(seed, planner=Planner(bundle, config), delay=delay, joined=joined)
+    return run_episode(seed, planner=Planner(bundle, config), execution=execution, change=change)
 
 
-def run_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *, n_processes: int,
-                 delay: int = 0, joined: bool = True) -> Iterator[tuple[EpisodeResult, Trace]]:
+def open_pool(n_processes: int) -> ProcessPoolExecutor:
+    """Start worker processes for ``run_episodes``."""
+    # onnxruntime does not survive a fork.
+    return ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context('spawn'))
+
+
+def run_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
+                 pool: ProcessPoolExecutor, execution: Execution = REPLANNED,
+                 change: Change = UNCHANGED) -> Iterator[tuple[EpisodeResult, Trace]]:
     """
-    Run one episode for every seed, ``n_processes`` at a time, and yield them in order.
+    Run one episode for every seed, as many at a time as ``pool`` has processes, in order.
 
     Processes, not one large batch: a batch of another size rounds differently, and the same seed
     would no longer give the same episode as on the robot.
     """
-    run = partial(_run_in_worker, path=path, config=config, delay=delay, joined=joined)
-    if n_processes == 1:
-        yield from map(run, seeds)
-        return
-    spawn = multiprocessing.get_context('spawn')  # onnxruntime does not survive a fork
-    with ProcessPoolExecutor(n_processes, mp_context=spawn) as pool:
-        yield from pool.map(run, seeds)
+    return pool.map(partial(_run_in_worker, path=path, config=config, execution=execution,
+                            change=change), seeds)
 
 
 def summarize(results: Sequence[EpisodeResult]) -> dict[str, Any]:

@@ -7,6 +7,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from .change import Change, UNCHANGED
+
 FRAME_SKIP = 4
 RESET_NOISE = 5e-3
 HEALTHY_HEIGHT = (0.8, 2.0)  # [m]
@@ -38,7 +40,7 @@ class Walker2D:
     over the gear.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, change: Change = UNCHANGED) -> None:
         self.model = mujoco.MjModel.from_xml_path(str(mjcf_path()))
         self.data = mujoco.MjData(self.model)
         self.gear = self.model.actuator_gear[:, 0].copy()  # (A,) [N m]
