@@ -15,14 +15,15 @@ def main() -> None:
         from .commands.evaluate import evaluate
         from .commands.export import export
         from .commands.info import info
+        from .commands.robustness import robustness
         from .commands.snapshot import snapshot
         from .commands.soak import soak
         from .commands.train import train
         from .commands.urdf import urdf
         from .commands.walk import walk
 
-        verbs = {'walk': walk, 'evaluate': evaluate, 'info': info, 'collect': collect,
-                 'train': train, 'export': export, 'urdf': urdf,
+        verbs = {'walk': walk, 'evaluate': evaluate, 'robustness': robustness, 'info': info,
+                 'collect': collect, 'train': train, 'export': export, 'urdf': urdf,
                  'snapshot': snapshot, 'soak': soak}
         tyro.extras.subcommand_cli_from_dict(
             verbs, prog='diffusion_planner',

@@ -20,6 +20,7 @@ from diffusion_planner_ros.commands.collect import collect
 from diffusion_planner_ros.commands.evaluate import evaluate
 from diffusion_planner_ros.commands.export import export
 from diffusion_planner_ros.commands.info import info
+from diffusion_planner_ros.commands.robustness import robustness
 from diffusion_planner_ros.commands.snapshot import snapshot
 from diffusion_planner_ros.commands.soak import soak
 from diffusion_planner_ros.commands.train import train
@@ -34,15 +35,20 @@ from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.robot import Robot
 from diffusion_planner_ros.sim.behaviour import Learned
+from diffusion_planner_ros.sim.change import Change
 from diffusion_planner_ros.sim.collect import find_expert
 from diffusion_planner_ros.sim.evaluate import run_episode
+from diffusion_planner_ros.sim.execution import Execution
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
 VERBS = {'collect': collect, 'train': train, 'export': export, 'info': info,
-         'evaluate': evaluate, 'walk': walk, 'urdf': urdf, 'snapshot': snapshot, 'soak': soak}
+         'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
+         'snapshot': snapshot, 'soak': soak}
 # The settings that a verb takes besides its own options, and the prefix of their options.
-SETTINGS = {'train': (TrainConfig, ''), 'evaluate': (PlannerConfig, 'planner.'),
-            'walk': (PlannerConfig, 'planner.')}
+PLANNER = {'planner': (PlannerConfig, 'planner.')}
+CHANGE = {'change': (Change, 'change.')}
+SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness': PLANNER,
+            'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}
 N_LEARN = 20_480  # transitions to PPO's first checkpoint, the fewest that give a policy
 SMALL_MODEL = ('--width', '16', '--depth', '1', '--value-width', '16', '--value-depth', '1',
                '--n-updates', '60', '--batch-size', '32', '--n-diffusion-steps', '5')
@@ -75,12 +81,11 @@ def expected_defaults(verb):
     """Return the option and default of everything that a verb takes."""
     expected = {}
     for parameter in inspect.signature(VERBS[verb]).parameters.values():
-        if parameter.name in ('planner', 'config'):
+        if parameter.name in SETTINGS.get(verb, {}):
             continue
         default = parameter.default
         expected[parameter.name] = 'required' if default is inspect.Parameter.empty else default
-    owner, prefix = SETTINGS.get(verb, (None, ''))
-    if owner:
+    for owner, prefix in SETTINGS.get(verb, {}).values():
         expected |= {prefix + k.name: k.default for k in knobs_of(owner)}
     return {name.replace('_', '-'): str(default) for name, default in expected.items()}
 
@@ -94,7 +99,7 @@ def test_help_shows_every_option_with_its_default(verb):
 @pytest.mark.parametrize('verb', SETTINGS)
 def test_help_says_what_every_setting_means_and_expects(verb):
     words = re.sub(r'[│╭╮╰╯─\s]', '', run(verb, '--help').stdout)
-    for knob in knobs_of(SETTINGS[verb][0]):
+    for knob in (k for owner, _ in SETTINGS[verb].values() for k in knobs_of(owner)):
         meaning = f'{knob.description} Expected: {knob.expectation}.'
         assert ''.join(meaning.split()) in words, knob.name
 
@@ -252,7 +257,7 @@ def test_an_unknown_robot_is_refused_and_the_shipped_ones_are_named():
 
 @pytest.mark.parametrize('verb', ['train', 'evaluate', 'walk'])
 def test_a_setting_outside_its_range_is_refused_with_the_range(verb):
-    owner, prefix = SETTINGS[verb]
+    owner, prefix = next(iter(SETTINGS[verb].values()))
     setting = next(k for k in knobs_of(owner) if k.low is not None)
     option = f'--{prefix}{setting.name}'.replace('_', '-')
     data = ('--data', 'x.hdf5') if verb == 'train' else ()

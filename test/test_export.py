@@ -14,7 +14,7 @@ from diffusion_planner_ros.commands.export import calibrate, compare, export
 from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, StateError
 from diffusion_planner_ros.learning.dataset import Windows
 from diffusion_planner_ros.learning.export import TrainedModel
-from diffusion_planner_ros.learning.trainer import load_checkpoint
+from diffusion_planner_ros.learning.learner import load_checkpoint
 from diffusion_planner_ros.planning.bundle import Bundle, read_facts, write_facts, write_score
 from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Condition, Planner

@@ -14,14 +14,13 @@ from diffusion_planner_ros import cli
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import ConfigError, ModelError
 from diffusion_planner_ros.learning.dataset import Windows
-from diffusion_planner_ros.learning.trainer import (
+from diffusion_planner_ros.learning.learner import (
     CHECKPOINT_FILE,
     ema_update,
     load_checkpoint,
     NETWORKS,
-    train,
-    Trainer,
 )
+from diffusion_planner_ros.learning.trainer import train, Trainer
 
 N_STEPS = 24
 N_ACTION = 6

@@ -63,8 +63,17 @@ def report(facts: Mapping[str, Any], *, as_json: bool) -> None:
 
     :raises OutputError: if it cannot be written.
     """
+    print_text(json.dumps(facts, indent=2) if as_json else '\n'.join(_lines(facts, '')))
+
+
+def print_text(text: str) -> None:
+    """
+    Print on standard output.
+
+    :raises OutputError: if it cannot be written.
+    """
     try:
-        print(json.dumps(facts, indent=2) if as_json else '\n'.join(_lines(facts, '')), flush=True)
+        print(text, flush=True)
     except BrokenPipeError:
         raise
     except OSError as error:

@@ -34,11 +34,12 @@ def train(
     from ..errors import DatasetError, ModelError
     from ..learning import trainer as learning
     from ..learning.dataset import read_episodes, read_metadata, Windows
+    from ..learning.learner import CHECKPOINT_FILE
     from ..robot import Robot
 
     if not data:
         raise DatasetError('--data names no data set, expected at least one')
-    file = out / learning.CHECKPOINT_FILE
+    file = out / CHECKPOINT_FILE
     if file.exists() and not resume:
         raise ModelError(f'{file}: exists already; add --resume to go on from it, or choose '
                          'another --out')

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+import copy
 from dataclasses import dataclass
 import logging
 from pathlib import Path
 from typing import Any
 import warnings
 
+import numpy as np
+from numpy.typing import NDArray
+import onnx
 import torch
 from torch import nn, Tensor
 from torch._decomp import core_aten_decompositions
@@ -17,8 +21,8 @@ from ..errors import ModelError
 from ..files import written
 from ..robot import Robot
 from .config import TrainConfig
+from .learner import load_checkpoint
 from .networks import build_diffusion, build_forward_model, build_value
-from .trainer import load_checkpoint
 
 MAX_BATCH = 4096
 
@@ -65,6 +69,11 @@ class TrainedModel:
             'training': {**saved['config'], 'n_updates_done': saved['n_updates']},
             'data': saved['facts']}
         return cls(*networks.values(), robot, config, facts)
+
+    @property
+    def networks(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        """Denoiser, value and forward model."""
+        return self.denoiser, self.value, self.forward_model
 
     def value_and_gradient(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return V(x_t, t) (B,) and its gradient with respect to x_t (B, H, D)."""
@@ -130,3 +139,53 @@ def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
     gradient = trace_gradient(lambda x_t, t: model.value_and_gradient(x_t, t), (x_t, t))
     _save(gradient, inputs, ['value', 'gradient'], value_file)
     _save(model.forward_model, {'row': x_t[:, 0]}, ['next_state'], forward_file)
+
+
+class WeightWriter:
+    """
+    Write networks as ONNX again and again, tracing them only once.
+
+    Tracing takes seconds, and between two rounds of an alignment nothing but weights changes.
+
+    :param model: networks of the shapes to be written; their weights do not matter.
+    :param folder: for the traced files, which are used up.
+    :param names: files of denoiser, value and forward model.
+    """
+
+    def __init__(self, model: TrainedModel, folder: Path, names: tuple[str, str, str]) -> None:
+        blank = copy.deepcopy(model)
+        # Random weights are unlike each other: each is found again in the graph by its content.
+        torch.manual_seed(0)
+        for network in blank.networks:
+            for weight in network.state_dict().values():
+                weight.normal_()
+        export_networks(blank, *(folder / name for name in names))
+        self._graphs = {name: onnx.load(folder / name) for name in names}
+        self._places: list[list[tuple[onnx.TensorProto, str, bool]]] = []
+        for graph, network in zip(self._graphs.values(), blank.networks, strict=True):
+            weights = {name: w.numpy() for name, w in network.state_dict().items()}
+            self._places.append([
+                (tensor, *place) for tensor in graph.graph.initializer
+                if (place := _find(onnx.numpy_helper.to_array(tensor), weights)) is not None])
+
+    def write(self, model: TrainedModel, folder: Path) -> None:
+        """Write a model's weights to files in ``folder``."""
+        for (file, graph), places, network in zip(
+                self._graphs.items(), self._places, model.networks, strict=True):
+            weights = network.state_dict()
+            for tensor, name, is_transposed in places:
+                weight = weights[name].T if is_transposed else weights[name]
+                filled = onnx.numpy_helper.from_array(weight.contiguous().numpy(), tensor.name)
+                tensor.CopyFrom(filled)
+            with written(folder / file) as scratch:
+                onnx.save(graph, str(scratch))
+
+
+def _find(array: NDArray, weights: dict[str, NDArray]) -> tuple[str, bool] | None:
+    """Return the name of the weight with this content, and whether it is transposed."""
+    for name, weight in weights.items():
+        if np.array_equal(array, weight):
+            return name, False
+        if weight.ndim == 2 and np.array_equal(array, weight.T):
+            return name, True
+    return None

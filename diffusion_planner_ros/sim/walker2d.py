@@ -37,11 +37,12 @@ class Walker2D:
 
     One control period is ``FRAME_SKIP`` simulator steps. The reward is the forward velocity [m/s]
     plus 1 while healthy minus ``CTRL_COST`` times the squared action, the action being the torque
-    over the gear.
+    over the gear. All this holds unless the robot is changed.
     """
 
     def __init__(self, change: Change = UNCHANGED) -> None:
         self.model = mujoco.MjModel.from_xml_path(str(mjcf_path()))
+        change.alter(self.model)
         self.data = mujoco.MjData(self.model)
         self.gear = self.model.actuator_gear[:, 0].copy()  # (A,) [N m]
         self.joint_names = [self.model.joint(i).name for i in range(self.model.njnt)]
@@ -49,6 +50,8 @@ class Walker2D:
             self.model.joint(int(i)).name for i in self.model.actuator_trnid[:, 0]]
         self.control_period = float(self.model.opt.timestep) * FRAME_SKIP  # [s]
         self._torso = self.model.body('torso').id
+        self._change = change
+        self._restart_disturbances(0)
 
     @property
     def qpos(self) -> NDArray:
@@ -81,12 +84,17 @@ class Walker2D:
     def reset(self, seed: int) -> NDArray:
         """Start an episode with the initial noise that Gymnasium draws from the same seed."""
         rng = np.random.default_rng(seed)
+        self._restart_disturbances(seed)
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:] = self.model.qpos0 + rng.uniform(
             -RESET_NOISE, RESET_NOISE, self.model.nq)
         self.data.qvel[:] = rng.uniform(-RESET_NOISE, RESET_NOISE, self.model.nv)
         mujoco.mj_forward(self.model, self.data)
         return self.observation
+
+    def _restart_disturbances(self, seed: int) -> None:
+        self._disturbances = self._change.disturbances(
+            seed, control_period=self.control_period, n_torques=self.model.nu)
 
     def push(self, impulse: NDArray) -> None:
         """
@@ -104,12 +112,17 @@ class Walker2D:
         """
         Hold a torque for one control period.
 
+        The reward counts the torque that was asked for: noise on it is not the controller's.
+
         :param torque: [N m], shape (6,), in the order of ``actuated_joints``.
         :return: observation (17,), reward, and whether the robot fell.
         """
         action = torque / self.gear
         position_before = self.position
-        self.data.ctrl[:] = action
+        impulse, noise = next(self._disturbances)
+        if impulse is not None:
+            self.push(impulse)
+        self.data.ctrl[:] = action + noise / self.gear
         mujoco.mj_step(self.model, self.data, nstep=FRAME_SKIP)
         self.data.xfrc_applied[self._torso] = 0.0  # a push lasts one control period
         velocity = (self.position - position_before) / self.control_period
