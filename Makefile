@@ -34,4 +34,4 @@ $(VENV)/bin/pip:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) build install log walk soak *.egg-info
+	rm -rf $(VENV) build install log walk soak diagnosis *.egg-info

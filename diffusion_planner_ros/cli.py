@@ -11,7 +11,9 @@ def main() -> None:
     try:
         import tyro
 
+        from .commands.align import align
         from .commands.collect import collect
+        from .commands.diagnose import diagnose
         from .commands.evaluate import evaluate
         from .commands.export import export
         from .commands.info import info
@@ -22,9 +24,10 @@ def main() -> None:
         from .commands.urdf import urdf
         from .commands.walk import walk
 
-        verbs = {'walk': walk, 'evaluate': evaluate, 'robustness': robustness, 'info': info,
-                 'collect': collect, 'train': train, 'export': export, 'urdf': urdf,
-                 'snapshot': snapshot, 'soak': soak}
+        verbs = {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose,
+                 'robustness': robustness, 'info': info, 'collect': collect, 'train': train,
+                 'align': align, 'export': export, 'urdf': urdf, 'snapshot': snapshot,
+                 'soak': soak}
         tyro.extras.subcommand_cli_from_dict(
             verbs, prog='diffusion_planner',
             description='Diffusion planning on ROS 2: from recorded data to joint torques.')

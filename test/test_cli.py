@@ -17,6 +17,7 @@ import pytest
 
 from diffusion_planner_ros import cli
 from diffusion_planner_ros.commands.collect import collect
+from diffusion_planner_ros.commands.diagnose import diagnose
 from diffusion_planner_ros.commands.evaluate import evaluate
 from diffusion_planner_ros.commands.export import export
 from diffusion_planner_ros.commands.info import info
@@ -41,13 +42,14 @@ from diffusion_planner_ros.sim.evaluate import run_episode
 from diffusion_planner_ros.sim.execution import Execution
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
-VERBS = {'collect': collect, 'train': train, 'export': export, 'info': info,
+VERBS = {'collect': collect, 'diagnose': diagnose, 'train': train, 'export': export, 'info': info,
          'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
          'snapshot': snapshot, 'soak': soak}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'change': (Change, 'change.')}
 SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness': PLANNER,
+            'diagnose': PLANNER | CHANGE,
             'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}
 N_LEARN = 20_480  # transitions to PPO's first checkpoint, the fewest that give a policy
 SMALL_MODEL = ('--width', '16', '--depth', '1', '--value-width', '16', '--value-depth', '1',

@@ -7,6 +7,9 @@ from typing import Any, TYPE_CHECKING
 from .output import report
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..episode import Episode
     from ..learning.dataset import Windows
     from ..learning.export import TrainedModel
     from ..planning.bundle import Bundle
@@ -30,16 +33,31 @@ def export(
         predicts, which the planner's monitor compares with. Without them the monitor is off.
     :param json: print the report as JSON.
     """
+    from ..learning.dataset import read_episodes
+    from ..learning.export import TrainedModel
+
+    model = TrainedModel.load(checkpoint)
+    episodes = [e for path in data or () for e in read_episodes(path, model.robot)]
+    report(export_model(model, out, episodes, source=checkpoint), as_json=json)
+
+
+def export_model(model: 'TrainedModel', out: Path, episodes: 'Sequence[Episode]', *,
+                 source: Path) -> dict[str, Any]:
+    """
+    Write a bundle, checked against torch and calibrated on ``episodes`` if there are any.
+
+    :param source: checkpoint, for errors.
+    :return: what to report.
+    :raises ModelError: if onnxruntime and torch disagree; nothing is written then.
+    """
     from ..errors import ModelError
-    from ..learning.dataset import read_episodes, Windows
-    from ..learning.export import export_networks, TrainedModel
+    from ..learning.dataset import Windows
+    from ..learning.export import export_networks
     from ..planning import bundle as bundles
 
     if out.exists() and not out.is_dir():
         raise ModelError(f'{out}: is a file, expected the folder of a bundle or a new name')
-    model = TrainedModel.load(checkpoint)
     config = model.config
-    episodes = [e for path in data or () for e in read_episodes(path, model.robot)]
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         folder = Path(scratch)
@@ -51,7 +69,7 @@ def export(
         differences = compare(model, bundle)
         for name, difference in differences.items():
             if not difference <= MAX_DIFFERENCE:
-                raise ModelError(f'{checkpoint}: {name} of onnxruntime and torch differ by '
+                raise ModelError(f'{source}: {name} of onnxruntime and torch differ by '
                                  f'{difference:.2e}, expected at most {MAX_DIFFERENCE:.0e}; '
                                  f'nothing was written to {out}')
         prediction = 'not measured: no --data; the monitor will be off'
@@ -68,8 +86,8 @@ def export(
         for name in [*files, bundles.FACTS_FILE]:
             (folder / name).replace(out / name)
     size = sum((out / name).stat().st_size for name in [*files, bundles.FACTS_FILE])
-    report({'bundle': str(out), 'size_mb': size / 1e6, 'max_difference': differences,
-            'prediction_error': prediction}, as_json=json)
+    return {'bundle': str(out), 'size_mb': size / 1e6, 'max_difference': differences,
+            'prediction_error': prediction}
 
 
 def calibrate(bundle: 'Bundle', windows: 'Windows', *, n_windows: int = N_CALIBRATION,

@@ -2,9 +2,7 @@
 
 import json as json_format
 from pathlib import Path
-import subprocess
 import sys
-import tempfile
 from typing import TYPE_CHECKING
 
 from ..files import written
@@ -101,23 +99,14 @@ def _draw(recording: 'Recording', out: Path, summary: dict) -> str:
 
 def _render(recording: 'Recording', out: Path) -> list[str]:
     """Render the last episode; return the file, or nothing where OpenGL is missing."""
-    import numpy as np
-
     from ..nodes.session import executed_path
+    from ..sim.video import render_apart
 
     times, positions = executed_path(recording)
     file = out / 'walk.mp4'
-    with tempfile.TemporaryDirectory() as folder:
-        saved = Path(folder) / 'recording.npz'
-        np.savez(saved, times=times, **positions)
-        print('rendering the video ...', file=sys.stderr)
-        done = subprocess.run(
-            [sys.executable, '-m', 'diffusion_planner_ros.sim.video', str(saved), str(file)],
-            capture_output=True, text=True, check=False)
-    if done.returncode == 0:
+    print('rendering the video ...', file=sys.stderr)
+    reason = render_apart([{'times': times, **positions}], file)
+    if reason is None:
         return [str(file)]
-    file.unlink(missing_ok=True)
-    reason = (done.stderr.strip().splitlines() or [f'exit code {done.returncode}'])[-1]
-    print(f'no video: MuJoCo could not render offscreen ({reason}); install libegl1 (Debian, '
-          'Ubuntu) or set MUJOCO_GL', file=sys.stderr)
+    print(f'no video: {reason}', file=sys.stderr)
     return []

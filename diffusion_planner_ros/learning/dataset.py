@@ -1,5 +1,6 @@
 """Read recorded episodes from Minari and D4RL files, and cut windows from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from ..episode import Episode, return_to_go
 from ..errors import DatasetError
+from ..files import written
 from ..robot import Robot
 
 D4RL_KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts')
@@ -99,6 +101,25 @@ def read_episodes(path: Path, robot: Robot) -> list[Episode]:
     if not episodes:
         raise DatasetError(f'{file}: no episodes, expected at least one')
     return episodes
+
+
+def write_d4rl(file: Path, episodes: Sequence[Episode]) -> None:
+    """
+    Write episodes in D4RL's layout; the observation after the last action is left out.
+
+    :raises OutputError: if the file cannot be written.
+    """
+    ends = np.cumsum([len(e) for e in episodes]) - 1
+    terminals = np.zeros(ends[-1] + 1, dtype=bool)
+    timeouts = np.zeros_like(terminals)
+    terminals[ends] = [e.terminated for e in episodes]
+    timeouts[ends] = ~terminals[ends]
+    arrays = (np.concatenate([e.observations[:len(e)] for e in episodes]),
+              np.concatenate([e.actions for e in episodes]),
+              np.concatenate([e.rewards for e in episodes]), terminals, timeouts)
+    with written(file) as scratch, h5py.File(scratch, 'w') as root:
+        for key, array in zip(D4RL_KEYS, arrays, strict=True):
+            root[key] = array
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -63,6 +63,9 @@ class Planner:
     """
 
     def __init__(self, bundle: Bundle, config: PlannerConfig) -> None:
+        if config.states == 'forecast' and not bundle.has_forward:
+            raise ConfigError(f"states is 'forecast', expected 'denoised': {bundle.path} has no "
+                              'forward model; train and export the model again')
         if config.n_denoise_steps > bundle.schedule.n_steps:
             raise ConfigError(f'n_denoise_steps is {config.n_denoise_steps}, expected at most '
                               f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')
@@ -71,6 +74,10 @@ class Planner:
         self._times = bundle.schedule.ddim_steps(config.n_denoise_steps).tolist()
         # Python floats: numpy would turn single precision arrays into double with its own.
         self._alpha_bar = bundle.schedule.alpha_bar.tolist()
+        n_action, limit = bundle.robot.action_dim, bundle.robot.torque_limit
+        mean, std = bundle.normalizer.mean[:n_action], bundle.normalizer.std[:n_action]
+        self._torque_bounds = [((bound - mean) / std).astype(np.float32)
+                               for bound in (-limit, limit)]  # normalised
         self._posterior_variance = bundle.schedule.posterior_variance.tolist()
 
     def plan(self, state: NDArray, *, step: int = 0, condition: Condition | None = None,
@@ -88,6 +95,8 @@ class Planner:
         state = self.bundle.check_state(state)
         known, mask = self._fixed(np.clip(state, -robot.state_clip, robot.state_clip), condition)
         x_0 = self.denoise(known, mask, seed=(self.config.seed, step), on_step=on_step)
+        if self.config.states == 'forecast':
+            x_0 = self._forecast(x_0, mask)
         value = self.bundle.value(x_0, 0)
         candidates = self.bundle.normalizer.unnormalize(x_0.astype(np.float64))
         limit = robot.torque_limit
@@ -120,6 +129,21 @@ class Planner:
             known[0, n_action:] = bundle.normalizer.normalize_state(state)
         mask[0, n_action:] = True
         return known, mask
+
+    def _forecast(self, x_0: NDArray, mask: NDArray) -> NDArray:
+        """
+        Return trajectories (N, H, D) with the states that their actions lead to.
+
+        A state that is fixed stays as it is.
+        """
+        n_action, bound = self.bundle.robot.action_dim, self.config.clip_denoised
+        rows = x_0.copy()
+        np.clip(rows[:, :, :n_action], *self._torque_bounds, out=rows[:, :, :n_action])
+        for k in range(self.bundle.horizon - 1):
+            states = np.clip(self.bundle.next_state(rows[:, k]), -bound, bound)
+            rows[:, k + 1, n_action:] = np.where(mask[k + 1, n_action:],
+                                                 rows[:, k + 1, n_action:], states)
+        return rows
 
     def denoise(self, known: NDArray, mask: NDArray, *, seed: int | Sequence[int],
                 on_step: Callable[[int, NDArray], None] | None = None) -> NDArray:

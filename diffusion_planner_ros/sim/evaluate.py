@@ -23,6 +23,8 @@ from .change import Change, UNCHANGED
 from .execution import Execution, REPLANNED
 from .walker2d import MAX_EPISODE_STEPS, normalized_score, Walker2D
 
+EXPLORATION_STREAM = 1  # of random numbers, apart from that of the initial state
+
 
 @dataclass(frozen=True)
 class EpisodeResult:
@@ -86,6 +88,7 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
     actions: list[NDArray] = []
     rewards: list[float] = []
     waiting = deque(np.zeros((delay, planner.bundle.robot.action_dim)))
+    rng = np.random.default_rng((seed, EXPLORATION_STREAM))
     fell, old = False, None
     while not fell and len(rewards) < MAX_EPISODE_STEPS:
         if len(waiting) == delay:
@@ -102,6 +105,9 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
             old = plan
             waiting.extend(plan.actions[delay:delay + n_execute])
         torque = waiting.popleft()
+        if execution.exploration:
+            noise = execution.exploration * rng.standard_normal(len(torque))
+            torque = np.clip(torque + noise * walker.gear, -walker.gear, walker.gear)
         state, reward, fell = walker.step(torque)
         states.append(state)
         actions.append(torque / walker.gear)

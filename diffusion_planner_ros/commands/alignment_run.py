@@ -1,0 +1,179 @@
+"""The loop of an online alignment: execute plans, learn from them, keep what is not worse."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+import json
+from pathlib import Path
+from typing import Any
+
+from ..episode import Episode
+from ..errors import ModelError
+from ..files import written
+from ..learning.alignment import Aligner
+from ..learning.dataset import read_episodes, write_d4rl
+from ..learning.export import TrainedModel, WeightWriter
+from ..learning.learner import CHECKPOINT_FILE, load_checkpoint
+from ..planning import bundle as bundles
+from ..planning.config import PlannerConfig
+from ..sim.change import Change
+from ..sim.evaluate import run_episodes, summarize
+from ..sim.execution import Execution
+from ..sim.misalignment import misalignment_of, watch_episodes
+
+BEST_FILE = 'best.pt'
+PROGRESS_FILE = 'progress.json'
+EXECUTED_FOLDER = 'executed'
+GUARD_SEED = 10_000  # of the guard's first episode
+FIRST_SEED = 1_000_000  # of the first executed episode, times 1 + the seed of the alignment
+BATCH = 4  # episodes that are started together; the same for any number of processes
+
+
+@dataclass(frozen=True)
+class GuardResult:
+    """How good the model is, over the guard's episodes."""
+
+    n_steps: int
+    """Steps of the robot that the model has learned from."""
+    return_mean: float
+    return_stderr: float | None
+    falls: int
+    misalignment: float
+    """Mean over the plans [standard deviations of the data]."""
+    misalignment_stderr: float
+
+
+class AlignmentRun:
+    """
+    An alignment in a folder, which holds all that it takes to go on.
+
+    ``checkpoint.pt`` is the model as it is, ``best.pt`` the best one that the guard found,
+    ``executed/`` has the episodes of every round, ``progress.json`` what came of it.
+
+    :param aligner: as its checkpoint and offline data leave it.
+    :param pool: worker processes.
+    """
+
+    def __init__(self, aligner: Aligner, folder: Path, *, planner: PlannerConfig, change: Change,
+                 pool: ProcessPoolExecutor) -> None:
+        self.aligner = aligner
+        self.guards: list[GuardResult] = []
+        self.rounds: list[dict[str, float]] = []
+        self.n_guard_steps = 0
+        self._folder = folder
+        self._planner = planner
+        self._change = change
+        self._pool = pool
+        self._next_seed = FIRST_SEED * (1 + aligner.settings.seed)
+        self._writer: WeightWriter | None = None
+        (folder / EXECUTED_FOLDER).mkdir(parents=True, exist_ok=True)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a run that goes on must have in common."""
+        return {'align': asdict(self.aligner.settings), 'planner': asdict(self._planner),
+                'change': asdict(self._change)}
+
+    @property
+    def best(self) -> GuardResult:
+        """The result of ``best.pt``."""
+        return max(self.guards, key=lambda guard: guard.return_mean)
+
+    def _progress(self) -> dict[str, Any]:
+        return {'settings': self.settings, 'next_seed': self._next_seed,
+                'guard_steps': self.n_guard_steps, 'rounds': self.rounds,
+                'guards': [asdict(guard) for guard in self.guards]}
+
+    def save(self) -> None:
+        """Write what it takes to go on from here."""
+        self.aligner.save(self._folder / CHECKPOINT_FILE, self.aligner.facts)
+        with written(self._folder / PROGRESS_FILE) as scratch:
+            scratch.write_text(json.dumps(self._progress(), indent=1))
+
+    def resume(self) -> None:
+        """
+        Go on from the folder.
+
+        :raises ModelError: if it was begun with other settings.
+        """
+        file = self._folder / PROGRESS_FILE
+        if not file.is_file():
+            raise ModelError(f'{file}: no such file, expected that of an alignment to resume')
+        progress = json.loads(file.read_text())
+        for part, mine in self.settings.items():
+            for name, value in progress['settings'][part].items():
+                if name not in ('n_steps', 'n_threads') and value != mine.get(name):
+                    raise ModelError(f'{file}: was begun with {part} {name} {value!r}, now '
+                                     f'{mine.get(name)!r}; resume with the same settings or '
+                                     'choose another folder')
+        self.rounds = progress['rounds']
+        self.guards = [GuardResult(**guard) for guard in progress['guards']]
+        self._next_seed, self.n_guard_steps = progress['next_seed'], progress['guard_steps']
+        for number in range(len(self.rounds)):
+            self.aligner.add(read_episodes(self.executed_file(number), self.aligner.robot))
+        self.aligner.restore(load_checkpoint(self._folder / CHECKPOINT_FILE))
+
+    def executed_file(self, number: int) -> Path:
+        """Return the file of a round's episodes."""
+        return self._folder / EXECUTED_FOLDER / f'{number:04d}.hdf5'
+
+    def _bundle(self) -> Path:
+        """Write the model as it is as a bundle, quickly and unchecked."""
+        self.aligner.save(self._folder / CHECKPOINT_FILE, self.aligner.facts)
+        model = TrainedModel.load(self._folder / CHECKPOINT_FILE)
+        folder = self._folder / 'bundle'
+        folder.mkdir(exist_ok=True)
+        if self._writer is None:
+            self._writer = WeightWriter(model, folder, bundles.NETWORK_FILES)
+        self._writer.write(model, folder)
+        bundles.write_facts(folder, {'format_version': bundles.FORMAT_VERSION, **model.facts})
+        return folder
+
+    def guard(self) -> GuardResult:
+        """Evaluate the model on the guard's episodes; keep it if it is the best so far."""
+        settings = self.aligner.settings
+        path = self._bundle()
+        bundle = bundles.Bundle.load(path)
+        seeds = range(GUARD_SEED, GUARD_SEED + settings.guard_episodes)
+        watched = list(watch_episodes(path, self._planner, seeds, pool=self._pool,
+                                      change=self._change))
+        branches = [branch for one in watched for branch in one.branches.values()]
+        misalignment = misalignment_of(branches, bundle)
+        facts = summarize([one.result for one in watched])
+        result = GuardResult(self.aligner.n_steps, facts['return_mean'], facts['return_stderr'],
+                             facts['falls'], misalignment.mean, misalignment.stderr)
+        self.guards.append(result)
+        self.n_guard_steps += (sum(one.result.steps for one in watched)
+                               + sum(len(branch.executed) for branch in branches))
+        if self.best is result:
+            self.aligner.save(self._folder / BEST_FILE, self.aligner.facts)
+        return result
+
+    def round(self, on_progress: Callable[[int], None]) -> dict[str, float]:
+        """Execute plans and learn from them; return the figures of the round."""
+        settings = self.aligner.settings
+        planner = replace(self._planner, n_candidates=settings.n_candidates)
+        path = self._bundle()
+        episodes: list[Episode] = []
+        while sum(map(len, episodes)) < settings.round_steps:
+            seeds = range(self._next_seed, self._next_seed + BATCH)
+            self._next_seed += BATCH
+            for _, trace in run_episodes(path, planner, seeds, pool=self._pool,
+                                         execution=Execution(n_execute=settings.n_execute,
+                                                             exploration=settings.exploration),
+                                         change=self._change):
+                episodes.append(trace.episode)
+                on_progress(len(trace.episode))
+        return self.learn(episodes)
+
+    def learn(self, episodes: Sequence[Episode]) -> dict[str, float]:
+        """Keep episodes and learn from them; return the figures of the round."""
+        write_d4rl(self.executed_file(len(self.rounds)), episodes)
+        self.aligner.add(episodes)
+        n_steps = sum(map(len, episodes))
+        losses = self.aligner.learn(round(n_steps * self.aligner.settings.updates_per_step))
+        returns = [e.total_return for e in episodes]
+        self.rounds.append({'n_steps': self.aligner.n_steps, 'episodes': len(episodes),
+                            'return_mean': sum(returns) / len(returns),
+                            'offline': self.aligner.n_offline, **losses})
+        return self.rounds[-1]

@@ -1,0 +1,237 @@
+"""Online alignment: learn from what executed plans really did (Hu 2024, Algorithm 2)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+import torch
+from torch import Tensor
+
+from ..episode import Episode
+from ..normalizer import Normalizer
+from ..robot import Robot
+from .align_config import AlignConfig
+from .config import TrainConfig
+from .dataset import Windows
+from .learner import Learner, load_checkpoint, NETWORKS, WARMUP_UPDATES
+
+MAX_SCORED_OFFLINE = 50_000  # steps of the offline data that one round chooses from
+SCORE_BATCH = 8192
+MAX_LOG_WEIGHT = 5.0
+
+
+class _Buffer:
+    """Episodes and their windows, normalised."""
+
+    def __init__(self, horizon: int) -> None:
+        self.episodes: list[Episode] = []
+        self._steps = torch.arange(horizon)
+        self._rows: Tensor | None = None
+        self._values = torch.empty(0)
+        self._n_steps = 0
+        self._begins: list[int] = []
+
+    def __len__(self) -> int:
+        return self._n_steps
+
+    def add(self, episodes: Sequence[Episode], rows: Tensor, values: Tensor) -> None:
+        """Add episodes, their rows one after another (n, D), and the value of each row (n,)."""
+        for episode in episodes:
+            self._begins.append(self._n_steps)
+            self._n_steps += len(episode)
+        self.episodes += episodes
+        first = self._rows is None
+        self._rows = rows if first else torch.cat([self._rows, rows])
+        self._values = values if first else torch.cat([self._values, values])
+
+    def starts(self, numbers: Sequence[int]) -> Tensor:
+        """Return the first rows of all windows of some episodes."""
+        n_beyond = len(self._steps) - 1
+        return torch.cat([
+            torch.arange(self._begins[i], self._begins[i] + len(self.episodes[i]) - n_beyond)
+            for i in numbers])
+
+    def states(self, number: int, action_dim: int) -> Tensor:
+        """Return the states of an episode, shape (n, S)."""
+        begin = self._begins[number]
+        return self._rows[begin:begin + len(self.episodes[number]), action_dim:]
+
+    def windows(self, starts: Tensor) -> Tensor:
+        """Return windows (B, H, D) by their first rows (B,)."""
+        return self._rows[starts[:, None] + self._steps]
+
+    def values(self, starts: Tensor) -> Tensor:
+        """Return their normalised values (B,)."""
+        return self._values[starts]
+
+
+def generalized_advantage(rewards: NDArray, values: NDArray, after: float, *, discount: float,
+                          gae_lambda: float) -> NDArray:
+    """
+    Advantage of every action of an episode (Schulman et al. 2016, arxiv.org/abs/1506.02438).
+
+    :param rewards: shape (n,).
+    :param values: of the states in which the actions were taken, shape (n,).
+    :param after: value of what follows the last one.
+    :return: shape (n,).
+    """
+    errors = rewards + discount * np.append(values[1:], after) - values
+    advantage, following = np.empty_like(errors), 0.0
+    for k in range(len(errors) - 1, -1, -1):
+        following = errors[k] + discount * gae_lambda * following
+        advantage[k] = following
+    return advantage
+
+
+class Aligner(Learner):
+    """
+    A trained model, and the offline and executed episodes that it goes on learning from.
+
+    :param checkpoint: of ``train`` or of another alignment.
+    :param offline: episodes that the model was trained on; may be none.
+    """
+
+    def __init__(self, checkpoint: Path, config: AlignConfig, offline: Sequence[Episode]) -> None:
+        saved = load_checkpoint(checkpoint)
+        trained = replace(
+            TrainConfig(**saved['config']), batch_size=config.batch_size, seed=config.seed,
+            learning_rate=config.learning_rate, value_learning_rate=config.value_learning_rate,
+            forward_learning_rate=config.forward_learning_rate, ema_decay=config.ema_decay,
+            n_threads=config.n_threads, device='cpu')
+        robot = Robot.from_dict(saved['robot'], str(checkpoint))
+        super().__init__(
+            trained, robot, Normalizer(np.array(saved['mean']), np.array(saved['std'])),
+            Normalizer(np.array([saved['value_mean']]), np.array([saved['value_std']])))
+        for name in NETWORKS:
+            weights = saved[f'averaged_{name}']  # those of the bundle that is to become better
+            getattr(self, name).load_state_dict(weights)
+            getattr(self, f'averaged_{name}').load_state_dict(weights)
+        self.data_sha256 = saved['data_sha256']
+        self.facts = saved['facts']
+        self.settings = config
+        self.n_steps = 0
+        self._offline = _Buffer(trained.horizon)
+        self._executed = _Buffer(trained.horizon)
+        self._fill(self._offline, offline)
+
+    def _rate(self, update: int) -> float:
+        return min(1.0, (update + 1) / WARMUP_UPDATES)
+
+    def _fill(self, buffer: _Buffer, episodes: Sequence[Episode]) -> None:
+        long = [e for e in episodes if len(e) >= self.config.horizon]
+        if long:
+            windows = Windows.cut(long, self.robot, self.config.horizon,
+                                  discount=self.config.discount,
+                                  fall_penalty=self.config.fall_penalty)
+            values = self.value_normalizer.normalize(windows.values[:, None])[:, 0]
+            buffer.add(long, self._tensor(self.normalizer.normalize(windows.rows)),
+                       self._tensor(values))
+
+    def add(self, episodes: Sequence[Episode]) -> None:
+        """Keep executed episodes, to learn from them."""
+        self._fill(self._executed, episodes)
+        self.n_steps += sum(map(len, episodes))
+
+    @property
+    def n_offline(self) -> int:
+        """Windows of the offline data in the next batches."""
+        settings, share = self.settings, self.settings.offline_share
+        if settings.offline_steps:
+            share *= max(0.0, 1.0 - self.n_steps / settings.offline_steps)
+        if not len(self._offline):
+            share = 0.0
+        return round(settings.batch_size * share)
+
+    @torch.no_grad()
+    def _expected(self, states: Tensor) -> NDArray:
+        """
+        Return the value of states alone (n, S), in units of the reward, shape (n,).
+
+        It is that of a trajectory at the most noise, of which only the first state is left.
+        """
+        values = []
+        for part in states.split(SCORE_BATCH):
+            x_t = torch.randn(len(part), self.config.horizon, self.robot.action_dim
+                              + self.robot.state_dim, generator=self.generator)
+            x_t[:, 0, self.robot.action_dim:] = part
+            t = torch.full((len(part),), self.config.n_diffusion_steps - 1)
+            values.append(self.averaged_value(x_t, t))
+        return self.value_normalizer.unnormalize(torch.cat(values).double().numpy()[:, None])[:, 0]
+
+    def _advantages(self, buffer: _Buffer, numbers: Sequence[int]) -> Tensor:
+        """Return the advantage of the first action of every window of some episodes."""
+        expected = self._expected(torch.cat([
+            buffer.states(i, self.robot.action_dim) for i in numbers]))
+        advantages, begin = [], 0
+        for i in numbers:
+            episode = buffer.episodes[i]
+            values = expected[begin:begin + len(episode)]
+            begin += len(episode)
+            advantage = generalized_advantage(
+                episode.rewards, values,
+                # Without a fall it goes on from about where it is.
+                -self.config.fall_penalty if episode.terminated else values[-1],
+                discount=self.config.discount, gae_lambda=self.settings.gae_lambda)
+            advantages.append(advantage[:len(episode) - self.config.horizon + 1])
+        return torch.as_tensor(np.concatenate(advantages))
+
+    def _imitable(self, buffer: _Buffer, n_steps: int, *, latest: bool
+                  ) -> tuple[Tensor, Tensor | None]:
+        """
+        Choose windows to imitate.
+
+        :param n_steps: that they are chosen from.
+        :param latest: the last ones, or episodes at random.
+        :return: their first rows, and how likely each is (cumulated; None: all alike).
+        """
+        order = (range(len(buffer.episodes) - 1, -1, -1) if latest else
+                 torch.randperm(len(buffer.episodes), generator=self.generator).tolist())
+        n_before = np.cumsum([0, *(len(buffer.episodes[i]) for i in order)])
+        numbers = [i for i, n in zip(order, n_before[:-1], strict=True) if n < n_steps]
+        starts = buffer.starts(numbers)
+        if self.settings.weighting == 'none':
+            return starts, None
+        advantage = self._advantages(buffer, numbers)
+        scale = self.settings.temperature * advantage.std().clamp(min=1e-6)
+        # The advantage-weighted regression of Peng et al. (2019), arxiv.org/abs/1910.00177.
+        log_weights = (advantage / scale).clamp(-MAX_LOG_WEIGHT, MAX_LOG_WEIGHT)
+        return starts, log_weights.exp().cumsum(0)
+
+    def _draw(self, n: int, candidates: Tensor, likelihood: Tensor | None) -> Tensor:
+        if likelihood is None:
+            return candidates[torch.randint(len(candidates), (n,), generator=self.generator)]
+        u = torch.rand(n, generator=self.generator, dtype=torch.float64) * likelihood[-1]
+        return candidates[torch.searchsorted(likelihood, u).clamp(max=len(candidates) - 1)]
+
+    def learn(self, n_updates: int) -> dict[str, float]:
+        """Take gradient steps on the episodes so far; return the mean losses."""
+        settings = self.settings
+        n_offline = self.n_offline
+        sources = []
+        if n_offline:
+            sources.append((self._offline, n_offline, self._offline.starts(
+                range(len(self._offline.episodes))), *self._imitable(
+                    self._offline, MAX_SCORED_OFFLINE, latest=False)))
+        if n_offline < settings.batch_size:
+            sources.append((self._executed, settings.batch_size - n_offline, self._executed.starts(
+                range(len(self._executed.episodes))), *self._imitable(
+                    self._executed, settings.recent_steps or len(self._executed), latest=True)))
+        sums: dict[str, float] = {}
+        for _ in range(n_updates):
+            imitated = torch.cat([
+                buffer.windows(self._draw(n, *imitable)) for buffer, n, _, *imitable in sources])
+            # Value and forward model learn from everything, good or bad.
+            picked = [self._draw(n, starts, None) for _, n, starts, *_ in sources]
+            judged, values = (torch.cat(list(parts)) for parts in zip(*(
+                (buffer.windows(starts), buffer.values(starts))
+                for (buffer, *_), starts in zip(sources, picked, strict=True)), strict=True))
+            v_t, v_times, _ = self.noised(judged)
+            losses = {'value': self.value_loss(v_t, v_times, values),
+                      'forward': self.forward_loss(judged)}
+            if self.n_steps > settings.value_first_steps:
+                losses['denoising'] = self.denoising_loss(imitated, *self.noised(imitated))
+            for name, loss in self.descend(losses).items():
+                sums[name] = sums.get(name, 0.0) + float(loss) / n_updates
+        return sums
