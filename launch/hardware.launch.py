@@ -2,7 +2,13 @@
 
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, Shutdown
-from launch.substitutions import Command, LaunchConfiguration, PathJoinSubstitution
+from launch.conditions import IfCondition
+from launch.substitutions import (
+    Command,
+    LaunchConfiguration,
+    NotEqualsSubstitution,
+    PathJoinSubstitution,
+)
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -24,7 +30,7 @@ def generate_launch_description() -> LaunchDescription:
             description='parameters of controller_manager and effort_controller'),
         DeclareLaunchArgument(
             'settings', default_value=PathJoinSubstitution([config, 'hardware.yaml']),
-            description='parameters of the planner'),
+            description='parameters of planner and recorder'),
         DeclareLaunchArgument(
             'bundle', default_value='',
             description='folder of the model bundle; empty takes the shipped Walker2D'),
@@ -34,6 +40,9 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'odometry', default_value='odometry',
             description='topic of the state estimator, nav_msgs/Odometry'),
+        DeclareLaunchArgument(
+            'record', default_value='',
+            description='HDF5 file to record executed plans to; empty records nothing'),
         # It publishes the URDF as topic robot_description, where ros2_control finds its drives.
         Node(
             package='robot_state_publisher', executable='robot_state_publisher', output='screen',
@@ -57,4 +66,13 @@ def generate_launch_description() -> LaunchDescription:
                 {'robot_description': description,
                  'bundle': ParameterValue(LaunchConfiguration('bundle'), value_type=str),
                  'provider': ParameterValue(LaunchConfiguration('provider'), value_type=str)}]),
+        # The robot goes on without it.
+        Node(
+            package=PACKAGE, executable='recorder', output='screen',
+            condition=IfCondition(NotEqualsSubstitution(LaunchConfiguration('record'), '')),
+            remappings=[('odometry', LaunchConfiguration('odometry'))],
+            parameters=[
+                LaunchConfiguration('settings'),
+                {'file': ParameterValue(LaunchConfiguration('record'), value_type=str),
+                 'bundle': ParameterValue(LaunchConfiguration('bundle'), value_type=str)}]),
     ])

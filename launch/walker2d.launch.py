@@ -6,7 +6,7 @@ from ament_index_python.packages import get_package_prefix, PackageNotFoundError
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, Shutdown
 from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import LaunchConfiguration, NotEqualsSubstitution, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
@@ -44,6 +44,9 @@ def generate_launch_description() -> LaunchDescription:
             'real_time_factor', default_value='1.0',
             description='simulated over wall time, without lockstep'),
         DeclareLaunchArgument(
+            'record', default_value='',
+            description='HDF5 file to record executed plans to; empty records nothing'),
+        DeclareLaunchArgument(
             'rviz', default_value=if_installed('rviz2'),
             description='whether to start rviz2; by default where it is installed'),
         DeclareLaunchArgument(
@@ -77,4 +80,10 @@ def generate_launch_description() -> LaunchDescription:
                 {'use_sim_time': True, 'lockstep': lockstep,
                  'bundle': ParameterValue(LaunchConfiguration('bundle'), value_type=str),
                  'provider': ParameterValue(LaunchConfiguration('provider'), value_type=str)}]),
+        Node(
+            package=PACKAGE, executable='recorder', output='screen',
+            condition=IfCondition(NotEqualsSubstitution(LaunchConfiguration('record'), '')),
+            parameters=[
+                {'file': ParameterValue(LaunchConfiguration('record'), value_type=str),
+                 'bundle': ParameterValue(LaunchConfiguration('bundle'), value_type=str)}]),
     ])

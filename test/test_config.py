@@ -8,18 +8,25 @@ import yaml
 from diffusion_planner_ros.knobs import knobs_of
 from diffusion_planner_ros.nodes.mujoco_bridge import BridgeConfig
 from diffusion_planner_ros.nodes.planner import CONFIGS
+from diffusion_planner_ros.nodes.recorder import RecorderConfig
 from diffusion_planner_ros.planning.stop import StopConfig
 
 CONFIG = Path(__file__).parents[1] / 'config'
-FILES = {'planner': ('planner', CONFIGS), 'hardware': ('planner', CONFIGS),
-         'mujoco_bridge': ('mujoco_bridge', (BridgeConfig, StopConfig))}
+NODES = {'planner': CONFIGS, 'mujoco_bridge': (BridgeConfig, StopConfig),
+         'recorder': (RecorderConfig,)}
+FILES = {'planner': ['planner'], 'hardware': ['planner', 'recorder'],
+         'mujoco_bridge': ['mujoco_bridge']}
 
 
-@pytest.mark.parametrize('file', FILES)
-def test_parameter_file_matches_what_the_node_declares(file):
-    node, configs = FILES[file]
+def parameters_of(file, node):
     content = yaml.safe_load((CONFIG / f'{file}.yaml').read_text())
-    parameters = content[f'/**/{node}']['ros__parameters']
+    assert content.keys() == {f'/**/{name}' for name in FILES[file]}
+    return content[f'/**/{node}']['ros__parameters']
+
+
+@pytest.mark.parametrize(('file', 'node'), [(f, n) for f, nodes in FILES.items() for n in nodes])
+def test_parameter_file_matches_what_the_node_declares(file, node):
+    configs, parameters = NODES[node], parameters_of(file, node)
     knobs = {knob.name: knob for config in configs for knob in knobs_of(config)}
     for name, value in parameters.items():
         assert name in knobs, f'{name} is no parameter of {node}'
@@ -27,3 +34,8 @@ def test_parameter_file_matches_what_the_node_declares(file):
         # ROS refuses 1 for 1.0
         elements = value if knobs[name].is_list else [value]
         assert all(type(element) is knobs[name].type for element in elements)
+
+
+def test_on_hardware_the_recorder_takes_the_base_from_where_the_planner_does():
+    assert (parameters_of('hardware', 'recorder')['odometry_joints']
+            == parameters_of('hardware', 'planner')['odometry_joints'])

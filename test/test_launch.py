@@ -23,7 +23,7 @@ LAUNCH, CONFIG = SOURCE / 'launch', SOURCE / 'config'
 TIME_LIMIT = 30.0  # [s]
 # Every package and executable that a launch file starts; here each is a stand-in.
 EXECUTABLES = {
-    PACKAGE: ('planner', 'mujoco_bridge'), 'rviz2': ('rviz2',),
+    PACKAGE: ('planner', 'mujoco_bridge', 'recorder'), 'rviz2': ('rviz2',),
     'controller_manager': ('ros2_control_node', 'spawner'),
     'robot_state_publisher': ('robot_state_publisher',)}
 STAND_IN = """#!{python}
@@ -174,9 +174,10 @@ def handed_over(started):
 
 
 @pytest.mark.parametrize(('file', 'arguments', 'required'), [
-    ('hardware.launch.py', {'urdf', 'controllers', 'settings', 'bundle', 'provider', 'odometry'},
-     {'urdf'}),
-    ('walker2d.launch.py', {'bundle', 'provider', 'lockstep', 'real_time_factor', 'rviz'}, set()),
+    ('hardware.launch.py', {'urdf', 'controllers', 'settings', 'bundle', 'provider', 'odometry',
+                            'record'}, {'urdf'}),
+    ('walker2d.launch.py', {'bundle', 'provider', 'lockstep', 'real_time_factor', 'rviz',
+                            'record'}, set()),
 ])
 def test_a_launch_file_says_what_it_takes(prefix, file, arguments, required):
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
@@ -216,9 +217,28 @@ def test_when_one_goes_the_drives_go_with_it(prefix, name):
         process.wait(TIME_LIMIT)
 
 
+def test_hardware_is_recorded_where_that_is_asked_for(prefix):
+    urdf = prefix.parent / 'my robot.urdf'
+    with launched(prefix, 'hardware.launch.py', {'recorder', 'planner'}, f'urdf:={urdf}',
+                  'bundle:=/a/bundle', 'record:=/a/log.hdf5', 'odometry:=/estimator/odom'
+                  ) as (started, _):
+        settings = parameters('hardware.yaml')['/**/recorder']['ros__parameters']
+        recorder = handed_over(started['recorder'])
+        assert recorder.items() >= {**settings, 'file': '/a/log.hdf5',
+                                    'bundle': '/a/bundle'}.items()
+        assert 'odometry:=/estimator/odom' in started['recorder']['arguments']
+
+
+def test_the_simulated_robot_is_recorded_where_that_is_asked_for(prefix):
+    with launched(prefix, 'walker2d.launch.py', {'mujoco_bridge', 'planner', 'recorder'},
+                  'record:=/a/log.hdf5') as (started, _):
+        assert handed_over(started['recorder']) == {'file': '/a/log.hdf5', 'bundle': ''}
+
+
 def test_the_simulated_robot_starts_with_its_planner(prefix):
     with launched(prefix, 'walker2d.launch.py', {'mujoco_bridge', 'planner'},
                   'lockstep:=true') as (started, _):
+        assert 'recorder' not in started
         assert handed_over(started['mujoco_bridge'])['lockstep'] is True
         planner = handed_over(started['planner'])
         assert planner['lockstep'] is planner['use_sim_time'] is True

@@ -23,7 +23,7 @@ LAYERS = {
     ('planning',): ('torch', 'rclpy', 'mujoco', 'learning', 'sim', 'nodes', 'commands'),
     ('sim.walker2d', 'sim.evaluate'): ('torch', 'rclpy', 'learning', 'nodes', 'commands'),
     ('sim',): ('rclpy', 'learning', 'nodes', 'commands'),
-    ('nodes',): ('torch', 'learning', 'commands'),
+    ('nodes',): ('torch', 'h5py', 'learning', 'commands'),
     ('cli',): ('torch', 'onnxruntime', 'mujoco', 'rclpy', *OWN_LAYERS),
 }
 

@@ -25,7 +25,7 @@ SHARED = ('launch', 'config', 'models')
 BUILD_TIME = 60.0  # [s] for colcon; it takes 3 s on an idle machine
 COLCON = 'import sys; from colcon_core.command import main; sys.exit(main())'
 # Python modules whose ROS packages have other names
-ROSDEP_KEYS = {'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
+ROSDEP_KEYS = {'h5py': 'python3-h5py', 'numpy': 'python3-numpy', 'yaml': 'python3-yaml'}
 
 
 def build(folder, *options):
@@ -132,7 +132,7 @@ def test_every_command_is_where_ros2_run_looks_for_it(prefix, setup_arguments):
                 ['console_scripts']}
     scripts = [f for f in (prefix / 'lib' / PACKAGE).iterdir() if os.access(f, os.X_OK)]
     assert {f.name for f in scripts} == commands == {'diffusion_planner', 'planner',
-                                                     'mujoco_bridge'}
+                                                     'mujoco_bridge', 'recorder'}
     for script in scripts:
         interpreter = script.read_text().splitlines()[0].removeprefix('#!')
         assert Path(interpreter).parent.samefile(Path(sys.executable).parent)

@@ -9,10 +9,12 @@ from ros_processes import observer, running, spin_until
 from diffusion_planner_ros.knobs import knobs_of
 from diffusion_planner_ros.nodes.mujoco_bridge import BridgeConfig
 from diffusion_planner_ros.nodes.planner import CONFIGS
+from diffusion_planner_ros.nodes.recorder import RecorderConfig
 from diffusion_planner_ros.planning.stop import StopConfig
 
 README = Path(__file__).parents[1] / 'README.md'
-NODES = {'planner': CONFIGS, 'mujoco_bridge': (BridgeConfig, StopConfig)}
+NODES = {'planner': CONFIGS, 'mujoco_bridge': (BridgeConfig, StopConfig),
+         'recorder': (RecorderConfig,)}
 # What every rclpy node, or every managed one, has, of no interest to a reader.
 STANDARD = re.compile(
     r'/(rosout|parameter_events|transition_event)$|^(rcl_interfaces|type_description_interfaces|'
@@ -73,14 +75,16 @@ def test_parameter_table_is_what_the_node_declares(node):
 def test_topic_table_is_what_the_nodes_offer(tmp_path):
     with (running('mujoco_bridge', tmp_path) as bridge,
           running('planner', tmp_path, use_sim_time=True,
-                  odometry_joints=['rootx=x']) as planner, observer() as node):
+                  odometry_joints=['rootx=x']) as planner,
+          running('recorder', tmp_path, file=str(tmp_path / 'log.hdf5'), torque_source='commands',
+                  odometry_joints=['rootx=x']), observer() as node):
         expected = documented_interfaces()
 
         def found():
             names = node.get_node_names()
             return set().union(*(interfaces_of(node, n) for n in NODES if n in names))
 
-        spin_until(node, lambda: len(found()) >= len(expected), 'both nodes', planner)
+        spin_until(node, lambda: len(found()) >= len(expected), 'all nodes', planner)
         assert found() == expected, bridge.output
 
 

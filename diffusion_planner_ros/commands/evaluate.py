@@ -28,6 +28,7 @@ def evaluate(
     processes: int | None = None,
     through_ros: bool = False,
     real_time: bool = False,
+    record: Path | None = None,
     write_score: bool = False,
     json: bool = False,
 ) -> None:
@@ -46,6 +47,7 @@ def evaluate(
     :param processes: episodes at a time, in process; all cores by default.
     :param through_ros: run through the two ROS 2 nodes, in lockstep.
     :param real_time: with --through-ros, run on the wall clock instead of in lockstep.
+    :param record: with --through-ros, HDF5 file to record the executed plans to, for align.
     :param write_score: write the score into the bundle's model.yaml, with how it was measured.
     :param json: print the report as JSON.
     """
@@ -62,6 +64,8 @@ def evaluate(
     if real_time and not through_ros:
         raise ConfigError('--real-time needs --through-ros: in process every period waits for its '
                           'plan')
+    if record and not through_ros:
+        raise ConfigError('--record needs --through-ros: it is a node that records')
     if through_ros and (execution, change) != (REPLANNED, UNCHANGED):
         raise ConfigError(f'{execution} and {change} are for episodes in process, expected the '
                           'defaults with --through-ros')
@@ -76,7 +80,8 @@ def evaluate(
         if through_ros:
             from ..nodes.session import SessionConfig
             config = SessionConfig(bundle=path, planner=planner, lockstep=not real_time,
-                                   real_time_factor=1.0, first_seed=first_seed)
+                                   real_time_factor=1.0, first_seed=first_seed,
+                                   log=record)
             for result in _through_ros(config, seeds, facts):
                 results.append(result)
                 advance(1, ret=f'{result.episode_return:.0f}')

@@ -22,6 +22,7 @@ def walk(
     real_time_factor: float = 1.0,
     out: Path = Path('walk'),
     video: bool = True,
+    record: Path | None = None,
     json: bool = False,
 ) -> None:
     """
@@ -38,6 +39,7 @@ def walk(
     :param real_time_factor: simulated over wall time, without lockstep.
     :param out: folder of summary, picture and video.
     :param video: render the last episode to OUT/walk.mp4.
+    :param record: HDF5 file to record the executed plans of all episodes to.
     :param json: print the summary as JSON.
     """
     from ..errors import ConfigError
@@ -52,7 +54,8 @@ def walk(
     loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
     evaluation.check_robot(loaded)
     config = SessionConfig(bundle=path, planner=planner, lockstep=lockstep,
-                           real_time_factor=real_time_factor, first_seed=seed)
+                           real_time_factor=real_time_factor, first_seed=seed,
+                           log=record)
     results = []
     with session(config, record=True) as nodes, LiveLine() as line:
         def show(bridge: dict[str, str]) -> None:

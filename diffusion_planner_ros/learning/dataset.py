@@ -1,6 +1,7 @@
 """Read recorded episodes from Minari and D4RL files, and cut windows from them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 import json
 from pathlib import Path
@@ -22,6 +23,24 @@ EPISODE = re.compile(r'episode_\d+')
 MINARI_FILE = Path('data') / 'main_data.hdf5'
 
 
+@contextmanager
+def open_file(file: Path) -> Iterator[h5py.File]:
+    """
+    Open an HDF5 file to read.
+
+    :raises DatasetError: if it is not there or damaged.
+    """
+    if not file.is_file():
+        raise DatasetError(f'{file}: no such file; expected the folder of a Minari data set or an '
+                           "HDF5 file in D4RL's layout")
+    try:
+        with h5py.File(file, 'r') as root:
+            yield root
+    except OSError as error:
+        raise DatasetError(f'{file}: not a readable HDF5 file, expected a complete one '
+                           f'({error})') from error
+
+
 def _read(file: Path, group: h5py.Group, key: str, shape: tuple[int, ...]) -> NDArray:
     """Read one array and check it; ``shape`` without the first dimension."""
     where = f"{file}: key '{group.name.rstrip('/')}/{key}'"
@@ -40,28 +59,44 @@ def _read(file: Path, group: h5py.Group, key: str, shape: tuple[int, ...]) -> ND
     return array
 
 
-def _read_group(file: Path, group: h5py.Group, keys: tuple[str, ...], robot: Robot
+def _read_group(file: Path, group: h5py.Group, keys: Sequence[str], robot: Robot
                 ) -> list[NDArray]:
-    shapes = ((robot.state_dim,), (robot.action_dim,), (), (), ())
-    return [_read(file, group, key, shape) for key, shape in zip(keys, shapes, strict=True)]
+    shapes = {'observations': (robot.state_dim,), 'actions': (robot.action_dim,)}
+    return [_read(file, group, key, shapes.get(key, ())) for key in keys]
 
 
-def _read_minari(file: Path, root: h5py.File, robot: Robot) -> list[Episode]:
-    names = sorted(filter(EPISODE.fullmatch, root), key=lambda n: int(n.split('_')[1]))
-    episodes = []
-    for name in names:
-        observations, actions, rewards, terminations, truncations = _read_group(
-            file, root[name], MINARI_KEYS, robot)
-        n = len(actions)
-        if len(observations) not in (n, n + 1):
-            raise DatasetError(f"{file}: key '/{name}/observations' has {len(observations)} rows, "
-                               f'expected {n} or {n + 1} for {n} actions')
-        for key, array in zip(MINARI_KEYS[2:], (rewards, terminations, truncations), strict=True):
-            if len(array) != n:
-                raise DatasetError(f"{file}: key '/{name}/{key}' has {len(array)} rows, "
-                                   f'expected {n} as there are actions')
-        episodes.append(Episode(observations, actions, rewards, n > 0 and bool(terminations[-1])))
-    return episodes
+def episode_names(root: h5py.File) -> list[str]:
+    """Return the keys of the episodes of a Minari file, in order."""
+    return sorted(filter(EPISODE.fullmatch, root), key=lambda n: int(n.split('_')[1]))
+
+
+def read_minari_episode(file: Path, group: h5py.Group, robot: Robot, *,
+                        needs_rewards: bool = True) -> Episode:
+    """
+    Read one episode of a Minari file.
+
+    :param needs_rewards: whether to refuse an episode without rewards; otherwise they are NaN.
+    :raises DatasetError: naming file, key and expectation, if anything is not as it should be.
+    """
+    has_rewards = 'rewards' in group
+    if not has_rewards and needs_rewards and 'plans' in group:
+        raise DatasetError(f"{file}: key '{group.name}/rewards' is missing: these executed plans "
+                           'were recorded without rewards, expected them on topic reward; a model '
+                           'can be aligned to them, not trained on them')
+    keys = [k for k in MINARI_KEYS if k != 'rewards' or has_rewards or needs_rewards]
+    arrays = dict(zip(keys, _read_group(file, group, keys, robot), strict=True))
+    n = len(arrays['actions'])
+    arrays.setdefault('rewards', np.full(n, np.nan))
+    n_observations = len(arrays['observations'])
+    if n_observations not in (n, n + 1):
+        raise DatasetError(f"{file}: key '{group.name}/observations' has {n_observations} rows, "
+                           f'expected {n} or {n + 1} for {n} actions')
+    for key in MINARI_KEYS[2:]:
+        if len(arrays[key]) != n:
+            raise DatasetError(f"{file}: key '{group.name}/{key}' has {len(arrays[key])} rows, "
+                               f'expected {n} as there are actions')
+    return Episode(arrays['observations'], arrays['actions'], arrays['rewards'],
+                   n > 0 and bool(arrays['terminations'][-1]))
 
 
 def _read_d4rl(file: Path, root: h5py.File, robot: Robot) -> list[Episode]:
@@ -87,16 +122,10 @@ def read_episodes(path: Path, robot: Robot) -> list[Episode]:
     :raises DatasetError: naming file, key and expectation, if anything is not as it should be.
     """
     file = path / MINARI_FILE if path.is_dir() else path
-    if not file.is_file():
-        raise DatasetError(f'{file}: no such file; expected the folder of a Minari data set or an '
-                           "HDF5 file in D4RL's layout")
-    try:
-        with h5py.File(file, 'r') as root:
-            is_minari = any(map(EPISODE.fullmatch, root))
-            episodes = (_read_minari if is_minari else _read_d4rl)(file, root, robot)
-    except OSError as error:
-        raise DatasetError(f'{file}: not a readable HDF5 file, expected a complete one '
-                           f'({error})') from error
+    with open_file(file) as root:
+        names = episode_names(root)
+        episodes = ([read_minari_episode(file, root[name], robot) for name in names] if names
+                    else _read_d4rl(file, root, robot))
     episodes = [e for e in episodes if len(e)]
     if not episodes:
         raise DatasetError(f'{file}: no episodes, expected at least one')

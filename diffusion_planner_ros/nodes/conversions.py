@@ -1,6 +1,7 @@
 """Between messages and the numbers of a plan; joints are matched by name, never by order."""
 
 from collections.abc import Mapping
+from math import isfinite
 
 from builtin_interfaces.msg import Duration, Time
 import numpy as np
@@ -9,6 +10,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
+from ..errors import StateError
 from ..planning.planner import Plan
 from ..robot import Robot
 
@@ -103,3 +105,50 @@ def msg_from_plan(plan: Plan, robot: Robot, stamp: int,
             positions=position, velocities=velocity, effort=torque,
             time_from_start=Duration(sec=ahead.sec, nanosec=ahead.nanosec)))
     return msg
+
+
+def states_from_plan(msg: JointTrajectory, robot: Robot) -> NDArray:
+    """
+    Return the planned states [SI] in the order of ``robot.state``, shape (H, S).
+
+    :raises StateError: if the trajectory lacks a joint, or a number for one.
+    """
+    index = {joint: i for i, joint in enumerate(msg.joint_names)}
+    if missing := [e.joint for e in robot.state if e.joint not in index]:
+        raise StateError(f"joint '{missing[0]}' is missing in the plan, found "
+                         f'{", ".join(index) or "no joint"}')
+    quantities = {'position': 'positions', 'velocity': 'velocities'}
+    lists = [{q: getattr(p, field) for q, field in quantities.items()} for p in msg.points]
+    if any(len(numbers) != len(index) for point in lists for numbers in point.values()):
+        raise StateError(f'a point of the plan has another number of positions or velocities '
+                         f'than its {len(index)} joints')
+    states = [[point[e.quantity][index[e.joint]] for e in robot.state] for point in lists]
+    return np.array(states).reshape(len(lists), robot.state_dim)
+
+
+def msg_from_reward(reward: float, terminated: bool, stamp: int) -> JointState:
+    """
+    Build the reward of one control period.
+
+    Of the standard messages with a stamp this one holds named numbers.
+
+    :param terminated: whether the episode ended in a fall.
+    :param stamp: of the state that the period led to [ns].
+    """
+    msg = JointState(name=['reward', 'terminated'], position=[reward, float(terminated)])
+    msg.header.stamp = stamp_from_nanoseconds(stamp)
+    return msg
+
+
+def reward_from_msg(msg: JointState) -> tuple[float, bool]:
+    """
+    Return a reward and whether the episode ended in a fall, which it need not say.
+
+    :raises StateError: if the reward is missing or not finite.
+    """
+    numbers = dict(zip(msg.name, msg.position, strict=False))
+    reward = numbers.get('reward', float('nan'))
+    if not isfinite(reward):
+        raise StateError(f"the reward is {reward}, expected a finite number named 'reward', found "
+                         f'{", ".join(msg.name) or "no name"}')
+    return reward, bool(numbers.get('terminated', 0.0))

@@ -20,7 +20,13 @@ from std_srvs.srv import SetBool, Trigger
 from ..knobs import check_knobs, document_knobs, knob
 from ..planning.stop import StopBehaviour, StopConfig
 from ..sim.walker2d import MAX_EPISODE_STEPS, Walker2D
-from .conversions import msg_from_joints, NANOSECONDS, stamp_from_nanoseconds, torque_from_msg
+from .conversions import (
+    msg_from_joints,
+    msg_from_reward,
+    NANOSECONDS,
+    stamp_from_nanoseconds,
+    torque_from_msg,
+)
 from .diagnostics import msg_from_facts
 from .parameters import declare
 from .percentiles import Percentiles
@@ -61,7 +67,7 @@ class BridgeConfig:
 
 class MujocoBridge(Node):
     """
-    Publish joint states and the clock, apply torques.
+    Publish joint states, rewards and the clock, apply torques.
 
     An episode begins with the first command that answers its initial state, so that a planner that
     is still loading does not make the robot fall. Its end, a fall or ``max_episode_steps``, is
@@ -94,6 +100,7 @@ class MujocoBridge(Node):
         reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self._states = self.create_publisher(JointState, 'joint_states', reliable)
         self._clock_publisher = self.create_publisher(ClockMsg, '/clock', reliable)
+        self._rewards = self.create_publisher(JointState, 'reward', reliable)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._commands = self.create_subscription(
             Float64MultiArray, 'effort_controller/commands', self._on_command, reliable)
@@ -152,9 +159,11 @@ class MujocoBridge(Node):
         self._n_total_steps += 1
         self._time = self._n_steps * self._period
         self._is_over = self._has_fallen or self._n_steps >= self._config.max_episode_steps
+        # The last state is shown as well: it tells how the episode ended, and nothing answers it.
+        self._show_state()
+        self._publish_clock()
+        self._rewards.publish(msg_from_reward(reward, self._has_fallen, self._time))
         if not self._is_over:
-            self._show_state()
-            self._publish_clock()
             return
         self._n_falls += self._has_fallen
         self._publish_diagnostics()

@@ -40,3 +40,7 @@ class Pace:
         if self._due is None or abs(stamp - self._due) > FASTER * self._period:
             self._due = stamp - EARLY * self._period  # after a gap, a new phase
         self._due += self._period
+
+    def align(self, stamp: int) -> None:
+        """Go on from a state of this stamp [ns] that someone else chose: take over the phase."""
+        self._due = stamp + self._period

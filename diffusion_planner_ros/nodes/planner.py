@@ -354,7 +354,8 @@ class PlannerNode(LifecycleNode):
                       'provider_in_use': bundle.provider}
         if loop is not None:
             facts |= loop.facts()
-        facts['is_loading'] = self._n_loading > 0
+        facts |= {'is_loading': self._n_loading > 0,
+                  'plan_subscribers': self._plans.get_subscription_count()}
         self._diagnostics.publish(msg_from_facts(self.get_name(), message, facts, level=level,
                                                  stamp=self.get_clock().now().to_msg()))
 

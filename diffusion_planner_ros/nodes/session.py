@@ -13,6 +13,8 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Vector3
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
 import numpy as np
 from rcl_interfaces.srv import SetParameters
 import rclpy
@@ -54,6 +56,8 @@ class SessionConfig:
     first_seed: int
     is_endless: bool = False
     """Whether episodes follow each other by themselves, ended by falls and resets only."""
+    log: Path | None = None
+    """Where to record the executed plans."""
 
 
 @dataclass
@@ -101,6 +105,8 @@ class Session(Node):
         self._executor.add_node(self)
         self.bridge: dict[str, str] = {}
         """Latest diagnostics of the bridge."""
+        self._planner_facts: dict[str, str] = {}
+        self._recorder: tuple[str, dict[str, str]] = '', {}
         self.recording = Recording()
         self._is_over = self._is_interrupted = False
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
@@ -108,6 +114,7 @@ class Session(Node):
         self._reset_client = self.create_client(Trigger, 'mujoco_bridge/reset')
         self._pause_client = self.create_client(SetBool, 'mujoco_bridge/pause')
         self._planner_client = self.create_client(SetParameters, 'planner/set_parameters')
+        self._lifecycle_client = self.create_client(ChangeState, 'planner/change_state')
         self._pushes = self.create_publisher(Vector3, 'mujoco_bridge/push', 1)
         if record:
             best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
@@ -152,6 +159,33 @@ class Session(Node):
             raise PlannerError(f'another robot or planner runs in ROS domain {domain}; end it, or '
                                'set ROS_DOMAIN_ID to a number from 1 to 101 that is free')
 
+    def wait_for_recorder(self) -> None:
+        """
+        Wait until the recorder hears the bridge, and the planner and it know of each other.
+
+        :raises PlannerError: if they do not for ``STALL_TIME``.
+        """
+        deadline = time.monotonic() + STALL_TIME
+        n_listeners = 1 + self._record
+        while not (self._recorder[0] == 'recording'
+                   and int(self._recorder[1]['plan_publishers']) > 0
+                   and int(self._recorder[1]['reward_publishers']) > 0
+                   and int(self._planner_facts.get('plan_subscribers', 0)) >= n_listeners):
+            if time.monotonic() > deadline:
+                raise PlannerError(f'the recorder did not come up in {STALL_TIME} s')
+            self.turn()
+
+    def start_planner(self) -> None:
+        """
+        Configure and activate a planner that does not start by itself.
+
+        :raises PlannerError: if it cannot be started.
+        """
+        for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
+            request = ChangeState.Request(transition=Transition(id=transition))
+            if not self._call(self._lifecycle_client, request).success:
+                raise PlannerError('the planner cannot be started; its output above says why')
+
     def wait_for_planner(self) -> None:
         """
         Wait until the planner has loaded its model and offers plans and commands.
@@ -169,6 +203,9 @@ class Session(Node):
         if (bridge := facts_from_msg(msg, 'mujoco_bridge')) is not None:
             self._is_over = bridge[0] == 'episode over'
             self.bridge = bridge[1]
+        if (planner := facts_from_msg(msg, 'planner')) is not None:
+            self._planner_facts = planner[1]
+        self._recorder = facts_from_msg(msg, 'recorder') or self._recorder
 
     def interrupt(self, signum: int, frame: object) -> None:
         """Signal handler: end the session at its next turn."""
@@ -273,9 +310,21 @@ class Session(Node):
 
 
 @contextmanager
+def _recorder(config: SessionConfig, node: Session, folder: Path) -> Iterator[None]:
+    """Run a recorder if one is asked for."""
+    if config.log is None:
+        yield
+        return
+    settings = {'file': str(config.log.resolve()), 'bundle': str(config.bundle.resolve())}
+    with node_process('recorder', settings, folder) as process:
+        node.watch('recorder', process)
+        yield
+
+
+@contextmanager
 def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     """
-    Start both nodes, and end both whatever happens.
+    Start both nodes, and a recorder if asked for, and end them whatever happens.
 
     Discovery stays on this machine unless ``ROS_AUTOMATIC_DISCOVERY_RANGE`` says otherwise.
     """
@@ -287,7 +336,8 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     # The simulated robot starts standing: with half the torque of a ramp it would fall.
     planner = {**asdict(config.planner), 'bundle': str(config.bundle.resolve()),
                'seed': noise_seed(config.planner, config.first_seed),
-               'lockstep': config.lockstep, 'use_sim_time': True, 'ramp_time': 0.0}
+               'lockstep': config.lockstep, 'use_sim_time': True, 'ramp_time': 0.0,
+               'autostart': config.log is None}
     if config.lockstep:  # which measures the model, and gives what it gives in process
         planner |= UNMONITORED
     # Ctrl-C must not close our context before the nodes are stopped.
@@ -301,9 +351,13 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
                 # Nothing moves before we hear both nodes, so that the recording misses nothing.
                 node.wait_for_bridge()
                 node.pause(True)
-                with node_process('planner', planner, Path(folder)) as planner_process:
+                with (_recorder(config, node, Path(folder)),
+                      node_process('planner', planner, Path(folder)) as planner_process):
                     os.setpriority(os.PRIO_PROCESS, 0, OBSERVER_NICENESS)
                     node.watch('planner', planner_process)
+                    if config.log is not None:
+                        node.wait_for_recorder()
+                        node.start_planner()  # only now: its first plan is to be recorded, too
                     node.wait_for_planner()
                     node.pause(False)
                     yield node

@@ -42,6 +42,11 @@ def facts_hash(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
 
 
+def bundle_hash(facts: Mapping[str, Any]) -> str:
+    """SHA-256 that identifies a bundle: of its facts and, through them, its files."""
+    return hashlib.sha256(json.dumps(facts['sha256'], sort_keys=True).encode()).hexdigest()
+
+
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     """Write ``model.yaml`` with the hashes of all files in ``folder`` and of itself."""
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
@@ -165,8 +170,7 @@ class Bundle:
     @property
     def hash(self) -> str:
         """SHA-256 that identifies the bundle: of its facts and, through them, its files."""
-        return hashlib.sha256(json.dumps(self.facts['sha256'], sort_keys=True).encode()
-                              ).hexdigest()
+        return bundle_hash(self.facts)
 
     @property
     def row_dim(self) -> int:

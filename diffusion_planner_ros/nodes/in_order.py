@@ -1,0 +1,43 @@
+"""Messages of several topics, in the order in which they were published."""
+
+from collections import deque
+from collections.abc import Callable
+import heapq
+from itertools import count
+
+
+class InOrder:
+    """
+    Hold messages back for a while, then hand them on, earliest published first.
+
+    :param hold: how long a message waits for earlier ones of other topics [s].
+    """
+
+    def __init__(self, hold: float) -> None:
+        self._hold = hold
+        self._count = count()  # of two messages of one time, the first to come goes first
+        self._waiting: list[tuple[int, int, Callable[[], None]]] = []
+        self._arrivals: deque[tuple[float, int]] = deque()  # when it came [s], when it was sent
+
+    def put(self, sent: int, now: float, handle: Callable[[], None]) -> None:
+        """
+        Take a message.
+
+        :param sent: when it was published [ns].
+        :param now: when it came [s].
+        :param handle: called when it is its turn.
+        """
+        heapq.heappush(self._waiting, (sent, next(self._count), handle))
+        self._arrivals.append((now, sent))
+
+    def release(self, now: float) -> None:
+        """Handle everything that was published before what has waited long enough."""
+        limit = -1
+        while self._arrivals and self._arrivals[0][0] <= now - self._hold:
+            limit = max(limit, self._arrivals.popleft()[1])
+        while self._waiting and self._waiting[0][0] <= limit:
+            heapq.heappop(self._waiting)[2]()
+
+    def release_all(self) -> None:
+        """Handle everything."""
+        self.release(float('inf'))
