@@ -1,9 +1,11 @@
 """``diffusion_planner align``: a model learns from what its executed plans really did."""
 
 from dataclasses import asdict
+from itertools import chain
 import os
 from pathlib import Path
 import time
+from typing import Any, TYPE_CHECKING
 
 import tyro
 
@@ -11,6 +13,13 @@ from ..learning.align_config import AlignConfig
 from ..planning.config import PlannerConfig
 from ..sim.change import Change
 from .output import progress, report
+
+if TYPE_CHECKING:
+    from ..episode import Episode
+    from ..learning.alignment import Aligner
+    from .alignment_run import AlignmentRun
+
+HELD_OUT = 5  # one episode of so many in a log is not learned from
 
 
 def align(
@@ -20,77 +29,133 @@ def align(
     checkpoint: Path = Path('runs/walker2d/checkpoint.pt'),
     data: tuple[Path, ...] | None = None,
     out: Path = Path('runs/aligned'),
+    from_log: tuple[Path, ...] | None = None,
     resume: bool = False,
     processes: int | None = None,
     json: bool = False,
 ) -> None:
     """
-    Align a model with Walker2D, or with logs of another robot (Hu 2024, Algorithm 2).
+    Align a model with Walker2D, or with logs of any robot (Hu 2024, Algorithm 2).
 
     Plans are executed in simulators, as many at a time as there are PROCESSES, and the model
     learns from the true trajectories and their true values. A guard evaluates it on the same
     episodes again and again. The best model is exported to OUT/aligned, unless that is the one
-    that the alignment began with. As Hu writes the algorithm: ``--n-execute 8 --offline-share 0
-    --recent-steps 0 --weighting none``, 8 being the horizon.
+    that the alignment began with. As Hu writes the algorithm: ``--n-execute 8 --exploration 0
+    --offline-share 0 --recent-steps 0 --weighting none --settle-steps 0``, 8 being the horizon.
 
     :param config: how the model learns.
     :param planner: how the guard plans; executed plans have N_CANDIDATES candidates.
     :param change: what is different about the robot.
-    :param checkpoint: of ``train``, or another alignment's OUT/best.pt.
+    :param checkpoint: of ``train``, or a model in another alignment's OUT/guarded.
     :param data: data sets that the model was trained on.
     :param out: folder of everything that comes of it, TensorBoard logs among it.
+    :param from_log: logs that the node ``recorder`` wrote; nothing is simulated then.
     :param resume: go on from OUT.
     :param processes: simulators at a time; all cores by default.
     :param json: print the report as JSON.
     """
-    from torch.utils.tensorboard import SummaryWriter
-
-    from ..errors import ModelError
+    from ..errors import ConfigError, ModelError
     from ..learning.alignment import Aligner
     from ..learning.dataset import read_episodes
     from ..learning.export import TrainedModel
     from ..sim.evaluate import open_pool
-    from . import alignment_run
-    from .export import export_model
+    from .alignment_run import AlignmentRun, PROGRESS_FILE
 
-    if (out / alignment_run.PROGRESS_FILE).exists() and not resume:
+    if from_log and resume:
+        raise ConfigError('--resume is for an alignment in simulators, expected it without '
+                          '--from-log; to learn from another log, name OUT/aligned.pt as '
+                          '--checkpoint')
+    if (out / PROGRESS_FILE).exists() and not resume:
         raise ModelError(f'{out}: holds an alignment already; add --resume to go on from it, or '
                          'choose another --out')
     robot = TrainedModel.load(checkpoint).robot
     offline = [e for path in data or () for e in read_episodes(path, robot)]
     aligner = Aligner(checkpoint, config, offline)
-    started = time.monotonic()
-    with (open_pool(processes or os.cpu_count() or 1) as pool, SummaryWriter(str(out)) as log,
-          progress('aligning', config.n_steps, unit='steps') as advance):
-        run = alignment_run.AlignmentRun(aligner, out, planner=planner, change=change, pool=pool)
+    if from_log:
+        facts = _align_from_logs(aligner, from_log, offline, out)
+    else:
+        with open_pool(processes or os.cpu_count() or 1) as pool:
+            run = AlignmentRun(aligner, out, planner=planner, change=change, pool=pool)
+            facts = _align_online(run, offline, resume)
+    report(facts, as_json=json)
+
+
+def _align_online(run: 'AlignmentRun', offline: 'list[Episode]', resume: bool) -> dict[str, Any]:
+    """Plan, execute and learn to the end; export the best model; return what to report."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    from ..learning.export import TrainedModel
+    from .export import export_model
+
+    aligner, started = run.aligner, time.monotonic()
+    with (SummaryWriter(str(run.folder)) as log,
+          progress('aligning', aligner.settings.n_steps, unit='steps') as advance):
         if resume:
             run.resume()
             advance(aligner.n_steps)
         while True:
-            is_over = aligner.n_steps >= config.n_steps
-            if len(run.rounds) % config.guard_every == 0 or is_over:
+            if run.is_guard_due:
                 guard = run.guard()
+                run.save()
                 for name, value in asdict(guard).items():
                     log.add_scalar(f'guard/{name}', value or 0.0, aligner.n_steps)
-                run.save()
-            if is_over:
+            if run.is_over:
                 break
             figures = run.round(advance)
             run.save()
             for name, value in figures.items():
                 log.add_scalar(f'round/{name}', value, aligner.n_steps)
-            advance(0, ret=f'{figures["return_mean"]:.0f}', guard=f'{guard.return_mean:.0f}',
-                    misaligned=f'{guard.misalignment:.3f}')
+            last = run.guards[-1]
+            advance(0, ret=f'{figures["return_mean"]:.0f}', guard=f'{last.return_mean:.0f}',
+                    misaligned=f'{last.misalignment:.3f}')
     first, best = run.guards[0], run.best
     facts = {'steps': aligner.n_steps, 'guard_steps': run.n_guard_steps,
              'updates': aligner.n_updates, 'minutes': (time.monotonic() - started) / 60,
              'before': asdict(first), 'best': asdict(best), 'last': asdict(run.guards[-1])}
     if best is first:
-        facts['exported'] = 'nothing: no model was better than the one before'
-    else:
-        file = out / alignment_run.BEST_FILE
-        executed = [e for number in range(len(run.rounds)) for e in read_episodes(
-            run.executed_file(number), robot)]
-        facts |= export_model(TrainedModel.load(file), out / 'aligned', [*offline, *executed],
-                              source=file)
-    report(facts, as_json=json)
+        return facts | {'bundle': 'nothing exported: no model was better than the one before'}
+    file = run.guarded_file(best)
+    return facts | export_model(TrainedModel.load(file), run.folder / 'aligned',
+                                [*offline, *chain.from_iterable(run.executed())], source=file)
+
+
+def _align_from_logs(aligner: 'Aligner', logs: tuple[Path, ...], offline: 'list[Episode]',
+                     out: Path) -> dict[str, Any]:
+    """
+    Learn from recorded plans; export the model if it fits held-out episodes no worse.
+
+    What a plan of the new model would have come to cannot be tried with a log.
+    """
+    import numpy as np
+
+    from ..errors import DatasetError
+    from ..learning.export import TrainedModel
+    from ..learning.log_files import read_log
+    from .export import export_model
+
+    logged = [entry for file in logs for entry in read_log(file, aligner.robot)]
+    horizon = aligner.config.horizon
+    episodes = [entry.episode for entry in logged if len(entry.episode) >= horizon]
+    if len(episodes) < 2:
+        raise DatasetError(f'{", ".join(map(str, logs))}: {len(episodes)} episodes of at least '
+                           f'{horizon} steps, expected 2 or more: the last ones are held out')
+    n_held_out = max(1, len(episodes) // HELD_OUT)
+    learned, held_out = episodes[:-n_held_out], episodes[-n_held_out:]
+    before = aligner.losses_on(held_out)
+    aligner.add(learned)
+    aligner.learn(aligner.n_steps)
+    after = aligner.losses_on(held_out)
+    out.mkdir(parents=True, exist_ok=True)
+    file = out / 'aligned.pt'
+    aligner.save(file, aligner.facts)
+    # Of a plan only the first action is sure to have been executed: the next one may have come.
+    errors = [aligner.state_errors(entry.plans[:, 1], entry.episode.observations[1:])
+              for entry in logged]
+    facts = {'episodes': len(learned), 'held_out': n_held_out, 'steps': aligner.n_steps,
+             'updates': aligner.n_updates,
+             'losses_on_held_out': {'before': before, 'after': after},
+             'first_step_of_executed_plans': float(np.nanmedian(np.concatenate(errors)))}
+    if after['denoising'] > before['denoising']:
+        return facts | {'bundle': 'nothing exported: the model fits held-out episodes worse'}
+    return facts | export_model(TrainedModel.load(file), out / 'aligned', [*offline, *learned],
+                                source=file)

@@ -1,6 +1,6 @@
 """The loop of an online alignment: execute plans, learn from them, keep what is not worse."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 import json
@@ -21,9 +21,9 @@ from ..sim.evaluate import run_episodes, summarize
 from ..sim.execution import Execution
 from ..sim.misalignment import misalignment_of, watch_episodes
 
-BEST_FILE = 'best.pt'
 PROGRESS_FILE = 'progress.json'
 EXECUTED_FOLDER = 'executed'
+GUARDED_FOLDER = 'guarded'
 GUARD_SEED = 10_000  # of the guard's first episode
 FIRST_SEED = 1_000_000  # of the first executed episode, times 1 + the seed of the alignment
 BATCH = 4  # episodes that are started together; the same for any number of processes
@@ -36,7 +36,7 @@ class GuardResult:
     n_steps: int
     """Steps of the robot that the model has learned from."""
     return_mean: float
-    return_stderr: float | None
+    return_stderr: float
     falls: int
     misalignment: float
     """Mean over the plans [standard deviations of the data]."""
@@ -47,8 +47,8 @@ class AlignmentRun:
     """
     An alignment in a folder, which holds all that it takes to go on.
 
-    ``checkpoint.pt`` is the model as it is, ``best.pt`` the best one that the guard found,
-    ``executed/`` has the episodes of every round, ``progress.json`` what came of it.
+    ``checkpoint.pt`` is the model as it is, ``guarded/`` holds those that the guard evaluated,
+    ``executed/`` the episodes of every round, and ``progress.json`` what came of it.
 
     :param aligner: as its checkpoint and offline data leave it.
     :param pool: worker processes.
@@ -60,13 +60,14 @@ class AlignmentRun:
         self.guards: list[GuardResult] = []
         self.rounds: list[dict[str, float]] = []
         self.n_guard_steps = 0
-        self._folder = folder
+        self.folder = folder
         self._planner = planner
         self._change = change
         self._pool = pool
         self._next_seed = FIRST_SEED * (1 + aligner.settings.seed)
         self._writer: WeightWriter | None = None
-        (folder / EXECUTED_FOLDER).mkdir(parents=True, exist_ok=True)
+        for name in (EXECUTED_FOLDER, GUARDED_FOLDER):
+            (folder / name).mkdir(parents=True, exist_ok=True)
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -75,9 +76,37 @@ class AlignmentRun:
                 'change': asdict(self._change)}
 
     @property
+    def is_over(self) -> bool:
+        """Whether the robot has taken all its steps."""
+        return self.aligner.n_steps >= self.aligner.settings.n_steps
+
+    @property
+    def is_guard_due(self) -> bool:
+        """Whether the model as it is has to be evaluated."""
+        is_evaluated = bool(self.guards) and self.guards[-1].n_steps == self.aligner.n_steps
+        every = self.aligner.settings.guard_every
+        return not is_evaluated and (self.is_over or len(self.rounds) % every == 0)
+
+    def executed(self) -> Iterator[list[Episode]]:
+        """Read the executed episodes of every round."""
+        for number in range(len(self.rounds)):
+            yield read_episodes(self._executed_file(number), self.aligner.robot)
+
+    @property
     def best(self) -> GuardResult:
-        """The result of ``best.pt``."""
-        return max(self.guards, key=lambda guard: guard.return_mean)
+        """
+        The least misaligned of the models that walk as well as any.
+
+        As well: within one standard error of the highest return.
+        """
+        highest = max(self.guards, key=lambda guard: guard.return_mean)
+        as_good = [guard for guard in self.guards
+                   if guard.return_mean >= highest.return_mean - highest.return_stderr]
+        return min(as_good, key=lambda guard: guard.misalignment)
+
+    def guarded_file(self, guard: GuardResult) -> Path:
+        """Return the checkpoint of a model that the guard evaluated."""
+        return self.folder / GUARDED_FOLDER / f'{guard.n_steps:09d}.pt'
 
     def _progress(self) -> dict[str, Any]:
         return {'settings': self.settings, 'next_seed': self._next_seed,
@@ -86,8 +115,8 @@ class AlignmentRun:
 
     def save(self) -> None:
         """Write what it takes to go on from here."""
-        self.aligner.save(self._folder / CHECKPOINT_FILE, self.aligner.facts)
-        with written(self._folder / PROGRESS_FILE) as scratch:
+        self.aligner.save(self.folder / CHECKPOINT_FILE, self.aligner.facts)
+        with written(self.folder / PROGRESS_FILE) as scratch:
             scratch.write_text(json.dumps(self._progress(), indent=1))
 
     def resume(self) -> None:
@@ -96,7 +125,7 @@ class AlignmentRun:
 
         :raises ModelError: if it was begun with other settings.
         """
-        file = self._folder / PROGRESS_FILE
+        file = self.folder / PROGRESS_FILE
         if not file.is_file():
             raise ModelError(f'{file}: no such file, expected that of an alignment to resume')
         progress = json.loads(file.read_text())
@@ -109,19 +138,18 @@ class AlignmentRun:
         self.rounds = progress['rounds']
         self.guards = [GuardResult(**guard) for guard in progress['guards']]
         self._next_seed, self.n_guard_steps = progress['next_seed'], progress['guard_steps']
-        for number in range(len(self.rounds)):
-            self.aligner.add(read_episodes(self.executed_file(number), self.aligner.robot))
-        self.aligner.restore(load_checkpoint(self._folder / CHECKPOINT_FILE))
+        for episodes in self.executed():
+            self.aligner.add(episodes)
+        self.aligner.restore(load_checkpoint(self.folder / CHECKPOINT_FILE))
 
-    def executed_file(self, number: int) -> Path:
-        """Return the file of a round's episodes."""
-        return self._folder / EXECUTED_FOLDER / f'{number:04d}.hdf5'
+    def _executed_file(self, number: int) -> Path:
+        return self.folder / EXECUTED_FOLDER / f'{number:04d}.hdf5'
 
     def _bundle(self) -> Path:
         """Write the model as it is as a bundle, quickly and unchecked."""
-        self.aligner.save(self._folder / CHECKPOINT_FILE, self.aligner.facts)
-        model = TrainedModel.load(self._folder / CHECKPOINT_FILE)
-        folder = self._folder / 'bundle'
+        self.aligner.save(self.folder / CHECKPOINT_FILE, self.aligner.facts)
+        model = TrainedModel.load(self.folder / CHECKPOINT_FILE)
+        folder = self.folder / 'bundle'
         folder.mkdir(exist_ok=True)
         if self._writer is None:
             self._writer = WeightWriter(model, folder, bundles.NETWORK_FILES)
@@ -145,33 +173,32 @@ class AlignmentRun:
         self.guards.append(result)
         self.n_guard_steps += (sum(one.result.steps for one in watched)
                                + sum(len(branch.executed) for branch in branches))
-        if self.best is result:
-            self.aligner.save(self._folder / BEST_FILE, self.aligner.facts)
+        self.aligner.save(self.guarded_file(result), self.aligner.facts)
         return result
 
     def round(self, on_progress: Callable[[int], None]) -> dict[str, float]:
         """Execute plans and learn from them; return the figures of the round."""
         settings = self.aligner.settings
         planner = replace(self._planner, n_candidates=settings.n_candidates)
+        execution = Execution(
+            n_execute=settings.n_execute,
+            exploration=0.0 if self.aligner.is_settling else settings.exploration)
         path = self._bundle()
         episodes: list[Episode] = []
         while sum(map(len, episodes)) < settings.round_steps:
             seeds = range(self._next_seed, self._next_seed + BATCH)
             self._next_seed += BATCH
             for _, trace in run_episodes(path, planner, seeds, pool=self._pool,
-                                         execution=Execution(n_execute=settings.n_execute,
-                                                             exploration=settings.exploration),
-                                         change=self._change):
+                                         execution=execution, change=self._change):
                 episodes.append(trace.episode)
                 on_progress(len(trace.episode))
         return self.learn(episodes)
 
     def learn(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """Keep episodes and learn from them; return the figures of the round."""
-        write_d4rl(self.executed_file(len(self.rounds)), episodes)
+        write_d4rl(self._executed_file(len(self.rounds)), episodes)
         self.aligner.add(episodes)
-        n_steps = sum(map(len, episodes))
-        losses = self.aligner.learn(round(n_steps * self.aligner.settings.updates_per_step))
+        losses = self.aligner.learn(sum(map(len, episodes)))
         returns = [e.total_return for e in episodes]
         self.rounds.append({'n_steps': self.aligner.n_steps, 'episodes': len(episodes),
                             'return_mean': sum(returns) / len(returns),

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..episode import Episode
+from ..errors import ConfigError
 from ..normalizer import Normalizer
 from ..robot import Robot
 from .align_config import AlignConfig
@@ -20,6 +21,7 @@ from .learner import Learner, load_checkpoint, NETWORKS, WARMUP_UPDATES
 MAX_SCORED_OFFLINE = 50_000  # steps of the offline data that one round chooses from
 SCORE_BATCH = 8192
 MAX_LOG_WEIGHT = 5.0
+MIN_SETTLING_RATE = 0.05  # of the learning rate, which falls while the model settles
 
 
 class _Buffer:
@@ -52,6 +54,11 @@ class _Buffer:
         return torch.cat([
             torch.arange(self._begins[i], self._begins[i] + len(self.episodes[i]) - n_beyond)
             for i in numbers])
+
+    @property
+    def all_values(self) -> Tensor:
+        """Normalised values of all rows, shape (n,)."""
+        return self._values
 
     def states(self, number: int, action_dim: int) -> Tensor:
         """Return the states of an episode, shape (n, S)."""
@@ -94,6 +101,9 @@ class Aligner(Learner):
     """
 
     def __init__(self, checkpoint: Path, config: AlignConfig, offline: Sequence[Episode]) -> None:
+        self.settings = config
+        self.n_steps = 0
+        self._n_settled = 0  # of them: executed without exploration
         saved = load_checkpoint(checkpoint)
         trained = replace(
             TrainConfig(**saved['config']), batch_size=config.batch_size, seed=config.seed,
@@ -110,14 +120,14 @@ class Aligner(Learner):
             getattr(self, f'averaged_{name}').load_state_dict(weights)
         self.data_sha256 = saved['data_sha256']
         self.facts = saved['facts']
-        self.settings = config
-        self.n_steps = 0
         self._offline = _Buffer(trained.horizon)
         self._executed = _Buffer(trained.horizon)
         self._fill(self._offline, offline)
 
     def _rate(self, update: int) -> float:
-        return min(1.0, (update + 1) / WARMUP_UPDATES)
+        warmup = min(1.0, (update + 1) / WARMUP_UPDATES)
+        left = 1.0 - self._n_settled / self.settings.settle_steps if self._n_settled else 1.0
+        return warmup * max(MIN_SETTLING_RATE, left)
 
     def _fill(self, buffer: _Buffer, episodes: Sequence[Episode]) -> None:
         long = [e for e in episodes if len(e) >= self.config.horizon]
@@ -130,9 +140,17 @@ class Aligner(Learner):
                        self._tensor(values))
 
     def add(self, episodes: Sequence[Episode]) -> None:
-        """Keep executed episodes, to learn from them."""
+        """Keep the executed episodes of one round, to learn from them."""
+        n_steps = sum(map(len, episodes))
+        if self.is_settling:
+            self._n_settled += n_steps
         self._fill(self._executed, episodes)
-        self.n_steps += sum(map(len, episodes))
+        self.n_steps += n_steps
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether the model explores no more."""
+        return self.n_steps >= self.settings.n_steps - self.settings.settle_steps
 
     @property
     def n_offline(self) -> int:
@@ -140,7 +158,7 @@ class Aligner(Learner):
         settings, share = self.settings, self.settings.offline_share
         if settings.offline_steps:
             share *= max(0.0, 1.0 - self.n_steps / settings.offline_steps)
-        if not len(self._offline):
+        if not len(self._offline) or self._n_settled:
             share = 0.0
         return round(settings.batch_size * share)
 
@@ -191,7 +209,7 @@ class Aligner(Learner):
         n_before = np.cumsum([0, *(len(buffer.episodes[i]) for i in order)])
         numbers = [i for i, n in zip(order, n_before[:-1], strict=True) if n < n_steps]
         starts = buffer.starts(numbers)
-        if self.settings.weighting == 'none':
+        if self.settings.weighting == 'none' or self._n_settled:
             return starts, None
         advantage = self._advantages(buffer, numbers)
         scale = self.settings.temperature * advantage.std().clamp(min=1e-6)
@@ -205,19 +223,75 @@ class Aligner(Learner):
         u = torch.rand(n, generator=self.generator, dtype=torch.float64) * likelihood[-1]
         return candidates[torch.searchsorted(likelihood, u).clamp(max=len(candidates) - 1)]
 
-    def learn(self, n_updates: int) -> dict[str, float]:
-        """Take gradient steps on the episodes so far; return the mean losses."""
+    @property
+    def _learns_value(self) -> bool:
+        return bool(torch.isfinite(self._executed.all_values).all())
+
+    @torch.no_grad()
+    def losses_on(self, episodes: Sequence[Episode]) -> dict[str, float]:
+        """Return the losses of the averaged networks on episodes, with noise that is fixed."""
+        buffer = _Buffer(self.config.horizon)
+        self._fill(buffer, episodes)
+        starts = buffer.starts(range(len(buffer.episodes)))
+        x_0 = buffer.windows(starts)
+        generator = torch.Generator().manual_seed(0)
+        t = torch.randint(self.config.n_diffusion_steps, (len(x_0),), generator=generator)
+        eps = torch.randn(x_0.shape, generator=generator)
+        x_t = self.diffusion.noised(x_0, t, eps)
+        losses = {
+            'denoising': self.averaged_diffusion.loss(x_0, x_t, t, eps, self._weight),
+            'forward': self.averaged_forward_model.loss(
+                x_0[:, 0], x_0[:, 1, self.robot.action_dim:])}
+        return {name: float(loss) for name, loss in losses.items()}
+
+    def state_errors(self, planned: NDArray, executed: NDArray) -> NDArray:
+        """
+        Compare states [SI], both (n, S).
+
+        :return: root mean square over the entries [standard deviations of the data], shape (n,).
+        """
+        clip, normalize = self.robot.state_clip, self.normalizer.normalize_state
+        difference = (normalize(np.clip(planned, -clip, clip))
+                      - normalize(np.clip(executed, -clip, clip)))
+        return np.sqrt(np.mean(np.square(difference), axis=1))
+
+    def _judged(self, x_0: Tensor) -> tuple[Tensor, Tensor]:
+        """
+        Noise windows (B, H, D) for the value; return x_t and t.
+
+        Half of them not at all, a quarter at most: it is there that candidates are ranked and
+        that advantages are measured.
+        """
+        _, t, eps = self.noised(x_0)
+        t[::2] = 0
+        t[1::4] = self.config.n_diffusion_steps - 1
+        x_t = self.diffusion.noised(x_0, t, eps)
+        x_t[::2] = x_0[::2]
+        return x_t, t
+
+    def learn(self, n_steps: int) -> dict[str, float]:
+        """
+        Take gradient steps on the episodes so far; return the mean losses.
+
+        :param n_steps: new steps of the robot, for the number of updates.
+        """
         settings = self.settings
+        n_updates = round(n_steps * (settings.settle_updates_per_step if self._n_settled
+                                     else settings.updates_per_step))
         n_offline = self.n_offline
+        if settings.weighting != 'none' and not self._learns_value:
+            raise ConfigError(f"weighting is '{settings.weighting}', expected 'none': executed "
+                              'episodes have no rewards')
         sources = []
         if n_offline:
             sources.append((self._offline, n_offline, self._offline.starts(
                 range(len(self._offline.episodes))), *self._imitable(
                     self._offline, MAX_SCORED_OFFLINE, latest=False)))
         if n_offline < settings.batch_size:
+            n_recent = self._n_settled or settings.recent_steps or len(self._executed)
             sources.append((self._executed, settings.batch_size - n_offline, self._executed.starts(
                 range(len(self._executed.episodes))), *self._imitable(
-                    self._executed, settings.recent_steps or len(self._executed), latest=True)))
+                    self._executed, n_recent, latest=True)))
         sums: dict[str, float] = {}
         for _ in range(n_updates):
             imitated = torch.cat([
@@ -227,9 +301,9 @@ class Aligner(Learner):
             judged, values = (torch.cat(list(parts)) for parts in zip(*(
                 (buffer.windows(starts), buffer.values(starts))
                 for (buffer, *_), starts in zip(sources, picked, strict=True)), strict=True))
-            v_t, v_times, _ = self.noised(judged)
-            losses = {'value': self.value_loss(v_t, v_times, values),
-                      'forward': self.forward_loss(judged)}
+            losses = {'forward': self.forward_loss(judged)}
+            if self._learns_value:
+                losses['value'] = self.value_loss(*self._judged(judged), values)
             if self.n_steps > settings.value_first_steps:
                 losses['denoising'] = self.denoising_loss(imitated, *self.noised(imitated))
             for name, loss in self.descend(losses).items():

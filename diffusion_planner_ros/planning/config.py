@@ -22,8 +22,8 @@ class PlannerConfig:
         'switches it off.', low=0.0, high=100.0)
     n_unguided_steps: int = knob(1, 'Last denoising steps without guidance.', low=0, high=1000)
     states: Literal['denoised', 'forecast'] = knob(
-        'denoised', "States of the candidates, which the value ranks: as they were denoised, or as "
-        "the bundle's forward model forecasts them from the candidates' actions.")
+        'denoised', "States of the candidates, which the value ranks: as they were denoised, or "
+        "as the bundle's forward model forecasts them from the candidates' actions.")
     clip_denoised: float = knob(6.0, 'Bound of every normalised entry of a denoised trajectory.',
                                 unit='standard deviations', low=1.0, high=100.0)
     seed: int = knob(0, 'Seed of the noise; the same seed, state and time give the same plan.',
