@@ -19,8 +19,8 @@ class AlignConfig:
                             high=1_000_000_000)
     guard_every: int = knob(3, 'Rounds between evaluations by the guard.',
                             low=1, high=1_000_000)
-    guard_episodes: int = knob(10, 'Episodes of an evaluation by the guard; always the same seeds.',
-                               low=2, high=1000)
+    guard_episodes: int = knob(
+        10, 'Episodes of an evaluation by the guard; always the same seeds.', low=2, high=1000)
     n_execute: int = knob(2, 'Actions executed of every plan; the horizon in Algorithm 2.', low=1,
                           high=1024)
     n_candidates: int = knob(8, 'Candidates of an executed plan.', low=1, high=256)
