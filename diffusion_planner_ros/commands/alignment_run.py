@@ -180,16 +180,17 @@ class AlignmentRun:
         """Execute plans and learn from them; return the figures of the round."""
         settings = self.aligner.settings
         planner = replace(self._planner, n_candidates=settings.n_candidates)
-        execution = Execution(
-            n_execute=settings.n_execute,
-            exploration=0.0 if self.aligner.is_settling else settings.exploration)
+        execution, change = Execution(n_execute=settings.n_execute), self._change
+        if not self.aligner.is_settling:
+            execution = replace(execution, exploration=settings.exploration)
+            change = replace(change, push=settings.recovery_push or change.push)
         path = self._bundle()
         episodes: list[Episode] = []
         while sum(map(len, episodes)) < settings.round_steps:
             seeds = range(self._next_seed, self._next_seed + BATCH)
             self._next_seed += BATCH
             for _, trace in run_episodes(path, planner, seeds, pool=self._pool,
-                                         execution=execution, change=self._change):
+                                         execution=execution, change=change):
                 episodes.append(trace.episode)
                 on_progress(len(trace.episode))
         return self.learn(episodes)
