@@ -28,8 +28,8 @@ class AlignConfig:
         0.15, 'Standard deviation of noise on executed actions.', unit='torque limits', low=0.0,
         high=1.0)
     recovery_push: float = knob(
-        0.0, 'Impulse of a push on the torso at every second, while the model does not settle yet: '
-        'it learns how to recover.', unit='N s', low=0.0, high=100.0)
+        0.0, 'Impulse of a push on the torso at every second, until the model settles: it learns '
+        'how to recover.', unit='N s', low=0.0, high=100.0)
     offline_share: float = knob(
         0.25, 'Share of the offline data in a batch at the beginning; 0 learns from executed '
         'plans alone, as Algorithm 2 does.', low=0.0, high=1.0)

@@ -1,8 +1,9 @@
 """Online alignment: learn from what executed plans really did (Hu 2024, Algorithm 2)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +120,7 @@ class Aligner(Learner):
             getattr(self, name).load_state_dict(weights)
             getattr(self, f'averaged_{name}').load_state_dict(weights)
         self.data_sha256 = saved['data_sha256']
-        self.facts = saved['facts']
+        self._trained_facts = saved['facts']
         self._offline = _Buffer(trained.horizon)
         self._executed = _Buffer(trained.horizon)
         self._fill(self._offline, offline)
@@ -146,6 +147,12 @@ class Aligner(Learner):
             self._n_settled += n_steps
         self._fill(self._executed, episodes)
         self.n_steps += n_steps
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is known of the data, for the bundle."""
+        return {**self._trained_facts,
+                'alignment': {**asdict(self.settings), 'n_steps_done': self.n_steps}}
 
     @property
     def is_settling(self) -> bool:
