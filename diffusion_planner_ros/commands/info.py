@@ -39,6 +39,7 @@ def info(bundle: tyro.conf.Positional[Path | None] = None, json: bool = False) -
                     for name in NETWORK_FILES if name in facts['sha256']},
         'training': facts['training'],
         'data': {f'{i}': data for i, data in enumerate(facts['data']['data'], start=1)},
+        'alignment': facts['data'].get('alignment', 'none'),
         'best_policy_return': facts['data']['best_policy_return'],
         'prediction_error': _prediction_error(loaded),
         'score': facts.get('score', 'not measured yet; see evaluate --write-score'),
