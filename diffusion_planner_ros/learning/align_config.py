@@ -11,9 +11,9 @@ from ..knobs import check_knobs, document_knobs, knob
 class AlignConfig:
     """How a model learns from the plans that were executed."""
 
-    n_steps: int = knob(160_000, 'Steps of the robot to learn from.', low=1, high=1_000_000_000)
+    n_steps: int = knob(100_000, 'Steps of the robot to learn from.', low=1, high=1_000_000_000)
     settle_steps: int = knob(
-        40_000, 'Last steps of the robot, executed without exploration and imitated all alike: '
+        25_000, 'Last steps of the robot, executed without exploration and imitated all alike: '
         'the model settles on what it does.', low=0, high=1_000_000_000)
     round_steps: int = knob(10_000, 'Steps of the robot between updates.', low=1,
                             high=1_000_000_000)
