@@ -20,14 +20,15 @@ def main() -> None:
         from .commands.robustness import robustness
         from .commands.snapshot import snapshot
         from .commands.soak import soak
+        from .commands.study import study
         from .commands.train import train
         from .commands.urdf import urdf
         from .commands.walk import walk
 
         verbs = {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose,
                  'robustness': robustness, 'info': info, 'collect': collect, 'train': train,
-                 'align': align, 'export': export, 'urdf': urdf, 'snapshot': snapshot,
-                 'soak': soak}
+                 'align': align, 'study': study, 'export': export, 'urdf': urdf,
+                 'snapshot': snapshot, 'soak': soak}
         tyro.extras.subcommand_cli_from_dict(
             verbs, prog='diffusion_planner',
             description='Diffusion planning on ROS 2: from recorded data to joint torques.')

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from diffusion_planner_ros import cli
+from diffusion_planner_ros.commands.align import align
 from diffusion_planner_ros.commands.collect import collect
 from diffusion_planner_ros.commands.diagnose import diagnose
 from diffusion_planner_ros.commands.evaluate import evaluate
@@ -24,11 +25,13 @@ from diffusion_planner_ros.commands.info import info
 from diffusion_planner_ros.commands.robustness import robustness
 from diffusion_planner_ros.commands.snapshot import snapshot
 from diffusion_planner_ros.commands.soak import soak
+from diffusion_planner_ros.commands.study import study
 from diffusion_planner_ros.commands.train import train
 from diffusion_planner_ros.commands.urdf import urdf
 from diffusion_planner_ros.commands.walk import walk
 from diffusion_planner_ros.errors import DatasetError
 from diffusion_planner_ros.knobs import knobs_of
+from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.config import TrainConfig
 from diffusion_planner_ros.learning.dataset import read_episodes, read_metadata
 from diffusion_planner_ros.planning.bundle import Bundle
@@ -42,14 +45,15 @@ from diffusion_planner_ros.sim.evaluate import run_episode
 from diffusion_planner_ros.sim.execution import Execution
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
-VERBS = {'collect': collect, 'diagnose': diagnose, 'train': train, 'export': export, 'info': info,
-         'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
-         'snapshot': snapshot, 'soak': soak}
+VERBS = {'align': align, 'collect': collect, 'diagnose': diagnose, 'train': train,
+         'export': export, 'info': info, 'evaluate': evaluate, 'robustness': robustness,
+         'walk': walk, 'urdf': urdf, 'snapshot': snapshot, 'soak': soak, 'study': study}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'change': (Change, 'change.')}
 SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness': PLANNER,
-            'diagnose': PLANNER | CHANGE,
+            'align': {'config': (AlignConfig, '')} | PLANNER | CHANGE,
+            'diagnose': PLANNER | CHANGE, 'study': PLANNER | CHANGE,
             'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}
 N_LEARN = 20_480  # transitions to PPO's first checkpoint, the fewest that give a policy
 SMALL_MODEL = ('--width', '16', '--depth', '1', '--value-width', '16', '--value-depth', '1',
@@ -86,6 +90,8 @@ def expected_defaults(verb):
         if parameter.name in SETTINGS.get(verb, {}):
             continue
         default = parameter.default
+        if isinstance(default, tuple):
+            default = ' '.join(map(str, default))
         expected[parameter.name] = 'required' if default is inspect.Parameter.empty else default
     for owner, prefix in SETTINGS.get(verb, {}).values():
         expected |= {prefix + k.name: k.default for k in knobs_of(owner)}
@@ -241,6 +247,7 @@ def test_a_score_is_written_only_when_asked_for(journey, tmp_path):
     (('evaluate', '--bundle', 'nowhere'), 'nowhere/model.yaml: no such file'),
     (('walk', '--bundle', 'nowhere'), 'nowhere/model.yaml: no such file'),
     (('export', '--checkpoint', 'nowhere.pt'), 'nowhere.pt: no such checkpoint'),
+    (('align', '--checkpoint', 'nowhere.pt'), 'nowhere.pt: no such checkpoint'),
     (('train', '--data', 'nowhere.hdf5'), 'nowhere.hdf5: no such file'),
     (('evaluate', '--real-time'), '--real-time needs --through-ros'),
     (('evaluate', '--episodes', '0'), 'episodes is 0, expected at least 1')])
@@ -257,7 +264,7 @@ def test_an_unknown_robot_is_refused_and_the_shipped_ones_are_named():
         run_here('train', '--data', 'x.hdf5', '--robot', 'r2d2')
 
 
-@pytest.mark.parametrize('verb', ['train', 'evaluate', 'walk'])
+@pytest.mark.parametrize('verb', ['train', 'align', 'evaluate', 'walk'])
 def test_a_setting_outside_its_range_is_refused_with_the_range(verb):
     owner, prefix = next(iter(SETTINGS[verb].values()))
     setting = next(k for k in knobs_of(owner) if k.low is not None)

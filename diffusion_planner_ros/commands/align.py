@@ -4,7 +4,6 @@ from dataclasses import asdict
 from itertools import chain
 import os
 from pathlib import Path
-import time
 from typing import Any, TYPE_CHECKING
 
 import tyro
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from ..learning.alignment import Aligner
     from .alignment_run import AlignmentRun
 
+FROM_LOG_FILE = 'aligned.pt'
 HELD_OUT = 5  # one episode of so many in a log is not learned from
 
 
@@ -65,9 +65,9 @@ def align(
         raise ConfigError('--resume is for an alignment in simulators, expected it without '
                           '--from-log; to learn from another log, name OUT/aligned.pt as '
                           '--checkpoint')
-    if (out / PROGRESS_FILE).exists() and not resume:
-        raise ModelError(f'{out}: holds an alignment already; add --resume to go on from it, or '
-                         'choose another --out')
+    if not resume and any((out / name).exists() for name in (PROGRESS_FILE, FROM_LOG_FILE)):
+        raise ModelError(f'{out}: holds an alignment already; choose another --out, or add '
+                         '--resume to go on with one in simulators')
     robot = TrainedModel.load(checkpoint).robot
     offline = [e for path in data or () for e in read_episodes(path, robot)]
     aligner = Aligner(checkpoint, config, offline)
@@ -76,23 +76,55 @@ def align(
     else:
         with open_pool(processes or os.cpu_count() or 1) as pool:
             run = AlignmentRun(aligner, out, planner=planner, change=change, pool=pool)
-            facts = _align_online(run, offline, resume)
+            if resume:
+                run.resume()
+            facts = align_online(run, offline)
     report(facts, as_json=json)
 
 
-def _align_online(run: 'AlignmentRun', offline: 'list[Episode]', resume: bool) -> dict[str, Any]:
-    """Plan, execute and learn to the end; export the best model; return what to report."""
-    from torch.utils.tensorboard import SummaryWriter
+def align_online(run: 'AlignmentRun', offline: 'list[Episode]', title: str = 'aligning'
+                 ) -> dict[str, Any]:
+    """
+    Plan, execute and learn to the end; export the best model unless that is done.
 
+    :param offline: episodes to calibrate the bundle with, besides those that were executed.
+    :param title: of the progress bar.
+    :return: what to report.
+    """
+    if not run.is_finished:
+        _execute_and_learn(run, title)
+    exported = _export_best(run, offline)
+    return {'steps': run.aligner.n_steps, 'guard_steps': run.n_guard_steps,
+            'updates': run.aligner.n_updates, 'minutes': run.minutes,
+            'before': asdict(run.guards[0]), 'best': asdict(run.best),
+            'last': asdict(run.guards[-1]), **exported}
+
+
+def _export_best(run: 'AlignmentRun', offline: 'list[Episode]') -> dict[str, Any]:
     from ..learning.export import TrainedModel
+    from .alignment_run import ALIGNED_FOLDER
     from .export import export_model
 
-    aligner, started = run.aligner, time.monotonic()
+    best, bundle = run.best, run.folder / ALIGNED_FOLDER
+    if best is run.guards[0]:
+        return {'bundle': 'nothing exported: no model was better than the one before'}
+    if run.exported == best.n_steps and bundle.is_dir():
+        return {'bundle': str(bundle)}
+    file = run.guarded_file(best)
+    facts = export_model(TrainedModel.load(file), bundle,
+                         [*offline, *chain.from_iterable(run.executed())], source=file)
+    run.exported = best.n_steps
+    run.save()
+    return facts
+
+
+def _execute_and_learn(run: 'AlignmentRun', title: str) -> None:
+    from torch.utils.tensorboard import SummaryWriter
+
+    aligner = run.aligner
     with (SummaryWriter(str(run.folder)) as log,
-          progress('aligning', aligner.settings.n_steps, unit='steps') as advance):
-        if resume:
-            run.resume()
-            advance(aligner.n_steps)
+          progress(title, aligner.settings.n_steps, unit='steps',
+                   done=aligner.n_steps) as advance):
         while True:
             if run.is_guard_due:
                 guard = run.guard()
@@ -108,21 +140,12 @@ def _align_online(run: 'AlignmentRun', offline: 'list[Episode]', resume: bool) -
             last = run.guards[-1]
             advance(0, ret=f'{figures["return_mean"]:.0f}', guard=f'{last.return_mean:.0f}',
                     misaligned=f'{last.misalignment:.3f}')
-    first, best = run.guards[0], run.best
-    facts = {'steps': aligner.n_steps, 'guard_steps': run.n_guard_steps,
-             'updates': aligner.n_updates, 'minutes': (time.monotonic() - started) / 60,
-             'before': asdict(first), 'best': asdict(best), 'last': asdict(run.guards[-1])}
-    if best is first:
-        return facts | {'bundle': 'nothing exported: no model was better than the one before'}
-    file = run.guarded_file(best)
-    return facts | export_model(TrainedModel.load(file), run.folder / 'aligned',
-                                [*offline, *chain.from_iterable(run.executed())], source=file)
 
 
 def _align_from_logs(aligner: 'Aligner', logs: tuple[Path, ...], offline: 'list[Episode]',
                      out: Path) -> dict[str, Any]:
     """
-    Learn from recorded plans; export the model if it fits held-out episodes no worse.
+    Learn from recorded plans; export the model if it fits held-out episodes better.
 
     What a plan of the new model would have come to cannot be tried with a log.
     """
@@ -146,16 +169,19 @@ def _align_from_logs(aligner: 'Aligner', logs: tuple[Path, ...], offline: 'list[
     aligner.learn(aligner.n_steps)
     after = aligner.losses_on(held_out)
     out.mkdir(parents=True, exist_ok=True)
-    file = out / 'aligned.pt'
+    file = out / FROM_LOG_FILE
     aligner.save(file, aligner.facts)
     # Of a plan only the first action is sure to have been executed: the next one may have come.
-    errors = [aligner.state_errors(entry.plans[:, 1], entry.episode.observations[1:])
-              for entry in logged]
+    errors = np.concatenate([
+        aligner.state_errors(entry.plans[:, 1], entry.episode.observations[1:])
+        for entry in logged])
+    errors = errors[np.isfinite(errors)]
     facts = {'episodes': len(learned), 'held_out': n_held_out, 'steps': aligner.n_steps,
              'updates': aligner.n_updates,
              'losses_on_held_out': {'before': before, 'after': after},
-             'first_step_of_executed_plans': float(np.nanmedian(np.concatenate(errors)))}
-    if after['denoising'] > before['denoising']:
-        return facts | {'bundle': 'nothing exported: the model fits held-out episodes worse'}
+             'first_step_of_executed_plans': (float(np.median(errors)) if len(errors)
+                                              else 'the log has no plans')}
+    if after['denoising'] >= before['denoising']:
+        return facts | {'bundle': 'nothing exported: the model fits held-out episodes no better'}
     return facts | export_model(TrainedModel.load(file), out / 'aligned', [*offline, *learned],
                                 source=file)

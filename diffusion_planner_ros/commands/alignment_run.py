@@ -5,6 +5,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 import json
 from pathlib import Path
+import time
 from typing import Any
 
 from ..episode import Episode
@@ -17,13 +18,14 @@ from ..learning.learner import CHECKPOINT_FILE, load_checkpoint
 from ..planning import bundle as bundles
 from ..planning.config import PlannerConfig
 from ..sim.change import Change
-from ..sim.evaluate import run_episodes, summarize
+from ..sim.evaluate import check_robot, run_episodes, summarize
 from ..sim.execution import Execution
 from ..sim.misalignment import misalignment_of, watch_episodes
 
 PROGRESS_FILE = 'progress.json'
 EXECUTED_FOLDER = 'executed'
 GUARDED_FOLDER = 'guarded'
+ALIGNED_FOLDER = 'aligned'
 GUARD_SEED = 10_000  # of the guard's first episode
 FIRST_SEED = 1_000_000  # of the first executed episode, times 1 + the seed of the alignment
 BATCH = 4  # episodes that are started together; the same for any number of processes
@@ -52,6 +54,7 @@ class AlignmentRun:
 
     :param aligner: as its checkpoint and offline data leave it.
     :param pool: worker processes.
+    :raises ConfigError: if a plan of the model does not outlast its execution.
     """
 
     def __init__(self, aligner: Aligner, folder: Path, *, planner: PlannerConfig, change: Change,
@@ -60,12 +63,16 @@ class AlignmentRun:
         self.guards: list[GuardResult] = []
         self.rounds: list[dict[str, float]] = []
         self.n_guard_steps = 0
+        self.minutes = 0.0  # [min] until it was last saved, those of earlier calls included
+        self.exported: int | None = None  # ``n_steps`` of the guard's model in ``aligned/``
         self.folder = folder
         self._planner = planner
         self._change = change
         self._pool = pool
         self._next_seed = FIRST_SEED * (1 + aligner.settings.seed)
         self._writer: WeightWriter | None = None
+        self._timed = time.monotonic()
+        self._execution.check_horizon(aligner.config.horizon)
         for name in (EXECUTED_FOLDER, GUARDED_FOLDER):
             (folder / name).mkdir(parents=True, exist_ok=True)
 
@@ -73,12 +80,24 @@ class AlignmentRun:
     def settings(self) -> dict[str, Any]:
         """What a run that goes on must have in common."""
         return {'align': asdict(self.aligner.settings), 'planner': asdict(self._planner),
-                'change': asdict(self._change)}
+                'change': asdict(self._change), 'model': asdict(self.aligner.config),
+                'data': {'offline_rows': self.aligner.n_offline_rows}}
+
+    @property
+    def _execution(self) -> Execution:
+        settings = self.aligner.settings
+        return Execution(n_execute=settings.n_execute, exploration=(
+            0.0 if self.aligner.is_settling else settings.exploration))
 
     @property
     def is_over(self) -> bool:
         """Whether the robot has taken all its steps."""
         return self.aligner.n_steps >= self.aligner.settings.n_steps
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing is left to execute or to evaluate."""
+        return self.is_over and not self.is_guard_due
 
     @property
     def is_guard_due(self) -> bool:
@@ -110,11 +129,14 @@ class AlignmentRun:
 
     def _progress(self) -> dict[str, Any]:
         return {'settings': self.settings, 'next_seed': self._next_seed,
-                'guard_steps': self.n_guard_steps, 'rounds': self.rounds,
+                'guard_steps': self.n_guard_steps, 'minutes': self.minutes,
+                'exported': self.exported, 'rounds': self.rounds,
                 'guards': [asdict(guard) for guard in self.guards]}
 
     def save(self) -> None:
         """Write what it takes to go on from here."""
+        now = time.monotonic()
+        self.minutes, self._timed = self.minutes + (now - self._timed) / 60, now
         self.aligner.save(self.folder / CHECKPOINT_FILE, self.aligner.facts)
         with written(self.folder / PROGRESS_FILE) as scratch:
             scratch.write_text(json.dumps(self._progress(), indent=1))
@@ -123,14 +145,17 @@ class AlignmentRun:
         """
         Go on from the folder.
 
-        :raises ModelError: if it was begun with other settings.
+        :raises ModelError: if there is none, or it was begun with other settings.
         """
         file = self.folder / PROGRESS_FILE
         if not file.is_file():
             raise ModelError(f'{file}: no such file, expected that of an alignment to resume')
-        progress = json.loads(file.read_text())
+        try:
+            progress = json.loads(file.read_text())
+        except json.JSONDecodeError as error:
+            raise ModelError(f'{file}: not the progress of an alignment ({error})') from error
         for part, mine in self.settings.items():
-            for name, value in progress['settings'][part].items():
+            for name, value in progress['settings'].get(part, {}).items():
                 if name not in ('n_steps', 'n_threads') and value != mine.get(name):
                     raise ModelError(f'{file}: was begun with {part} {name} {value!r}, now '
                                      f'{mine.get(name)!r}; resume with the same settings or '
@@ -138,6 +163,8 @@ class AlignmentRun:
         self.rounds = progress['rounds']
         self.guards = [GuardResult(**guard) for guard in progress['guards']]
         self._next_seed, self.n_guard_steps = progress['next_seed'], progress['guard_steps']
+        self.exported = progress.get('exported')
+        self.minutes = progress.get('minutes', 0.0)
         for episodes in self.executed():
             self.aligner.add(episodes)
         self.aligner.restore(load_checkpoint(self.folder / CHECKPOINT_FILE))
@@ -158,10 +185,15 @@ class AlignmentRun:
         return folder
 
     def guard(self) -> GuardResult:
-        """Evaluate the model on the guard's episodes; keep it if it is the best so far."""
+        """
+        Evaluate the model on the guard's episodes, and keep it in ``guarded/``.
+
+        :raises RobotError: if it is of another robot than Walker2D.
+        """
         settings = self.aligner.settings
         path = self._bundle()
         bundle = bundles.Bundle.load(path)
+        check_robot(bundle)
         seeds = range(GUARD_SEED, GUARD_SEED + settings.guard_episodes)
         watched = list(watch_episodes(path, self._planner, seeds, pool=self._pool,
                                       change=self._change))
@@ -180,9 +212,8 @@ class AlignmentRun:
         """Execute plans and learn from them; return the figures of the round."""
         settings = self.aligner.settings
         planner = replace(self._planner, n_candidates=settings.n_candidates)
-        execution, change = Execution(n_execute=settings.n_execute), self._change
+        change = self._change
         if not self.aligner.is_settling:
-            execution = replace(execution, exploration=settings.exploration)
             change = replace(change, push=settings.recovery_push or change.push)
         path = self._bundle()
         episodes: list[Episode] = []
@@ -190,7 +221,7 @@ class AlignmentRun:
             seeds = range(self._next_seed, self._next_seed + BATCH)
             self._next_seed += BATCH
             for _, trace in run_episodes(path, planner, seeds, pool=self._pool,
-                                         execution=execution, change=change):
+                                         execution=self._execution, change=change):
                 episodes.append(trace.episode)
                 on_progress(len(trace.episode))
         return self.learn(episodes)

@@ -105,6 +105,7 @@ class Aligner(Learner):
         self.settings = config
         self.n_steps = 0
         self._n_settled = 0  # of them: executed without exploration
+        self._n_before_settling = 0  # rows of the executed episodes that were explored in
         saved = load_checkpoint(checkpoint)
         trained = replace(
             TrainConfig(**saved['config']), batch_size=config.batch_size, seed=config.seed,
@@ -146,6 +147,8 @@ class Aligner(Learner):
         if self.is_settling:
             self._n_settled += n_steps
         self._fill(self._executed, episodes)
+        if not self._n_settled:
+            self._n_before_settling = len(self._executed)
         self.n_steps += n_steps
 
     @property
@@ -158,6 +161,11 @@ class Aligner(Learner):
     def is_settling(self) -> bool:
         """Whether the model explores no more."""
         return self.n_steps >= self.settings.n_steps - self.settings.settle_steps
+
+    @property
+    def n_offline_rows(self) -> int:
+        """Steps of the offline data, those of too short episodes left out."""
+        return len(self._offline)
 
     @property
     def n_offline(self) -> int:
@@ -219,7 +227,8 @@ class Aligner(Learner):
         if self.settings.weighting == 'none' or self._n_settled:
             return starts, None
         advantage = self._advantages(buffer, numbers)
-        scale = self.settings.temperature * advantage.std().clamp(min=1e-6)
+        deviation = advantage.std(correction=min(1, len(advantage) - 1))  # none of a single one
+        scale = self.settings.temperature * deviation.clamp(min=1e-6)
         # The advantage-weighted regression of Peng et al. (2019), arxiv.org/abs/1910.00177.
         log_weights = (advantage / scale).clamp(-MAX_LOG_WEIGHT, MAX_LOG_WEIGHT)
         return starts, log_weights.exp().cumsum(0)
@@ -280,9 +289,16 @@ class Aligner(Learner):
         """
         Take gradient steps on the episodes so far; return the mean losses.
 
+        None, and no losses, as long as no executed episode to imitate is as long as a window.
+
         :param n_steps: new steps of the robot, for the number of updates.
+        :raises ConfigError: if the settings need rewards, and there are none.
         """
         settings = self.settings
+        n_recent = (len(self._executed) - self._n_before_settling if self._n_settled
+                    else settings.recent_steps or len(self._executed))
+        if not len(self._executed) or not n_recent:
+            return {}
         n_updates = round(n_steps * (settings.settle_updates_per_step if self._n_settled
                                      else settings.updates_per_step))
         n_offline = self.n_offline
@@ -295,7 +311,6 @@ class Aligner(Learner):
                 range(len(self._offline.episodes))), *self._imitable(
                     self._offline, MAX_SCORED_OFFLINE, latest=False)))
         if n_offline < settings.batch_size:
-            n_recent = self._n_settled or settings.recent_steps or len(self._executed)
             sources.append((self._executed, settings.batch_size - n_offline, self._executed.starts(
                 range(len(self._executed.episodes))), *self._imitable(
                     self._executed, n_recent, latest=True)))

@@ -150,6 +150,7 @@ class WeightWriter:
     :param model: networks of the shapes to be written; their weights do not matter.
     :param folder: for the traced files, which are used up.
     :param names: files of denoiser, value and forward model.
+    :raises ModelError: if a weight is not found again.
     """
 
     def __init__(self, model: TrainedModel, folder: Path, names: tuple[str, str, str]) -> None:
@@ -162,11 +163,17 @@ class WeightWriter:
         export_networks(blank, *(folder / name for name in names))
         self._graphs = {name: onnx.load(folder / name) for name in names}
         self._places: list[list[tuple[onnx.TensorProto, str, bool]]] = []
-        for graph, network in zip(self._graphs.values(), blank.networks, strict=True):
+        for (file, graph), network in zip(self._graphs.items(), blank.networks, strict=True):
             weights = {name: w.numpy() for name, w in network.state_dict().items()}
-            self._places.append([
+            places = [
                 (tensor, *place) for tensor in graph.graph.initializer
-                if (place := _find(onnx.numpy_helper.to_array(tensor), weights)) is not None])
+                if (place := _find(onnx.numpy_helper.to_array(tensor), weights)) is not None]
+            lost = dict(network.named_parameters()).keys() - {name for _, name, _ in places}
+            if lost:
+                raise ModelError(f"{folder / file}: {len(lost)} weights, '{min(lost)}' among "
+                                 'them, are not in the graph, expected all; this version of torch '
+                                 'computes something from them')
+            self._places.append(places)
 
     def write(self, model: TrainedModel, folder: Path) -> None:
         """Write a model's weights to files in ``folder``."""
@@ -175,8 +182,8 @@ class WeightWriter:
             weights = network.state_dict()
             for tensor, name, is_transposed in places:
                 weight = weights[name].T if is_transposed else weights[name]
-                filled = onnx.numpy_helper.from_array(weight.contiguous().numpy(), tensor.name)
-                tensor.CopyFrom(filled)
+                filled = weight.reshape(tuple(tensor.dims)).contiguous().numpy()
+                tensor.CopyFrom(onnx.numpy_helper.from_array(filled, tensor.name))
             with written(folder / file) as scratch:
                 onnx.save(graph, str(scratch))
 
@@ -184,7 +191,8 @@ class WeightWriter:
 def _find(array: NDArray, weights: dict[str, NDArray]) -> tuple[str, bool] | None:
     """Return the name of the weight with this content, and whether it is transposed."""
     for name, weight in weights.items():
-        if np.array_equal(array, weight):
+        # Of another shape: the exporter spreads the weights of a group norm over channels.
+        if np.array_equal(array.ravel(), weight.ravel()):
             return name, False
         if weight.ndim == 2 and np.array_equal(array, weight.T):
             return name, True

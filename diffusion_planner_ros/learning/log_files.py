@@ -68,6 +68,10 @@ def read_log(file: Path, robot: Robot) -> list[LoggedEpisode]:
             group = root[name]
             has_rewards = 'rewards' in group
             episode = read_minari_episode(file, group, robot, needs_rewards=False)
+            if len(episode.observations) != len(episode) + 1:
+                raise DatasetError(f"{file}: key '{group.name}/observations' has "
+                                   f'{len(episode.observations)} rows, expected '
+                                   f'{len(episode) + 1}: what came of the last action, too')
             logged.append(LoggedEpisode(episode, _read_plans(file, group, len(episode), robot),
                                         has_rewards))
     if not logged:

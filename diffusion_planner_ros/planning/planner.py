@@ -59,7 +59,8 @@ class Planner:
     """
     Denoise candidates from one state and rank them (Hu 2024, Algorithms 1.2 and 3).
 
-    :raises ConfigError: if the configuration asks for more steps than the model has.
+    :raises ConfigError: if the configuration asks for more steps than the model has, or for a
+        forward model that the bundle is without.
     """
 
     def __init__(self, bundle: Bundle, config: PlannerConfig) -> None:
@@ -95,13 +96,14 @@ class Planner:
         state = self.bundle.check_state(state)
         known, mask = self._fixed(np.clip(state, -robot.state_clip, robot.state_clip), condition)
         x_0 = self.denoise(known, mask, seed=(self.config.seed, step), on_step=on_step)
+        limit, unnormalize = robot.torque_limit, self.bundle.normalizer.unnormalize
+        candidates = unnormalize(x_0.astype(np.float64))
+        clamped = (np.abs(candidates[:, :, :robot.action_dim]) > limit).any(axis=2)
         if self.config.states == 'forecast':
             x_0 = self._forecast(x_0, mask)
+            candidates = unnormalize(x_0.astype(np.float64))
         value = self.bundle.value(x_0, 0)
-        candidates = self.bundle.normalizer.unnormalize(x_0.astype(np.float64))
-        limit = robot.torque_limit
         actions = candidates[:, :, :robot.action_dim]
-        clamped = (np.abs(actions) > limit).any(axis=2)
         np.clip(actions, -limit, limit, out=actions)
         values = self.bundle.value_normalizer.unnormalize(value.astype(np.float64))
         if not (np.isfinite(candidates).all() and np.isfinite(values).all()):

@@ -1,0 +1,68 @@
+"""What a study of alignments came to: figures per variant, and their table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+
+def mean_and_stderr(values: Sequence[float]) -> dict[str, float | None]:
+    """Return mean and standard error; that of a single value is None."""
+    n = len(values)
+    return {'mean': float(np.mean(values)),
+            'stderr': float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else None}
+
+
+def compare(before: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """
+    Compare the runs of one variant, which differ in their seeds, with the model before.
+
+    :param before: evaluation of that model.
+    :param runs: ``evaluation``, ``evaluation_denoised``, ``environment_steps``, ``updates`` and
+        ``minutes`` of each run.
+    """
+    after = [run['evaluation'] for run in runs]
+    returned = mean_and_stderr([e['return_mean'] for e in after])
+    misalignment = mean_and_stderr([e['misalignment']['mean'] for e in after])
+    denoised = mean_and_stderr([
+        run['evaluation_denoised']['misalignment']['mean'] for run in runs])
+    gained = returned['mean'] - before['return_mean']
+    return {
+        'return': returned,
+        'change_percent': 100 * gained / abs(before['return_mean']),
+        'falls': sum(e['falls'] for e in after),
+        'episodes': sum(e['episodes'] for e in after),
+        'misalignment': misalignment,
+        'misalignment_denoised': denoised,
+        'misalignment_ratio': misalignment['mean'] / before['misalignment']['mean'],
+        **{name: float(np.mean([run[name] for run in runs]))
+           for name in ('environment_steps', 'updates', 'minutes')}}
+
+
+def table(before: Mapping[str, Any], variants: Mapping[str, Mapping[str, Any]]) -> str:
+    """
+    Write a study as a table in Markdown.
+
+    :param before: evaluation of the model before; its errors are those over its episodes.
+    :param variants: what ``compare`` says of each; errors are those over the alignments.
+    """
+    lines = [['variant', 'return before', 'after', 'change %', 'falls before', 'after',
+              'misalignment before', 'after', 'ratio', 'denoised states', 'environment steps',
+              'minutes']]
+    lines.append(['---'] * len(lines[0]))
+    returned = {'mean': before['return_mean'], 'stderr': before['return_stderr']}
+    for name, facts in variants.items():
+        lines.append([
+            name, _with_error(returned, ',.0f'), _with_error(facts['return'], ',.0f'),
+            f'{facts["change_percent"]:+.0f}', f'{before["falls"]} of {before["episodes"]}',
+            f'{facts["falls"]} of {facts["episodes"]}',
+            _with_error(before['misalignment'], '.3f'), _with_error(facts['misalignment'], '.3f'),
+            f'{facts["misalignment_ratio"]:.2f}',
+            _with_error(facts['misalignment_denoised'], '.3f'),
+            f'{facts["environment_steps"]:,.0f}', f'{facts["minutes"]:.0f}'])
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+
+
+def _with_error(facts: Mapping[str, float | None], style: str) -> str:
+    text = format(facts['mean'], style)
+    return text if facts['stderr'] is None else f'{text} +- {format(facts["stderr"], style)}'
