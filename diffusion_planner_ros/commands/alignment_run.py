@@ -14,7 +14,7 @@ from ..files import written
 from ..learning.alignment import Aligner
 from ..learning.dataset import read_episodes, write_d4rl
 from ..learning.export import TrainedModel, WeightWriter
-from ..learning.learner import CHECKPOINT_FILE, load_checkpoint
+from ..learning.learner import load_checkpoint
 from ..planning import bundle as bundles
 from ..planning.config import PlannerConfig
 from ..sim.change import Change
@@ -49,7 +49,7 @@ class AlignmentRun:
     """
     An alignment in a folder, which holds all that it takes to go on.
 
-    ``checkpoint.pt`` is the model as it is, ``guarded/`` holds those that the guard evaluated,
+    ``checkpoint-ROUND.pt`` is the model, ``guarded/`` holds those that the guard evaluated,
     ``executed/`` the episodes of every round, and ``progress.json`` what came of it.
 
     :param aligner: as its checkpoint and offline data leave it.
@@ -137,9 +137,12 @@ class AlignmentRun:
         """Write what it takes to go on from here."""
         now = time.monotonic()
         self.minutes, self._timed = self.minutes + (now - self._timed) / 60, now
-        self.aligner.save(self.folder / CHECKPOINT_FILE, self.aligner.facts)
+        # A new name in every round: killed in between, the old pair of files is still one.
+        self.aligner.save(self._checkpoint_file, self.aligner.facts)
         with written(self.folder / PROGRESS_FILE) as scratch:
             scratch.write_text(json.dumps(self._progress(), indent=1))
+        for file in set(self.folder.glob('checkpoint-*.pt')) - {self._checkpoint_file}:
+            file.unlink()
 
     def resume(self) -> None:
         """
@@ -167,17 +170,21 @@ class AlignmentRun:
         self.minutes = progress.get('minutes', 0.0)
         for episodes in self.executed():
             self.aligner.add(episodes)
-        self.aligner.restore(load_checkpoint(self.folder / CHECKPOINT_FILE))
+        self.aligner.restore(load_checkpoint(self._checkpoint_file))
+
+    @property
+    def _checkpoint_file(self) -> Path:
+        return self.folder / f'checkpoint-{len(self.rounds):04d}.pt'
 
     def _executed_file(self, number: int) -> Path:
         return self.folder / EXECUTED_FOLDER / f'{number:04d}.hdf5'
 
     def _bundle(self) -> Path:
         """Write the model as it is as a bundle, quickly and unchecked."""
-        self.aligner.save(self.folder / CHECKPOINT_FILE, self.aligner.facts)
-        model = TrainedModel.load(self.folder / CHECKPOINT_FILE)
         folder = self.folder / 'bundle'
         folder.mkdir(exist_ok=True)
+        self.aligner.save(folder / 'model.pt', self.aligner.facts)
+        model = TrainedModel.load(folder / 'model.pt')
         if self._writer is None:
             self._writer = WeightWriter(model, folder, bundles.NETWORK_FILES)
         self._writer.write(model, folder)
