@@ -58,8 +58,8 @@ ALL_NETWORKS = (*NETWORKS, *(f'averaged_{name}' for name in NETWORKS))
 # Everything of an alignment happens in it: offline data that fade, exploration, settling.
 SHORT = AlignConfig(
     n_steps=450, settle_steps=180, round_steps=60, guard_every=2, guard_episodes=2,
-    n_candidates=2, exploration=0.2, offline_share=0.5, offline_steps=300, updates_per_step=0.1,
-    settle_updates_per_step=0.1, batch_size=16)
+    n_candidates=2, exploration=0.2, recovery_push=1.0, offline_share=0.5,
+    offline_steps=300, updates_per_step=0.1, settle_updates_per_step=0.1, batch_size=16)
 PLAIN = {'exploration': 0.0, 'offline_share': 0.0, 'recent_steps': 0, 'weighting': 'none',
          'settle_steps': 0}
 TWO_CANDIDATES = PlannerConfig(n_candidates=2)
@@ -496,6 +496,7 @@ def test_an_alignment_explores_and_then_settles(whole):
     expected = [0.0 if begin >= n_explored else 0.2 for begin in begins[:-1]]
     assert {0.0, 0.2} == set(expected)
     assert [e for e, _ in zip(whole.explorations, rounds, strict=True)] == expected
+    assert whole.pushes == [5.0 * exploration for exploration in expected]
     assert begins[-2] < SHORT.n_steps <= begins[-1] == run.aligner.n_steps == whole.report['steps']
     assert [guard.n_steps for guard in run.guards] == sorted({*begins[::2], begins[-1]})
     assert all((run.guarded_file(guard)).is_file() for guard in run.guards)
