@@ -25,8 +25,9 @@ from diffusion_planner_ros.commands.alignment_run import (
 from diffusion_planner_ros.commands.export import compare, MAX_DIFFERENCE
 from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, RobotError
 from diffusion_planner_ros.learning import export as learning_export
+from diffusion_planner_ros.learning.advantage import generalized_advantage
 from diffusion_planner_ros.learning.align_config import AlignConfig
-from diffusion_planner_ros.learning.alignment import Aligner, generalized_advantage
+from diffusion_planner_ros.learning.alignment import Aligner
 from diffusion_planner_ros.learning.dataset import read_episodes, Windows, write_d4rl
 from diffusion_planner_ros.learning.export import TrainedModel, WeightWriter
 from diffusion_planner_ros.learning.learner import load_checkpoint, NETWORKS

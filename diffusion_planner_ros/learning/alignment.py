@@ -14,7 +14,9 @@ from ..episode import Episode
 from ..errors import ConfigError
 from ..normalizer import Normalizer
 from ..robot import Robot
+from .advantage import generalized_advantage
 from .align_config import AlignConfig
+from .buffer import Buffer
 from .config import TrainConfig
 from .dataset import Windows
 from .learner import Learner, load_checkpoint, NETWORKS, WARMUP_UPDATES
@@ -23,74 +25,6 @@ MAX_SCORED_OFFLINE = 50_000  # steps of the offline data that one round chooses 
 SCORE_BATCH = 8192
 MAX_LOG_WEIGHT = 5.0
 MIN_SETTLING_RATE = 0.05  # of the learning rate, which falls while the model settles
-
-
-class _Buffer:
-    """Episodes and their windows, normalised."""
-
-    def __init__(self, horizon: int) -> None:
-        self.episodes: list[Episode] = []
-        self._steps = torch.arange(horizon)
-        self._rows: Tensor | None = None
-        self._values = torch.empty(0)
-        self._n_steps = 0
-        self._begins: list[int] = []
-
-    def __len__(self) -> int:
-        return self._n_steps
-
-    def add(self, episodes: Sequence[Episode], rows: Tensor, values: Tensor) -> None:
-        """Add episodes, their rows one after another (n, D), and the value of each row (n,)."""
-        for episode in episodes:
-            self._begins.append(self._n_steps)
-            self._n_steps += len(episode)
-        self.episodes += episodes
-        first = self._rows is None
-        self._rows = rows if first else torch.cat([self._rows, rows])
-        self._values = values if first else torch.cat([self._values, values])
-
-    def starts(self, numbers: Sequence[int]) -> Tensor:
-        """Return the first rows of all windows of some episodes."""
-        n_beyond = len(self._steps) - 1
-        return torch.cat([
-            torch.arange(self._begins[i], self._begins[i] + len(self.episodes[i]) - n_beyond)
-            for i in numbers])
-
-    @property
-    def all_values(self) -> Tensor:
-        """Normalised values of all rows, shape (n,)."""
-        return self._values
-
-    def states(self, number: int, action_dim: int) -> Tensor:
-        """Return the states of an episode, shape (n, S)."""
-        begin = self._begins[number]
-        return self._rows[begin:begin + len(self.episodes[number]), action_dim:]
-
-    def windows(self, starts: Tensor) -> Tensor:
-        """Return windows (B, H, D) by their first rows (B,)."""
-        return self._rows[starts[:, None] + self._steps]
-
-    def values(self, starts: Tensor) -> Tensor:
-        """Return their normalised values (B,)."""
-        return self._values[starts]
-
-
-def generalized_advantage(rewards: NDArray, values: NDArray, after: float, *, discount: float,
-                          gae_lambda: float) -> NDArray:
-    """
-    Advantage of every action of an episode (Schulman et al. 2016, arxiv.org/abs/1506.02438).
-
-    :param rewards: shape (n,).
-    :param values: of the states in which the actions were taken, shape (n,).
-    :param after: value of what follows the last one.
-    :return: shape (n,).
-    """
-    errors = rewards + discount * np.append(values[1:], after) - values
-    advantage, following = np.empty_like(errors), 0.0
-    for k in range(len(errors) - 1, -1, -1):
-        following = errors[k] + discount * gae_lambda * following
-        advantage[k] = following
-    return advantage
 
 
 class Aligner(Learner):
@@ -122,8 +56,8 @@ class Aligner(Learner):
             getattr(self, f'averaged_{name}').load_state_dict(weights)
         self.data_sha256 = saved['data_sha256']
         self._trained_facts = saved['facts']
-        self._offline = _Buffer(trained.horizon)
-        self._executed = _Buffer(trained.horizon)
+        self._offline = Buffer(trained.horizon)
+        self._executed = Buffer(trained.horizon)
         self._fill(self._offline, offline)
 
     def _rate(self, update: int) -> float:
@@ -131,7 +65,7 @@ class Aligner(Learner):
         left = 1.0 - self._n_settled / self.settings.settle_steps if self._n_settled else 1.0
         return warmup * max(MIN_SETTLING_RATE, left)
 
-    def _fill(self, buffer: _Buffer, episodes: Sequence[Episode]) -> None:
+    def _fill(self, buffer: Buffer, episodes: Sequence[Episode]) -> None:
         long = [e for e in episodes if len(e) >= self.config.horizon]
         if long:
             windows = Windows.cut(long, self.robot, self.config.horizon,
@@ -193,7 +127,7 @@ class Aligner(Learner):
             values.append(self.averaged_value(x_t, t))
         return self.value_normalizer.unnormalize(torch.cat(values).double().numpy()[:, None])[:, 0]
 
-    def _advantages(self, buffer: _Buffer, numbers: Sequence[int]) -> Tensor:
+    def _advantages(self, buffer: Buffer, numbers: Sequence[int]) -> Tensor:
         """Return the advantage of the first action of every window of some episodes."""
         expected = self._expected(torch.cat([
             buffer.states(i, self.robot.action_dim) for i in numbers]))
@@ -210,7 +144,7 @@ class Aligner(Learner):
             advantages.append(advantage[:len(episode) - self.config.horizon + 1])
         return torch.as_tensor(np.concatenate(advantages))
 
-    def _imitable(self, buffer: _Buffer, n_steps: int, *, latest: bool
+    def _imitable(self, buffer: Buffer, n_steps: int, *, latest: bool
                   ) -> tuple[Tensor, Tensor | None]:
         """
         Choose windows to imitate.
@@ -246,7 +180,7 @@ class Aligner(Learner):
     @torch.no_grad()
     def losses_on(self, episodes: Sequence[Episode]) -> dict[str, float]:
         """Return the losses of the averaged networks on episodes, with noise that is fixed."""
-        buffer = _Buffer(self.config.horizon)
+        buffer = Buffer(self.config.horizon)
         self._fill(buffer, episodes)
         starts = buffer.starts(range(len(buffer.episodes)))
         x_0 = buffer.windows(starts)
