@@ -19,7 +19,7 @@ from diffusion_planner_ros.sim.robustness import CONDITIONS, select
 SHIPPED = Path(__file__).parents[1] / 'models' / 'walker2d'
 # The robot falls soon under these.
 ROWS = {'mass +20 %', 'delay 1, not joined'}
-ONLY = ('mass +', 'not joined')
+ONLY = ('mass +20', 'not joined')
 ONE_CANDIDATE = PlannerConfig(n_candidates=1)
 
 

@@ -75,10 +75,6 @@ class Planner:
         self._times = bundle.schedule.ddim_steps(config.n_denoise_steps).tolist()
         # Python floats: numpy would turn single precision arrays into double with its own.
         self._alpha_bar = bundle.schedule.alpha_bar.tolist()
-        n_action, limit = bundle.robot.action_dim, bundle.robot.torque_limit
-        mean, std = bundle.normalizer.mean[:n_action], bundle.normalizer.std[:n_action]
-        self._torque_bounds = [((bound - mean) / std).astype(np.float32)
-                               for bound in (-limit, limit)]  # normalised
         self._posterior_variance = bundle.schedule.posterior_variance.tolist()
 
     def plan(self, state: NDArray, *, step: int = 0, condition: Condition | None = None,
@@ -138,9 +134,12 @@ class Planner:
 
         A state that is fixed stays as it is.
         """
-        n_action, bound = self.bundle.robot.action_dim, self.config.clip_denoised
-        rows = x_0.copy()
-        np.clip(rows[:, :, :n_action], *self._torque_bounds, out=rows[:, :, :n_action])
+        robot, normalizer = self.bundle.robot, self.bundle.normalizer
+        bound = self.config.clip_denoised
+        n_action, rows = robot.action_dim, x_0.copy()
+        limits = [((limit - normalizer.mean[:n_action]) / normalizer.std[:n_action]).astype(
+            np.float32) for limit in (-robot.torque_limit, robot.torque_limit)]
+        np.clip(rows[:, :, :n_action], *limits, out=rows[:, :, :n_action])
         for k in range(self.bundle.horizon - 1):
             states = np.clip(self.bundle.next_state(rows[:, k]), -bound, bound)
             rows[:, k + 1, n_action:] = np.where(mask[k + 1, n_action:],
