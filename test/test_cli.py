@@ -152,7 +152,7 @@ def journey(tmp_path_factory):
     return Journey(data, runs / 'checkpoint.pt', bundle, reports)
 
 
-def test_collect_writes_three_data_sets_with_their_facts(journey):
+def test_collect_writes_the_data_sets_with_their_facts(journey):
     report = journey.reports['collect']
     assert set(report) == {'medium', 'medium-replay', 'medium-expert', 'poor'}
     for name, facts in report.items():
