@@ -234,6 +234,8 @@ def test_signals_end_a_planner_with_a_stop_and_exit_code_0(tmp_path, recorder, n
         begin = time.time()
         with running('planner', tmp_path, 'stopped', **SETTINGS) as stopped:
             recorder.wait(lambda: recorder.plan_after(begin), 'plan', stopped)
+            # A planner that has only begun, or whose robot has just fallen, has nothing to stop.
+            wait_for_steady_walk(recorder, stopped)
             bridge.process.kill()
             recorder.wait(lambda: 'stop: stale state' in stopped.output, 'stop', stopped)
             signal_and_check(stopped, number)
