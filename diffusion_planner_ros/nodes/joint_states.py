@@ -22,6 +22,8 @@ class JointReading:
     """Joint positions [m, rad], of joints without a finite one nothing."""
     velocities: dict[str, float]
     """Joint velocities [m/s, rad/s], likewise."""
+    efforts: dict[str, float]
+    """Measured torques [N m], likewise."""
 
 
 class JointReader:
@@ -63,7 +65,8 @@ class JointReader:
             if not isfinite(state[k]):
                 raise NotFiniteError(f"joint '{entry.joint}' has {entry.quantity} {state[k]}, "
                                      f'expected a finite number [{entry.unit}]')
-        return JointReading(state, self._by_joint(msg.position), self._by_joint(msg.velocity))
+        return JointReading(state, *(self._by_joint(numbers) for numbers in (
+            msg.position, msg.velocity, msg.effort)))
 
     def _match(self, names: list[str]) -> None:
         """Find every joint in a list of names."""
