@@ -47,9 +47,9 @@ class Driver:
 
     def __init__(self, node, **config):
         self.node = node
-        self.states, self.refused = [], []
+        self.states, self.refused, self.restarts = [], [], []
         self.source = StateSource(node, ROBOT, StateConfig(**config), self.states.append,
-                                  self.refused.append)
+                                  self.refused.append, self.restarts.append)
         self._publishers = {JointState: node.create_publisher(JointState, 'joint_states', 10)}
         if config.get('odometry_joints'):
             self._publishers[Odometry] = node.create_publisher(Odometry, 'odometry', 10)
@@ -399,7 +399,7 @@ def test_angles_are_interpolated_the_short_way_round():
 ])
 def test_refuses_odometry_joints_that_mean_nothing(node, joints, reason):
     with pytest.raises(ConfigError, match=reason):
-        StateSource(node, ROBOT, StateConfig(odometry_joints=joints), print, print)
+        StateSource(node, ROBOT, StateConfig(odometry_joints=joints), print, print, print)
 
 
 def test_settings_are_read_only_parameters(node):

@@ -10,20 +10,19 @@ from rclpy.subscription import Subscription
 from std_msgs.msg import Float64MultiArray
 
 from ..errors import ConflictError
-from .publishers import Gid, listed, PATIENCE, Senders
+from .publishers import Gid, LEASE, listed, Senders, UNKNOWN
 
-LEASE = 25.0  # [s] after which DDS has forgotten a process that was killed
-CONTEST = 3.0  # [s] after activation within which two that did not hear each other find out
-LOOK_PERIOD = 0.05  # [s]
+CONTEST = 3.0  # [s] after activation within which two that began at once find each other
 
 
 class CommandConflicts:
     """
     Notice other publishers of commands, before this node commands and while it does.
 
-    Before, it listens: a publisher in the graph is no proof, for DDS lists a killed process for up
-    to 20 s more, and a planner that takes its place must not wait for that. While it commands it
-    looks at the graph alone: whoever appears there then is alive.
+    Publishers are compared by their gids: names can be the same. Before, it listens: a publisher
+    that was heard and has fallen silent is dead, and a planner that takes its place need not wait
+    until the graph has forgotten it. While it commands, it looks at the graph alone, but for the
+    first seconds: discovery takes its time, and two may have begun without knowing of each other.
 
     :param topic: of the commands.
     :param group: callback group to listen in.
@@ -35,14 +34,12 @@ class CommandConflicts:
         self._group = group
         self._senders = Senders()
         self._subscription: Subscription | None = None
-        self._since: dict[Gid, float] = {}  # steady time at which it was first listed [s]
         self._dead: set[Gid] = set()  # listed, but silent, when we began to command
         self._own: Gid | None = None
         self._began_at = 0.0  # steady time at which we began to command [s]
 
     def listen(self) -> None:
-        """Listen for commands of others, while we send none."""
-        self._own = None
+        """Listen for commands."""
         if self._subscription is None:
             self._subscription = self._node.create_subscription(
                 Float64MultiArray, self._topic, self._on_command,
@@ -60,56 +57,52 @@ class CommandConflicts:
         del msg
         self._senders.hear(info)
 
-    def _others(self) -> dict[Gid, str]:
-        """Return the other publishers that the graph lists, and note since when it does."""
-        found = listed(self._node, self._topic)
-        found.pop(self._own, None)
-        now = time.monotonic()
-        self._since = {gid: self._since.get(gid, now) for gid in found}
-        return found
-
     def check(self) -> None:
         """
-        Refuse to command beside another node; wait until those that are silent count as dead.
+        Refuse to command beside another node.
 
-        :raises ConflictError: if another node commands the joints.
+        :raises ConflictError: if another node commands the joints, or may begin to.
         """
-        while others := self._others():
-            if alive := self._senders.alive():
-                names = sorted({name for gid, name in others.items() if gid in alive}
-                               or set(others.values()))
-                raise ConflictError(f"'{self._node.resolve_topic_name(self._topic)}' is commanded "
-                                    f'by {", ".join(names)}; deactivate it first')
-            new = [since for gid, since in self._since.items() if not self._senders.has_heard(gid)]
-            if time.monotonic() - max(new, default=0.0) > PATIENCE:
-                break
-            time.sleep(LOOK_PERIOD)
-        self._dead = set(others)
+        found = listed(self._node, self._topic)
+        alive = self._senders.alive()
+        names = sorted(name for gid, name in found.items()
+                       if {gid, UNKNOWN} & alive or not self._senders.has_heard(gid))
+        if names or alive:
+            raise ConflictError(
+                f"'{self._node.resolve_topic_name(self._topic)}' is commanded by "
+                f'{", ".join(names) or "a node that is not listed"}; deactivate it first, and if '
+                'it was killed, try again after 20 s')
+        self._dead = set(found)
 
     def begin(self) -> None:
-        """Take the publisher that this node made after ``check`` for its own."""
+        """Take the publisher that this node has made since ``check`` for its own."""
         name = self._node.get_fully_qualified_name()
         new = [gid for gid, n in listed(self._node, self._topic).items()
                if n == name and gid not in self._dead]
         # Of two with one name, made in one moment, either may be ours: take the one that yields.
         self._own = max(new, default=None)
         self._began_at = time.monotonic()
-        self.ignore()
 
-    def names(self) -> list[str]:
-        """Return the full names of the other nodes that command; look once a second or so."""
-        others = self._others()
-        if time.monotonic() - self._began_at < LEASE:
-            others = {gid: name for gid, name in others.items() if gid not in self._dead}
-        return sorted(others.values())
+    @property
+    def is_contested(self) -> bool:
+        """Whether it began so lately that others may not know."""
+        return time.monotonic() - self._began_at < CONTEST
 
-    def yields(self) -> bool:
+    def others(self) -> dict[Gid, str]:
+        """Return the full names of the nodes that command beside us, by gid."""
+        is_settled = time.monotonic() - self._began_at > LEASE
+        return {gid: name for gid, name in listed(self._node, self._topic).items()
+                if gid != self._own and (is_settled or gid not in self._dead)}
+
+    def yields(self, others: dict[Gid, str]) -> bool:
         """
-        Return whether to leave the robot to another node that began at the same time.
+        Return whether to leave the robot to another node, having only begun.
 
-        Two that begin within a moment cannot hear each other. Both come to the same conclusion,
-        for both know the gids.
+        Of two, the one that has sent less yields: both hear how many messages that is. Where
+        neither sends yet, the gids decide.
         """
-        rivals = set(self._since) - self._dead
-        is_young = time.monotonic() - self._began_at < CONTEST
-        return is_young and self._own is not None and any(gid < self._own for gid in rivals)
+        def rank(gid: Gid) -> tuple[int, Gid]:
+            return self._senders.number(gid), gid
+
+        return (self.is_contested and self._own is not None
+                and any(rank(gid) > rank(self._own) for gid in others))

@@ -170,11 +170,12 @@ class PlannerNode(LifecycleNode):
             self._finish()
         self._conflicts.check()
         self._fault = ''
-        self._loop = ControlLoop(
+        loop = ControlLoop(
             self, self._model, self._limit, config=self._config,
             stop=self._stop, state_config=self._configs[StateConfig], group=self._control.group,
             on_leap=self._forget, on_plan=self._on_plan, on_fault=self._on_fault)
         self._conflicts.begin()
+        self._loop = loop
         self._control.wake()
 
     @transition
@@ -404,17 +405,19 @@ class PlannerNode(LifecycleNode):
 
     def _look_for_conflicts(self, loop: ControlLoop | None) -> None:
         """Report once that another node commands the joints beside us."""
-        names = self._conflicts.names()
-        if loop is None or loop.is_stopped:
-            names = []
+        is_active = loop is not None and not loop.is_stopped
+        others = self._conflicts.others() if is_active else {}
+        names = sorted(others.values())
         if names and names != self._conflict:
             self.get_logger().error(
                 f'{", ".join(names)} commands the joints as well, unless it has just died: '
                 'deactivate all but one')
-        if names and self._conflicts.yields():
-            self._fault = f'left the robot to {", ".join(names)}, which began at the same time'
+        if self._conflicts.yields(others):
+            self._fault = f'left the robot to {", ".join(names)}, which had begun before'
             self.get_logger().error(self._fault)
             self.executor.create_task(self.trigger_deactivate)
+        elif is_active and not self._conflicts.is_contested:
+            self.executor.create_task(self._conflicts.ignore)
         self._conflict = names
 
     def _status(self, loop: ControlLoop | None) -> tuple[bytes, str]:

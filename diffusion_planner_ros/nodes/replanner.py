@@ -279,9 +279,10 @@ class Replanner:
 
     def _has_acted(self, planned: NDArray, measured: Measurement) -> bool:
         """
-        Return whether a planned torque (A,) acted until this state, and not one sent before it.
+        Return whether a planned torque (A,) acted until this state, and not an older one or none.
 
         Who measures torques knows; otherwise it is the last one that was sent before the state.
+        One that is like none of these is a fault of the sensor, and no reason to trust it.
         """
         if self._lockstep:
             return True
@@ -293,8 +294,9 @@ class Replanner:
             return not in_time or np.array_equal(in_time[-1].torque, planned)
         distance = np.abs(effort - planned).max()
         bound = min(0.5 * distance, SAME_TORQUE * robot.torque_limit.min())
-        return not any(np.abs(effort - s.torque).max() <= bound
-                       for s in sent if not np.array_equal(s.torque, planned))
+        others = [s.torque for s in sent if not np.array_equal(s.torque, planned)]
+        return not any(np.abs(effort - other).max() <= bound
+                       for other in (*others, np.zeros(robot.action_dim)))
 
     def _is_recovering(self, measured: Measurement) -> bool:
         return self._disturbed_at is not None and measured.stamp - self._disturbed_at < RECOVERY
