@@ -59,7 +59,7 @@ class Robot:
             self._has_planned.set()
 
     def step(self, *, is_late, is_swapped):
-        """Show the state, wait for the plan, and take a control period under it or the last torque."""
+        """Show the state, wait for the plan, and take a period under it or the last one."""
         state = self.walker.observation
         if is_swapped:
             for pair in SWAPPED:

@@ -67,6 +67,10 @@ class Controller:
     def send(self, torque, stamp):
         self._commands.publish(msg_from_torque(np.asarray(torque), self.start + stamp))
 
+    def retire(self):
+        """Leave the robot to somebody else."""
+        self.node.destroy_publisher(self._commands)
+
     def send_raw(self, numbers):
         self._commands.publish(Float64MultiArray(data=numbers))
 
@@ -317,6 +321,7 @@ def test_a_dead_planner_s_torque_is_gone_within_50_ms(tmp_path):
     with (running('mujoco_bridge', tmp_path, seed=3, auto_reset=False), observer() as node):
         controller = Controller(node)
         controller.wait_for_state(0)
+        controller.retire()
         with running('planner', tmp_path, use_sim_time=True) as planner:
             controller.wait_for_state(30)
             spin_for(node, 0.05)  # see what arrived before

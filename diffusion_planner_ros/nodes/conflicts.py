@@ -38,6 +38,11 @@ class CommandConflicts:
         self._own: Gid | None = None
         self._began_at = 0.0  # steady time at which we began to command [s]
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether it hears the commands."""
+        return self._subscription is not None
+
     def listen(self) -> None:
         """Listen for commands."""
         if self._subscription is None:
@@ -64,7 +69,8 @@ class CommandConflicts:
         :raises ConflictError: if another node commands the joints, or may begin to.
         """
         found = listed(self._node, self._topic)
-        alive = self._senders.alive()
+        found.pop(self._own, None)  # from before it was deactivated
+        alive = self._senders.alive() - {self._own}
         names = sorted(name for gid, name in found.items()
                        if {gid, UNKNOWN} & alive or not self._senders.has_heard(gid))
         if names or alive:

@@ -416,7 +416,7 @@ class PlannerNode(LifecycleNode):
             self._fault = f'left the robot to {", ".join(names)}, which had begun before'
             self.get_logger().error(self._fault)
             self.executor.create_task(self.trigger_deactivate)
-        elif is_active and not self._conflicts.is_contested:
+        elif is_active and self._conflicts.is_listening and not self._conflicts.is_contested:
             self.executor.create_task(self._conflicts.ignore)
         self._conflict = names
 
