@@ -99,11 +99,13 @@ class Replanner:
         self._origin: int | None = None  # stamp of the first state [ns]
         # Stamp of the last state that another torque than the planned one led to [ns].
         self._disturbed_at: int | None = None
+        self._measures_effort = False
         self._planned_stamp: int | None = None
         self._lock = threading.Lock()  # what an old epoch's plan does, it does before `forget`
         self._epoch = 0
         self._judged_epoch: int | None = None  # of the states that the monitor has seen
         self._is_planning = False
+        self._open: Measurement | None = None  # the newest state, while its plan is to come
         self._mailbox: Mailbox[_Job] = Mailbox()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix='inference')
         self._threads.submit(self._infer).add_done_callback(self._on_end)
@@ -131,10 +133,10 @@ class Replanner:
             if self._commander.repeat(measured.stamp):
                 self._on_command()
                 return
-            if self._is_planning:
+            if self._open is not None and self._open.stamp == measured.stamp:
                 return
             # A stop answers no state: only a new plan ends it, or who repeats waits for ever.
-        self._last = measured
+        self._last = self._open = measured
         if self._origin is None:
             self._origin = measured.stamp
         delay = self.delay
@@ -167,7 +169,7 @@ class Replanner:
             self._epoch += 1
             self._mailbox.clear()
             self.current = self._last = self._planned_stamp = self.surprise = None
-            self._origin = self._disturbed_at = None
+            self._origin = self._disturbed_at = self._open = None
 
     def close(self) -> None:
         """Finish the plan at hand and end the thread."""
@@ -186,6 +188,8 @@ class Replanner:
                 self._on_refused(error)
             finally:
                 self._is_planning = False
+                if self._open is job.measured:
+                    self._open = None
 
     def _on_end(self, future: Future[None]) -> None:
         if (fault := future.exception()) is not None:
@@ -289,7 +293,10 @@ class Replanner:
         robot = self.model.planner.bundle.robot
         sent = list(self._commander.sent)
         effort = np.array([measured.efforts.get(e.joint, np.nan) for e in robot.action])
-        if not np.isfinite(effort).all():
+        is_measured = bool(np.isfinite(effort).all())
+        # Drivers that measure no torque may report zeros.
+        self._measures_effort = self._measures_effort or (is_measured and bool(effort.any()))
+        if not (is_measured and self._measures_effort):
             in_time = [s for s in sent if s.at < measured.sent - TRANSPORT]
             return not in_time or np.array_equal(in_time[-1].torque, planned)
         distance = np.abs(effort - planned).max()

@@ -112,7 +112,10 @@ class PredictionMonitor:
         is_equal = self._last is not None and np.array_equal(arrived, self._last)
         self._last = arrived
         # A robot that stands still, as predicted, has nothing to show.
-        self._n_equal = self._n_equal + 1 if is_equal and error > calibration.errors[1] else 0
+        if not is_equal or error <= calibration.errors[1]:
+            self._n_equal = 0
+        elif predicted is not None:
+            self._n_equal += 1
         outside = np.maximum(calibration.state_min - arrived, arrived - calibration.state_max)
         deviation = max(0.0, float((outside / self._std).max()))
         score = float(np.mean(self._errors)) / calibration.scale if self._errors else nan
