@@ -358,10 +358,11 @@ class PlannerNode(LifecycleNode):
         self._forget()
 
     def _forget(self) -> None:
-        if self._loop is not None:
-            self._loop.forget()
-        if self._visuals is not None:
-            self._visuals.forget()
+        loop, visuals = self._loop, self._visuals  # the executor may take them away meanwhile
+        if loop is not None:
+            loop.forget()
+        if visuals is not None:
+            visuals.forget()
 
     def _on_plan(self, model: Model, plan: Plan, measured: Measurement) -> None:
         """Show a plan to who wants to see it; in the inference thread."""
