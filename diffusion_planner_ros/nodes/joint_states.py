@@ -1,5 +1,6 @@
 """From a message of joint states to the numbers of a robot's layout, by joint name."""
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import isfinite
@@ -10,6 +11,7 @@ from sensor_msgs.msg import JointState
 
 from ..errors import NotFiniteError, StateError
 from ..robot import QUANTITIES, Robot
+from .conversions import listed
 
 
 @dataclass(frozen=True)
@@ -71,10 +73,10 @@ class JointReader:
         for joint in dict.fromkeys(entry.joint for _, entry in self._entries):
             if joint not in index:
                 raise StateError(f"joint '{joint}' is missing in the joint states, found "
-                                 f'{", ".join(names) or "no joint"}')
+                                 f'{listed(names) or "no joint"}')
         if len(index) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise StateError(f"joint '{twice}' is named {names.count(twice)} times in one message "
+            ((twice, n_times),) = Counter(names).most_common(1)
+            raise StateError(f"joint '{listed([twice])}' is named {n_times} times in one message "
                              'of joint states, expected once')
         self._columns = {q: np.array([index[e.joint] for _, e in self._entries
                                       if e.quantity == q], dtype=int) for q in QUANTITIES}

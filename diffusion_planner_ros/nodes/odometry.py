@@ -14,6 +14,7 @@ from ..robot import QUANTITIES, Robot
 AXES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw')
 N_KEPT = 64  # odometries, 0.3 s at 200 Hz
 NORM_TOLERANCE = 0.01  # of a quaternion's norm; drivers round, but not as much
+LARGEST = 1e9  # of any pose or rate [SI]: what is between two of them is finite as well
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,12 @@ class BaseReader:
              for j, e in zip(measured, self._entries, strict=True)], dtype=int)
         self._signs = np.array([j.sign for j in measured])
         self._joints = [(j.joint, AXES.index(j.axis), j.sign) for j in joints]
+        # What has to be a number, by column; a position moves on at its velocity.
+        self._needed = {column: (e.joint, e.quantity, e.unit) for column, e in zip(
+            self._columns.tolist(), self._entries, strict=True)}
+        for column, (joint, quantity, unit) in list(self._needed.items()):
+            if quantity == 'position':
+                self._needed.setdefault(column + len(AXES), (joint, 'velocity', f'{unit}/s'))
 
     def check(self, pose: NDArray) -> None:
         """
@@ -118,10 +125,10 @@ class BaseReader:
 
         :raises NotFiniteError: naming the joint and the quantity.
         """
-        for entry, value in zip(self._entries, pose[self._columns], strict=True):
-            if not math.isfinite(value):
-                raise NotFiniteError(f"the odometry gives joint '{entry.joint}' {entry.quantity} "
-                                     f'{value}, expected a finite number [{entry.unit}]')
+        for column, (joint, quantity, unit) in self._needed.items():
+            if not abs(pose[column]) <= LARGEST:  # a NaN neither
+                raise NotFiniteError(f"the odometry gives joint '{joint}' {quantity} "
+                                     f'{pose[column]}, expected a finite number [{unit}]')
 
     def fill(self, pose: NDArray, state: NDArray, positions: dict[str, float],
              velocities: dict[str, float]) -> None:

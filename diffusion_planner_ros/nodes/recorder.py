@@ -206,11 +206,11 @@ class Recorder(Node):
             self._command = torque  # anything else a controller drops
 
     def _on_plan(self, msg: JointTrajectory) -> None:
-        states = states_from_plan(msg, self._robot)
-        if len(states) != self._horizon:
-            raise StateError(f'the plan has {len(states)} states, expected {self._horizon}, the '
-                             'horizon of the bundle; does the planner use another one?')
-        self._log.add_plan(nanoseconds_from_stamp(msg.header.stamp), states)
+        if len(msg.points) != self._horizon:
+            raise StateError(f'the plan has {len(msg.points)} states, expected {self._horizon}, '
+                             'the horizon of the bundle; does the planner use another one?')
+        self._log.add_plan(nanoseconds_from_stamp(msg.header.stamp),
+                           states_from_plan(msg, self._robot))
 
     def _on_reward(self, msg: JointState) -> None:
         reward, terminated = reward_from_msg(msg)
