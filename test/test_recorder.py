@@ -78,6 +78,10 @@ def test_planned_states_travel_unchanged(robot):
     plan = Plan(candidates, np.zeros(1), np.zeros((1, H), dtype=bool), A)
     msg = msg_from_plan(plan, robot, 0, {})
     assert_array_equal(states_from_plan(msg, robot), plan.states)
+    for number in (np.nan, -np.inf, 1e39):  # one would make the whole log unreadable
+        msg.points[3].positions[2] = number
+        with pytest.raises(StateError, match='the plan has states that are not finite'):
+            states_from_plan(msg, robot)
     msg.points[3].velocities = []
     with pytest.raises(StateError, match='a point of the plan has another number'):
         states_from_plan(msg, robot)
@@ -93,6 +97,8 @@ def test_rewards_travel_unchanged_and_need_not_say_that_it_is_over():
     for msg in (JointState(name=['reward'], position=[float('nan')]), JointState(name=['r'])):
         with pytest.raises(StateError, match='the reward is nan, expected a finite number'):
             reward_from_msg(msg)
+    with pytest.raises(StateError, match="'terminated' of the reward is nan, expected 0 or 1"):
+        reward_from_msg(JointState(name=['reward', 'terminated'], position=[1.0, float('nan')]))
 
 
 # Episodes, without DDS

@@ -19,7 +19,7 @@ NANOSECONDS = 1_000_000_000
 NO_STATE = -1  # stamp of a command that answers no state: the stop command
 STAMP = re.compile('-1|[0-9]{1,19}')  # not more digits than an int64 has
 LARGEST_STAMP = 2**63 - 1  # [ns]
-N_NAMED = 10  # names that a text lists, of however many there are
+N_NAMED = 30  # names that a text lists, of however many there are
 LONGEST_NAME = 40  # characters of each
 
 
@@ -136,6 +136,9 @@ def states_from_plan(msg: JointTrajectory, robot: Robot) -> NDArray:
     if missing := [e.joint for e in robot.state if e.joint not in index]:
         raise StateError(f"joint '{missing[0]}' is missing in the plan, found "
                          f'{listed(msg.joint_names) or "no joint"}')
+    if len(index) < len(msg.joint_names):
+        raise StateError(f'the plan names {len(msg.joint_names) - len(index)} joints again, '
+                         'expected each once')
     quantities = {'position': 'positions', 'velocity': 'velocities'}
     lists = [{q: getattr(p, field) for q, field in quantities.items()} for p in msg.points]
     if any(len(numbers) != len(index) for point in lists for numbers in point.values()):

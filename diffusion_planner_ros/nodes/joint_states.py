@@ -13,6 +13,8 @@ from ..errors import NotFiniteError, StateError
 from ..robot import QUANTITIES, Robot
 from .conversions import listed
 
+LARGEST = 1e9  # of any measured number [SI]: what is computed of it is finite as well
+
 
 @dataclass(frozen=True)
 class JointReading:
@@ -62,9 +64,10 @@ class JointReader:
                 self._refuse_short(quantity, len(numbers), len(msg.name))
             state[self._rows[quantity]] = np.asarray(numbers)[columns]
         for k, entry in self._entries:
-            if not isfinite(state[k]):
+            if not abs(state[k]) <= LARGEST:  # a NaN neither
                 raise NotFiniteError(f"joint '{entry.joint}' has {entry.quantity} {state[k]}, "
-                                     f'expected a finite number [{entry.unit}]')
+                                     f'expected a finite number [{entry.unit}] of at most '
+                                     f'{LARGEST:g}')
         return JointReading(state, self._by_joint(msg.position), self._by_joint(msg.velocity))
 
     def _match(self, names: list[str]) -> None:

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, NotFiniteError, StateError
 from ..robot import QUANTITIES, Robot
+from .joint_states import LARGEST
 
 AXES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw')
 N_KEPT = 64  # odometries, 0.3 s at 200 Hz
 NORM_TOLERANCE = 0.01  # of a quaternion's norm; drivers round, but not as much
-LARGEST = 1e9  # of any pose or rate [SI]: what is between two of them is finite as well
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ class BaseReader:
         for column, (joint, quantity, unit) in self._needed.items():
             if not abs(pose[column]) <= LARGEST:  # a NaN neither
                 raise NotFiniteError(f"the odometry gives joint '{joint}' {quantity} "
-                                     f'{pose[column]}, expected a finite number [{unit}]')
+                                     f'{pose[column]}, expected a finite number [{unit}] of at '
+                                     f'most {LARGEST:g}')
 
     def fill(self, pose: NDArray, state: NDArray, positions: dict[str, float],
              velocities: dict[str, float]) -> None:
@@ -188,12 +189,13 @@ class OdometryHistory:
         near = [p for p in (before, after) if p is not None]
         if not near or min(abs(stamp - s) for s, _ in near) > self._max_gap:
             return None
-        if len(near) == 2:
-            (s0, pose0), (s1, pose1) = near
-            step = pose1 - pose0
-            step[3:6] = np.remainder(step[3:6] + np.pi, 2 * np.pi) - np.pi
-            return pose0 + (stamp - s0) / (s1 - s0) * step
-        s0, pose0 = near[0]
-        moved = pose0.copy()
-        moved[:6] += (stamp - s0) * 1e-9 * pose0[6:]
-        return moved
+        with np.errstate(over='ignore', invalid='ignore'):  # in what nobody needs of them
+            if len(near) == 2:
+                (s0, pose0), (s1, pose1) = near
+                step = pose1 - pose0
+                step[3:6] = np.remainder(step[3:6] + np.pi, 2 * np.pi) - np.pi
+                return pose0 + (stamp - s0) / (s1 - s0) * step
+            s0, pose0 = near[0]
+            moved = pose0.copy()
+            moved[:6] += (stamp - s0) * 1e-9 * pose0[6:]
+            return moved
