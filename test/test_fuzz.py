@@ -251,8 +251,11 @@ class Fuzzed:
     def ask(self, service_type, name, requests):
         """Send requests to a service; it need not answer one that rclpy refuses."""
         client = self.node.create_client(service_type, name)
-        spin_until(self.node, client.service_is_ready, f'service {name}')
+        process = self.processes[name.split('/')[0]]
+        spin_until(self.node, lambda: client.service_is_ready()
+                   or process.process.poll() is not None, f'service {name}', process)
         for request in requests:
+            assert process.process.poll() is None, process.output[-5000:]
             client.call_async(request)
             self.node.spin_once()
 
