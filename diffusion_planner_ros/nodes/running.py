@@ -12,7 +12,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import PlannerError
-from .executor import NodeExecutor
+from .tolerant_executor import TolerantExecutor
 
 SWITCH_INTERVAL = 0.0005  # [s]
 IMPATIENT = 2  # signals after which a node is closed at once
@@ -62,7 +62,8 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
         settle()
         # Python lets a thread compute for 5 ms before another gets its turn, most of a period.
         sys.setswitchinterval(SWITCH_INTERVAL)
-        executor = NodeExecutor(node)
+        executor = TolerantExecutor()
+        executor.add_node(node)
         try:
             try:
                 while not node.is_done and n_signals < IMPATIENT:
