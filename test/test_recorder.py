@@ -1,6 +1,7 @@
 """Executed plans: how messages become episodes, and that a real run is recorded as it was."""
 
 from contextlib import contextmanager
+import json
 import os
 import resource
 import signal
@@ -20,6 +21,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+from diffusion_planner_ros import cli
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import ConfigError, DatasetError, OutputError, StateError
 from diffusion_planner_ros.learning.dataset import read_episodes, Windows
@@ -463,9 +465,35 @@ def test_a_log_without_rewards_is_read_and_refused_as_a_data_set(file, robot):
     (logged,) = read_log(file, robot)
     assert not logged.has_rewards and np.isnan(logged.episode.rewards).all()
     assert len(logged.episode) == 5
-    with pytest.raises(DatasetError, match=r"key '/episode_0/rewards' is missing: .* recorded "
-                                           'without rewards, expected them on topic reward'):
+    with pytest.raises(DatasetError, match='1 of 1 episodes were recorded without rewards, '
+                                           'expected them on topic reward: episode_0; train'):
         read_episodes(file, robot)
+
+
+def test_all_episodes_without_rewards_are_named_and_may_be_left_out(file, robot, tmp_path,
+                                                                    monkeypatch, capsys):
+    write(file, robot, *(recorded_episode(8 + k, rewards=k not in (1, 3)) for k in range(5)))
+    line = ['diffusion_planner', 'train', '--data', str(file), '--out', str(tmp_path / 'run'),
+            '--width', '8', '--depth', '1', '--value-width', '8', '--forward-width', '8',
+            '--horizon', '8', '--n-updates', '2', '--batch-size', '4']
+    monkeypatch.setattr(sys, 'argv', line)
+    with pytest.raises(SystemExit, match=f'{file}: 2 of 5 episodes .*: episode_1, episode_3; '
+                                         'train --skip-unrewarded leaves them out'):
+        cli.main()
+    monkeypatch.setattr(sys, 'argv', [*line, '--skip-unrewarded', '--json'])
+    cli.main()
+    out, errors = capsys.readouterr()
+    assert f'{file}: 2 of 5 episodes have no rewards and are left out' in errors
+    (data,) = json.loads(out)['data']
+    assert (data['episodes'], data['transitions']) == (3, 8 + 10 + 12)
+
+
+def test_a_log_without_any_reward_is_not_trained_on(file, robot, tmp_path, monkeypatch):
+    write(file, robot, recorded_episode(20, rewards=False))
+    monkeypatch.setattr(sys, 'argv', ['diffusion_planner', 'train', '--data', str(file), '--out',
+                                      str(tmp_path / 'run'), '--skip-unrewarded'])
+    with pytest.raises(SystemExit, match='none of 1 episodes has rewards, expected at least one'):
+        cli.main()
 
 
 def test_a_file_that_is_there_is_not_overwritten(file, robot):

@@ -60,7 +60,7 @@ def torque_from_msg(msg: Float64MultiArray) -> tuple[NDArray, int | None]:
     return np.array(msg.data), stamp if is_said else None
 
 
-def listed(names: Sequence[str]) -> str:
+def shortened(names: Sequence[str]) -> str:
     """Return names for a text, however many and long somebody sent."""
     shown = [n if len(n) <= LONGEST_NAME else f'{n[:LONGEST_NAME]}...' for n in names[:N_NAMED]]
     if len(names) > N_NAMED:
@@ -135,7 +135,7 @@ def states_from_plan(msg: JointTrajectory, robot: Robot) -> NDArray:
     index = {joint: i for i, joint in enumerate(msg.joint_names)}
     if missing := [e.joint for e in robot.state if e.joint not in index]:
         raise StateError(f"joint '{missing[0]}' is missing in the plan, found "
-                         f'{listed(msg.joint_names) or "no joint"}')
+                         f'{shortened(msg.joint_names) or "no joint"}')
     if len(index) < len(msg.joint_names):
         raise StateError(f'the plan names {len(msg.joint_names) - len(index)} joints again, '
                          'expected each once')
@@ -176,7 +176,7 @@ def reward_from_msg(msg: JointState) -> tuple[float, bool]:
     reward, terminated = numbers.get('reward', float('nan')), numbers.get('terminated', 0.0)
     if not isfinite(reward):
         raise StateError(f"the reward is {reward}, expected a finite number named 'reward', found "
-                         f'{listed(msg.name) or "no name"}')
+                         f'{shortened(msg.name) or "no name"}')
     if not isfinite(terminated):
         raise StateError(f"'terminated' of the reward is {terminated}, expected 0 or 1")
     return reward, bool(terminated)

@@ -11,7 +11,7 @@ from sensor_msgs.msg import JointState
 
 from ..errors import NotFiniteError, StateError
 from ..robot import QUANTITIES, Robot
-from .conversions import listed
+from .conversions import shortened
 
 LARGEST = 1e9  # of any measured number [SI]: what is computed of it is finite as well
 
@@ -76,11 +76,11 @@ class JointReader:
         for joint in dict.fromkeys(entry.joint for _, entry in self._entries):
             if joint not in index:
                 raise StateError(f"joint '{joint}' is missing in the joint states, found "
-                                 f'{listed(names) or "no joint"}')
+                                 f'{shortened(names) or "no joint"}')
         if len(index) < len(names):
             ((twice, n_times),) = Counter(names).most_common(1)
-            raise StateError(f"joint '{listed([twice])}' is named {n_times} times in one message "
-                             'of joint states, expected once')
+            raise StateError(f"joint '{shortened([twice])}' is named {n_times} times in one "
+                             'message of joint states, expected once')
         self._columns = {q: np.array([index[e.joint] for _, e in self._entries
                                       if e.quantity == q], dtype=int) for q in QUANTITIES}
         self._index = [(joint, index[joint]) for joint in self._joints if joint in index]
