@@ -30,6 +30,7 @@ from diffusion_planner_ros.nodes.conversions import (
 )
 from diffusion_planner_ros.nodes.joint_states import JointReader
 from diffusion_planner_ros.nodes.odometry import BaseJoint, BaseReader, pose_and_rates
+from diffusion_planner_ros.nodes.tolerant_executor import TolerantExecutor
 
 SEED = 20260
 PERIOD = 8_000_000  # [ns]
@@ -224,6 +225,17 @@ def test_a_message_of_very_many_names_is_refused_at_once_and_in_short(robot):
 # Nodes
 
 
+def test_what_rclpy_refuses_is_borne_and_what_we_raise_is_not():
+    with observer():
+        executor = TolerantExecutor()
+        executor.create_task(int, 'a message that rclpy cannot read')
+        executor.spin_once()
+        executor.create_task(reward_from_msg, JointState())
+        with pytest.raises(StateError):
+            executor.spin_once()
+        executor.shutdown()
+
+
 class Fuzzed:
     """Nodes under test, and what is sent to them."""
 
@@ -237,8 +249,9 @@ class Fuzzed:
 
     def send(self, seconds):
         """Publish on all topics in turn, now and then bytes that are no message."""
-        spin_until(self.node, lambda: all(p.get_subscription_count() for p, _ in self._topics),
-                   'subscriptions')
+        for publisher, _ in self._topics:
+            spin_until(self.node, publisher.get_subscription_count,
+                       f'a subscription of {publisher.topic}', next(iter(self.processes.values())))
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for publisher, make in self._topics:

@@ -220,7 +220,10 @@ class Recorder(Node):
     def _on_odometry(self, msg: Odometry) -> None:
         pose = pose_and_rates(msg)
         self._base.check(pose)
-        self._odometry.add(nanoseconds_from_stamp(msg.header.stamp), pose)
+        stamp = nanoseconds_from_stamp(msg.header.stamp)
+        if self._odometry.newest is not None and stamp < self._odometry.newest:
+            self._odometry.clear()  # time jumped back
+        self._odometry.add(stamp, pose)
 
     def _write(self, episode: RecordedEpisode) -> None:
         number = self._writer.n_episodes
