@@ -327,6 +327,7 @@ def spoiled(msg, field, value):
     ('pose.pose.orientation.w', np.nan, NotFiniteError, 'has orientation .* w=nan'),
     ('pose.pose.position.z', np.nan, NotFiniteError, "gives joint 'rootz' position nan"),
     ('twist.twist.linear.x', np.inf, NotFiniteError, "gives joint 'rootx' velocity inf"),
+    ('pose.pose.position.z', 1e300, NotFiniteError, r'position 1e\+300, .* at most 1e\+09'),
 ])
 def test_refuses_an_odometry_that_it_cannot_use(node, field, value, kind, reason):
     driver = Driver(node, odometry_joints=BASE)

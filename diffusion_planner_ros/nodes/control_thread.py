@@ -4,10 +4,11 @@ from collections.abc import Callable
 import threading
 
 from rclpy.callback_groups import CallbackGroup
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
+
+from .tolerant_executor import TolerantExecutor
 
 POLL_PERIOD = 0.1  # [s], longest time until something new in the group is noticed
 CLOCK_TOPIC = '/clock'
@@ -29,7 +30,7 @@ class _Group(CallbackGroup):
         """Nothing to release: one thread executes one callback after the other."""
 
 
-class _Executor(SingleThreadedExecutor):
+class _Executor(TolerantExecutor):
     """Executes the callbacks of one group of a node that belongs to another executor."""
 
     def __init__(self, node: Node, group: CallbackGroup) -> None:

@@ -8,11 +8,11 @@ import sys
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import PlannerError
+from .tolerant_executor import TolerantExecutor
 
 SWITCH_INTERVAL = 0.0005  # [s]
 IMPATIENT = 2  # signals after which a node is closed at once
@@ -62,7 +62,7 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
         settle()
         # Python lets a thread compute for 5 ms before another gets its turn, most of a period.
         sys.setswitchinterval(SWITCH_INTERVAL)
-        executor = SingleThreadedExecutor()
+        executor = TolerantExecutor()
         executor.add_node(node)
         try:
             try:
