@@ -420,7 +420,3 @@ class MujocoBridge(Node):
 def main(argv: list[str] | None = None) -> None:
     """Run the simulated robot."""
     run_node(MujocoBridge, argv)
-
-
-if __name__ == '__main__':
-    main()

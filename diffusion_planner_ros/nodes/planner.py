@@ -383,7 +383,3 @@ class PlannerNode(LifecycleNode):
 def main(argv: list[str] | None = None) -> None:
     """Run the planner node."""
     run_node(PlannerNode, argv)
-
-
-if __name__ == '__main__':
-    main()

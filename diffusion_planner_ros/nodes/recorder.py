@@ -244,7 +244,3 @@ class Recorder(Node):
 def main(argv: list[str] | None = None) -> None:
     """Run the recorder."""
     run_node(Recorder, argv)
-
-
-if __name__ == '__main__':
-    main()
