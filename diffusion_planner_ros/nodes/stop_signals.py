@@ -1,5 +1,6 @@
 """SIGINT and SIGTERM: the first asks a node to stop, the second ends its process for certain."""
 
+import atexit
 import os
 import signal
 import threading
@@ -32,6 +33,7 @@ class StopSignals:
         signal.set_wakeup_fd(writer)
         for number in STOPPING:
             signal.signal(number, self._on_signal)
+        atexit.register(_finish)
 
     @property
     def is_impatient(self) -> bool:
@@ -51,3 +53,14 @@ class StopSignals:
                 'or its end is blocked; ended by force\n')
         os.write(2, text.encode())  # sys.stderr has a lock
         os._exit(1)
+
+
+def _finish() -> None:
+    """
+    Let the interpreter end in peace, but not for ever.
+
+    It would go back to the default handlers, and a second signal look like a crash.
+    """
+    for number in STOPPING:
+        signal.signal(number, signal.SIG_IGN)
+    signal.setitimer(signal.ITIMER_REAL, GRACE)  # SIGALRM ends a process that has no handler
