@@ -1,4 +1,4 @@
-"""What the launch files of this package share; the nodes do not need it."""
+"""What the launch files of this package share; only they import it."""
 
 from collections.abc import Iterable
 import os
@@ -16,9 +16,9 @@ from launch.events.process import ProcessExited
 from launch_ros.actions import Node, PushROSNamespace, SetRemap
 from launch_ros.parameter_descriptions import ParameterValue
 
-from ..errors import ConfigError, PlannerError
+from .errors import ConfigError, PlannerError
+from .share import PACKAGE
 
-PACKAGE = 'diffusion_planner_ros'
 BOOLEANS = ('true', 'false', 'True', 'False')
 LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
 # Absolute names of ROS that robots would share; in a namespace each has its own.
