@@ -146,3 +146,12 @@ def test_a_second_signal_ends_a_process_that_cannot_end(close):
     assert GRACE - 0.1 < time.monotonic() - told < GRACE + 1.0
     assert output.count('\n') == 1
     assert output.startswith('Stubborn: still running 2 s after the second signal')
+
+
+def test_signals_that_come_together_are_one_request():
+    with stubborn(close='time.sleep(1.0)') as started:
+        read_until(started.stdout, 'built')
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+            started.send_signal(number)
+        output, _ = started.communicate(timeout=TIME_LIMIT)
+    assert (started.returncode, output.split()) == (0, ['stop', 'close'])

@@ -7,13 +7,14 @@ import threading
 import time
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-IMPATIENT = 2  # signals after which a process has to end at once
+IMPATIENT = 2  # requests to stop after which a process has to end at once
 GRACE = 2.0  # [s] that it then has to end by itself
+SAME_REQUEST = 0.5  # [s] in which further signals are one: a terminal and ros2 launch both send
 
 
 class StopSignals:
     """
-    Count SIGINT and SIGTERM from now on.
+    Count the requests to stop that come as SIGINT or SIGTERM from now on.
 
     A process that still runs ``GRACE`` after the second one is ended with exit code 1: a thread
     that goes on, or a library that waits for another process, would keep it for ever.
@@ -23,16 +24,16 @@ class StopSignals:
 
     def __init__(self, name: str) -> None:
         self.count = 0
-        """Signals that came."""
+        """Requests that came."""
         self._name = name
-        # The handlers run in the main thread when it comes round to it. The pipe is written to at
-        # once, by C code, and read by a thread that depends on nobody.
+        # Python calls handlers in the main thread when it comes round to it. The pipe is written
+        # to at once, by C code, and read by a thread that depends on nobody.
         self._pipe, writer = os.pipe()
         os.set_blocking(writer, False)
         threading.Thread(target=self._watch, name='stop_signals', daemon=True).start()
         signal.set_wakeup_fd(writer)
         for number in STOPPING:
-            signal.signal(number, self._on_signal)
+            signal.signal(number, _note)
         atexit.register(_finish)
 
     @property
@@ -40,19 +41,22 @@ class StopSignals:
         """Whether the process has to end at once."""
         return self.count >= IMPATIENT
 
-    def _on_signal(self, signum: int, frame: object) -> None:
-        del signum, frame
-        self.count += 1
-
     def _watch(self) -> None:
-        n_signals = 0
-        while n_signals < IMPATIENT:
-            n_signals += sum(number in STOPPING for number in os.read(self._pipe, 1))
+        counted = float('-inf')
+        while not self.is_impatient:
+            number = os.read(self._pipe, 1)[0]
+            if number in STOPPING and time.monotonic() - counted > SAME_REQUEST:
+                counted = time.monotonic()
+                self.count += 1
         time.sleep(GRACE)
         text = (f'{self._name}: still running {GRACE:g} s after the second signal, a thread of it '
                 'or its end is blocked; ended by force\n')
         os.write(2, text.encode())  # sys.stderr has a lock
         os._exit(1)
+
+
+def _note(signum: int, frame: object) -> None:
+    """Do nothing: only signals with a handler are written to the pipe."""
 
 
 def _finish() -> None:
