@@ -34,6 +34,7 @@ from .percentiles import Percentiles
 from .publishers import listed, Senders, UNKNOWN
 from .running import run_node
 
+ROBOT = 'walker2d'
 REPEAT_PERIOD = 0.02  # [s], longest silence, so that a pause can be told from a dead simulation
 STALL_TIME = 0.03  # [s] without a turn of our timers, which are due every REPEAT_PERIOD or sooner
 DIAGNOSTICS_PERIOD = 1.0  # [s]
@@ -438,14 +439,10 @@ class MujocoBridge(Node):
     def _publish_diagnostics(self) -> None:
         message, level = self._health()
         self._diagnostics.publish(msg_from_facts(
-            'mujoco_bridge', message, self._facts(), level=level,
+            self, ROBOT, message, self._facts(), level=level,
             stamp=stamp_from_nanoseconds(self._time)))
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the simulated robot."""
     run_node(MujocoBridge, argv)
-
-
-if __name__ == '__main__':
-    main()

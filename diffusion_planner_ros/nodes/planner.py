@@ -401,8 +401,9 @@ class PlannerNode(LifecycleNode):
             facts |= loop.facts()
         facts |= {'is_loading': self._n_loading > 0,
                   'plan_subscribers': self._plans.get_subscription_count()}
-        self._diagnostics.publish(msg_from_facts(self.get_name(), message, facts, level=level,
-                                                 stamp=self.get_clock().now().to_msg()))
+        self._diagnostics.publish(msg_from_facts(
+            self, '' if model is None else model.planner.bundle.robot.name, message, facts,
+            level=level, stamp=self.get_clock().now().to_msg()))
 
     def _look_for_conflicts(self, loop: ControlLoop | None) -> None:
         """Report once that another node commands the joints beside us."""
@@ -436,7 +437,3 @@ class PlannerNode(LifecycleNode):
 def main(argv: list[str] | None = None) -> None:
     """Run the planner node."""
     run_node(PlannerNode, argv)
-
-
-if __name__ == '__main__':
-    main()

@@ -241,7 +241,8 @@ class Recorder(Node):
     def _report(self) -> None:
         is_hearing = self._newest > 0
         self._diagnostics.publish(msg_from_facts(
-            self.get_name(), 'recording' if is_hearing else 'waiting for joint states',
+            self, self._robot.name,
+            'recording' if is_hearing else 'waiting for joint states',
             {'file': self._writer.file, 'episodes': self._writer.n_episodes,
              'steps': self._n_steps, 'plans': self._n_plans, 'refused': self._n_refused,
              'plan_publishers': self.count_publishers(PLAN_TOPIC),
@@ -253,7 +254,3 @@ class Recorder(Node):
 def main(argv: list[str] | None = None) -> None:
     """Run the recorder."""
     run_node(Recorder, argv)
-
-
-if __name__ == '__main__':
-    main()
