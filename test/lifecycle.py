@@ -3,8 +3,9 @@
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
-from ros_processes import call, spin_until
+from ros_processes import call, spin_until, TIME_LIMIT
 
+from diffusion_planner_ros.nodes.asking import change_state
 from diffusion_planner_ros.nodes.diagnostics import facts_from_msg
 
 CONFIGURE = Transition.TRANSITION_CONFIGURE
@@ -15,8 +16,11 @@ DEACTIVATE = Transition.TRANSITION_DEACTIVATE
 
 def change(node, transition, name='planner'):
     """Ask for a transition; return whether it succeeded."""
-    request = ChangeState.Request(transition=Transition(id=transition))
-    return call(node, ChangeState, f'{name}/change_state', request).success
+    client = node.create_client(ChangeState, f'{name}/change_state')
+    try:
+        return change_state(node, client, transition, turn=node.spin_once, limit=TIME_LIMIT)
+    finally:
+        node.destroy_client(client)
 
 
 def state_of(node, name='planner'):

@@ -15,6 +15,8 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 import yaml
 
+from diffusion_planner_ros.nodes.asking import ask
+
 TIME_LIMIT = 30.0  # [s] for any condition; a healthy one takes a second
 STOP_TIME = 10.0  # [s] for a node to end after SIGINT
 
@@ -99,12 +101,12 @@ def spin_for(node: Node, seconds: float) -> None:
 
 
 def call(node: Node, service_type: type, name: str, request: object) -> object:
-    """Call a service and wait for its answer."""
+    """Call a service, again if need be, and wait for its answer."""
     client = node.create_client(service_type, name)
-    spin_until(node, client.service_is_ready, f'service {name}')
-    future = client.call_async(request)
-    spin_until(node, future.done, f'answer of {name}')
-    return future.result()
+    try:
+        return ask(node, client, request, turn=node.spin_once, limit=TIME_LIMIT)
+    finally:
+        node.destroy_client(client)
 
 
 def parameter(name: str, value: object) -> object:

@@ -336,6 +336,8 @@ def test_parameters_hammered_during_a_walk_are_taken_or_refused_and_it_goes_on(
     rng = np.random.default_rng(0)
     with running('planner', tmp_path, **SETTINGS) as planner:
         client = recorder.node.create_client(SetParameters, 'planner/set_parameters')
+        # A request before DDS has discovered the planner, which walks by then, would be lost.
+        spin_until(recorder.node, client.service_is_ready, 'service', planner)
         wait_for_steady_walk(recorder, planner)
         begin = time.time()
         n_refused = sum(hammer(recorder, client, rng) for _ in range(N_CHANGES))

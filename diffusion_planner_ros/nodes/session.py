@@ -32,6 +32,7 @@ from trajectory_msgs.msg import JointTrajectory
 from ..errors import PlannerError
 from ..planning.config import PlannerConfig
 from ..sim.evaluate import EpisodeResult, noise_seed
+from .asking import ask, change_state
 from .conversions import NANOSECONDS, nanoseconds_from_stamp
 from .diagnostics import facts_from_msg
 from .mujoco_bridge import EPISODE_GAP
@@ -183,8 +184,12 @@ class Session(Node):
         :raises PlannerError: if it cannot be started.
         """
         for transition in (Transition.TRANSITION_CONFIGURE, Transition.TRANSITION_ACTIVATE):
-            request = ChangeState.Request(transition=Transition(id=transition))
-            if not self._call(self._lifecycle_client, request).success:
+            try:
+                succeeded = change_state(self, self._lifecycle_client, transition, turn=self.turn,
+                                         limit=SERVICE_TIME)
+            except TimeoutError as error:
+                raise PlannerError(str(error)) from None
+            if not succeeded:
                 raise PlannerError('the planner cannot be started; its output above says why')
 
     def wait_for_planner(self) -> None:
@@ -230,13 +235,11 @@ class Session(Node):
                                    'its output above says why')
 
     def _call(self, client: Client, request: Any) -> Any:
-        future = client.call_async(request)
-        deadline = time.monotonic() + SERVICE_TIME
-        while not future.done():
-            if time.monotonic() > deadline:
-                raise PlannerError(f'{client.srv_name} did not answer in {SERVICE_TIME} s')
-            self.turn()
-        return future.result()
+        # Asking twice does no harm: a second reset starts the same episode again.
+        try:
+            return ask(self, client, request, turn=self.turn, limit=SERVICE_TIME)
+        except TimeoutError as error:
+            raise PlannerError(str(error)) from None
 
     def _set(self, client: Client, name: str, value: Any) -> bool:
         change = Parameter(name, value=value).to_parameter_msg()
