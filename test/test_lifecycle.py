@@ -71,7 +71,7 @@ def test_goes_through_its_states_and_commands_only_while_active(planner, node, w
     health.wait_for('inactive', planner)
     assert node.count_publishers('effort_controller/commands') == 0
 
-    for _ in range(2):  # it can be activated again
+    for _ in range(4):  # it can be activated again
         assert change(node, ACTIVATE)
         spin_until(node, driver.is_connected, 'connection', planner)
         assert any(driver.answer(0, walker.qpos, walker.qvel))

@@ -36,6 +36,7 @@ class CommandConflicts:
         self._subscription: Subscription | None = None
         self._dead: set[Gid] = set()  # listed, but silent, when we began to command
         self._own: Gid | None = None
+        self._mine: set[Gid] = set()  # all that this node ever had
         self._began_at = 0.0  # steady time at which we began to command [s]
 
     @property
@@ -69,10 +70,9 @@ class CommandConflicts:
         :raises ConflictError: if another node commands the joints, or may begin to.
         """
         found = listed(self._node, self._topic)
-        found.pop(self._own, None)  # from before it was deactivated
-        alive = self._senders.alive() - {self._own}
-        names = sorted(name for gid, name in found.items()
-                       if {gid, UNKNOWN} & alive or not self._senders.has_heard(gid))
+        alive = self._senders.alive() - self._mine
+        names = sorted(name for gid, name in found.items() if gid not in self._mine and (
+            {gid, UNKNOWN} & alive or not self._senders.has_heard(gid)))
         if names or alive:
             raise ConflictError(
                 f"'{self._node.resolve_topic_name(self._topic)}' is commanded by "
@@ -87,6 +87,7 @@ class CommandConflicts:
                if n == name and gid not in self._dead]
         # Of two with one name, made in one moment, either may be ours: take the one that yields.
         self._own = max(new, default=None)
+        self._mine |= {self._own} - {None}
         self._began_at = time.monotonic()
 
     @property
