@@ -48,7 +48,7 @@ setup(
     zip_safe=False,
     entry_points={'console_scripts': [
         f'diffusion_planner = {PACKAGE}.cli:main',
-        f'planner = {PACKAGE}.nodes.planner:main',
-        f'mujoco_bridge = {PACKAGE}.nodes.mujoco_bridge:main',
-        f'recorder = {PACKAGE}.nodes.recorder:main']},
+        f'planner = {PACKAGE}.nodes.__main__:planner',
+        f'mujoco_bridge = {PACKAGE}.nodes.__main__:mujoco_bridge',
+        f'recorder = {PACKAGE}.nodes.__main__:recorder']},
 )

@@ -8,6 +8,9 @@ from .errors import PlannerError
 
 def main() -> None:
     """Run one verb; a fault that a user can mend is printed without a traceback."""
+    # Videos are drawn by processes of their own. With OpenGL, mujoco imports glfw, which starts a
+    # process to look at its library, and Ctrl-C makes that one print a traceback.
+    os.environ.setdefault('MUJOCO_GL', 'disable')
     try:
         import tyro
 
@@ -40,9 +43,19 @@ def main() -> None:
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep Python from flushing once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except ModuleNotFoundError as error:
+    except ImportError as error:
+        if _is_interrupt(error):
+            sys.exit('diffusion_planner: interrupted')
+        if not isinstance(error, ModuleNotFoundError):
+            raise
         sys.exit(f"diffusion_planner: '{error.name}' is not installed, and this verb needs it; "
                  "pip install 'diffusion_planner_ros[sim,train,ros]' has all that any verb needs")
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: modules in C make other errors of that."""
+    return error is not None and (
+        isinstance(error, KeyboardInterrupt) or _is_interrupt(error.__cause__))
 
 
 if __name__ == '__main__':

@@ -37,5 +37,5 @@ class OutputError(PlannerError):
     """A file cannot be written."""
 
 
-class RivalError(PlannerError):
+class ConflictError(PlannerError):
     """Another node commands the same joints."""

@@ -1,78 +1,64 @@
 """Start ros2_control with a robot's drives, and the planner, which waits to be activated."""
 
-from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, Shutdown
-from launch.conditions import IfCondition
-from launch.substitutions import (
-    Command,
-    LaunchConfiguration,
-    NotEqualsSubstitution,
-    PathJoinSubstitution,
-)
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.substitutions import Command
 from launch_ros.actions import Node
-from launch_ros.parameter_descriptions import ParameterValue
-from launch_ros.substitutions import FindPackageShare
 
-PACKAGE = 'diffusion_planner_ros'
+from diffusion_planner_ros.launching import (
+    Arguments,
+    common_arguments,
+    end_everything,
+    on_robot,
+    our_node,
+    require,
+    text,
+)
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the driver, its controllers and the planner."""
-    config = PathJoinSubstitution([FindPackageShare(PACKAGE), 'config'])
-    controllers = LaunchConfiguration('controllers')
-    description = ParameterValue(Command(['xacro "', LaunchConfiguration('urdf'), '"']),
-                                 value_type=str)
     return LaunchDescription([
         DeclareLaunchArgument(
             'urdf', description='URDF or xacro file of the robot, with a <ros2_control> tag'),
         DeclareLaunchArgument(
-            'controllers', default_value=PathJoinSubstitution([config, 'ros2_control.yaml']),
-            description='parameters of controller_manager and effort_controller'),
-        DeclareLaunchArgument(
-            'settings', default_value=PathJoinSubstitution([config, 'hardware.yaml']),
-            description='parameters of planner and recorder'),
-        DeclareLaunchArgument(
-            'bundle', default_value='',
-            description='folder of the model bundle; empty takes the shipped Walker2D'),
-        DeclareLaunchArgument(
-            'provider', default_value='cpu',
-            description='onnxruntime execution provider: cpu, cuda, tensorrt or auto'),
+            'controllers', default_value='ros2_control.yaml',
+            description='parameters of controller_manager and effort_controller, a path or the '
+            'name of a file of config/'),
+        *common_arguments(settings='hardware.yaml', use_sim_time='false'),
         DeclareLaunchArgument(
             'odometry', default_value='odometry',
             description='topic of the state estimator, nav_msgs/Odometry'),
-        DeclareLaunchArgument(
-            'record', default_value='',
-            description='HDF5 file to record executed plans to; empty records nothing'),
+        OpaqueFunction(function=start)])
+
+
+def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """Start what the arguments ask for; a wrong one ends the launch before anything runs."""
+    arguments = Arguments(context)
+    require('robot_state_publisher', 'controller_manager')
+    controllers = arguments.file('controllers')
+    time = {'use_sim_time': arguments.is_true('use_sim_time')}
+    urdf = Command(['xacro "', arguments['urdf'], '"']).perform(context)
+    description = {'robot_description': text(urdf)}
+    odometry = [('odometry', arguments['odometry'])]
+    nodes = [
         # It publishes the URDF as topic robot_description, where ros2_control finds its drives.
-        Node(
-            package='robot_state_publisher', executable='robot_state_publisher', output='screen',
-            on_exit=Shutdown(),
-            parameters=[{'robot_description': description}]),
-        Node(
-            package='controller_manager', executable='ros2_control_node', output='screen',
-            on_exit=Shutdown(), parameters=[controllers]),
+        Node(package='robot_state_publisher', executable='robot_state_publisher',
+             output='screen', on_exit=end_everything, parameters=[time | description]),
+        Node(package='controller_manager', executable='ros2_control_node', output='screen',
+             on_exit=end_everything, parameters=[controllers, time]),
         # The effort controller is silent until the planner's first command.
-        Node(
-            package='controller_manager', executable='spawner', output='screen',
-            arguments=['joint_state_broadcaster', 'effort_controller',
-                       '--param-file', controllers]),
+        Node(package='controller_manager', executable='spawner', output='screen',
+             arguments=['joint_state_broadcaster', 'effort_controller',
+                        '--param-file', controllers]),
         # Without the planner the controller would hold its last torque for ever; a shutdown ends
         # ros2_control as well, and with it the drives.
-        Node(
-            package=PACKAGE, executable='planner', output='screen', on_exit=Shutdown(),
-            remappings=[('odometry', LaunchConfiguration('odometry'))],
-            parameters=[
-                LaunchConfiguration('settings'),
-                {'robot_description': description,
-                 'bundle': ParameterValue(LaunchConfiguration('bundle'), value_type=str),
-                 'provider': ParameterValue(LaunchConfiguration('provider'), value_type=str)}]),
-        # The robot goes on without it.
-        Node(
-            package=PACKAGE, executable='recorder', output='screen',
-            condition=IfCondition(NotEqualsSubstitution(LaunchConfiguration('record'), '')),
-            remappings=[('odometry', LaunchConfiguration('odometry'))],
-            parameters=[
-                LaunchConfiguration('settings'),
-                {'file': ParameterValue(LaunchConfiguration('record'), value_type=str),
-                 'bundle': ParameterValue(LaunchConfiguration('bundle'), value_type=str)}]),
-    ])
+        our_node(arguments, 'planner', 'hardware.yaml',
+                 time | description | arguments.given('autostart', 'bundle', 'provider'),
+                 remappings=odometry)]
+    if arguments['record']:  # the robot goes on without it
+        nodes.append(our_node(
+            arguments, 'recorder', 'hardware.yaml',
+            {'file': text(arguments['record'])} | arguments.given('bundle'),
+            remappings=odometry, is_required=False))
+    return [on_robot(arguments, nodes)]

@@ -190,8 +190,9 @@ class HardwareDriver(Node):
                  'commands': self._n_commands, 'torque': torque.tolist(),
                  'largest_speed': float(np.abs(walker.qvel).max()),
                  'command_age': (time.time_ns() - self._commanded) / NANOSECONDS}
-        self._reports.publish(msg_from_facts(NAME, 'running', facts, level=DiagnosticStatus.OK,
-                                             stamp=self.get_clock().now().to_msg()))
+        self._reports.publish(msg_from_facts(
+            self, 'walker2d', 'running', facts, level=DiagnosticStatus.OK,
+            stamp=self.get_clock().now().to_msg()))
 
 
 @contextmanager

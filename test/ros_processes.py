@@ -37,7 +37,7 @@ class NodeProcess:
         self._log = folder / f'{name}.log'
         with self._log.open('wb') as log:
             self.process = subprocess.Popen(
-                [sys.executable, '-m', f'diffusion_planner_ros.nodes.{module}', '--ros-args',
+                [sys.executable, '-m', 'diffusion_planner_ros.nodes', module, '--ros-args',
                  '--params-file', str(parameter_file), '-r', f'__node:={name}'],
                 stdout=log, stderr=subprocess.STDOUT, env=environment())
 

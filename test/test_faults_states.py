@@ -308,11 +308,13 @@ def commander():
     return Commander(
         SimpleNamespace(publish=lambda msg: sent.append(torque_from_msg(msg)[0])), limit=limit,
         stop=StopBehaviour(StopConfig(), joints, limit), ramp_time=0.0, scale=1.0, lockstep=False,
+        max_age=0.1,
         logger=SimpleNamespace(info=quiet, error=quiet)), sent
 
 
-def follow(commander, at, came):
-    commander.follow(np.ones(6), at=at, came=came, answered=0, was_clamped=False)
+def follow(commander, at, came, measured=None):
+    return commander.follow(np.ones(6), at=at, came=came, measured=measured or time.time_ns(),
+                            answered=0, was_clamped=False)
 
 
 def test_an_old_plan_does_not_outlive_a_stop():
@@ -331,3 +333,11 @@ def test_a_plan_that_acts_before_the_ramp_began_is_no_fault():
     follow(late, 5 * PERIOD, time.monotonic())
     follow(late, 4 * PERIOD, time.monotonic())
     assert np.array(sent).all()
+
+
+def test_a_plan_from_a_state_of_long_ago_stops_the_robot_instead():
+    woken, sent = commander()  # as after SIGCONT
+    assert follow(woken, 0, time.monotonic())
+    assert not follow(woken, PERIOD, time.monotonic(), measured=time.time_ns() - 200_000_000)
+    assert [torque.any() for torque in sent] == [True, False]
+    assert woken.stop_cause == 'late plan'

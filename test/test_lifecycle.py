@@ -1,6 +1,7 @@
 """The planner as a managed node: real transitions over real DDS."""
 
 import shutil
+import threading
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from driver import Driver, SETTINGS
@@ -20,11 +21,17 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from ros_processes import call, observer, parameter, running, spin_for, spin_until
 import yaml
 
+from diffusion_planner_ros.nodes.config import PlannerNodeConfig
+from diffusion_planner_ros.nodes.control_loop import ControlLoop
 from diffusion_planner_ros.nodes.conversions import NO_STATE, torque_from_msg
+from diffusion_planner_ros.nodes.replanner import Model
+from diffusion_planner_ros.nodes.state_source import StateConfig
 from diffusion_planner_ros.nodes.transitions import transition
 from diffusion_planner_ros.planning.bundle import Bundle, FACTS_FILE, read_facts, write_facts
 from diffusion_planner_ros.planning.config import PlannerConfig
+from diffusion_planner_ros.planning.monitor import PredictionMonitor
 from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.stop import StopBehaviour, StopConfig
 from diffusion_planner_ros.share import share_file
 
 SHIPPED = 'models/walker2d'
@@ -150,7 +157,7 @@ def test_keeps_its_bundle_when_a_new_one_does_not_pass(planner, node, walker, tm
     spoilt = shutil.copytree(share_file(SHIPPED), tmp_path / 'spoilt')
     spoil(spoilt)
     assert set_parameter(node, 'bundle', str(spoilt)).successful  # it is tried
-    spin_until(node, lambda: 'the bundle stays as it is' in planner.output, 'refusal', planner)
+    spin_until(node, lambda: 'the bundle stays' in planner.output, 'refusal', planner)
     assert reason in planner.output
     spin_until(node, lambda: get_parameter(node, 'bundle') == str(share_file(SHIPPED)),
                'parameter tells the truth', planner)
@@ -170,3 +177,81 @@ def rewrite_robot(folder, **changes):
     facts = read_facts(folder)
     robot = {**facts['robot'], **changes}
     write_facts(folder, {**{k: v for k, v in facts.items() if k != 'sha256'}, 'robot': robot})
+
+
+def test_a_bundle_that_does_not_pass_leaves_the_change_before_it(planner, node, walker, bundle,
+                                                                 tmp_path):
+    driver, health = Driver(node), Health(node)
+    assert change(node, CONFIGURE) and change(node, ACTIVATE)
+    spin_until(node, driver.is_connected, 'connection', planner)
+    spoilt = shutil.copytree(share_file(SHIPPED), tmp_path / 'spoilt')
+    (spoilt / 'value.onnx').unlink()
+    client = node.create_client(SetParameters, 'planner/set_parameters')
+    spin_until(node, client.service_is_ready, 'service', planner)
+    answers = [client.call_async(SetParameters.Request(parameters=[
+        parameter('bundle', str(path))])) for path in (bundle.path, spoilt)]
+    spin_until(node, lambda: all(a.done() for a in answers), 'answers', planner)
+    spin_until(node, lambda: 'the bundle stays' in planner.output, 'refusal', planner)
+    spin_until(node, lambda: get_parameter(node, 'bundle') == str(bundle.path), 'parameter')
+    health.wait_for('waiting for joint states', planner)
+    health.wait_for('waiting for joint states', planner)
+    assert health.facts['bundle_hash'] == bundle.hash
+    assert planner.output.index('bundle changed to') < planner.output.index('the bundle stays')
+    assert planner.output.count('bundle changed to') == 1
+
+
+def test_a_folder_that_is_not_there_is_refused_at_once(planner, node, tmp_path):
+    assert change(node, CONFIGURE)
+    refused = set_parameter(node, 'bundle', str(tmp_path / 'nothing'))
+    assert not refused.successful
+    assert f'{tmp_path}/nothing/model.yaml: no such file' in refused.reason
+    assert get_parameter(node, 'bundle') == ''
+
+
+def test_a_bundle_whose_files_changed_is_loaded_again(planner, node, bundle, tmp_path):
+    health = Health(node)
+    folder = shutil.copytree(share_file(SHIPPED), tmp_path / 'bundle')
+    assert change(node, CONFIGURE)
+    assert set_parameter(node, 'bundle', str(folder)).successful
+    text = f'bundle changed to {folder}'
+    spin_until(node, lambda: text in planner.output, text, planner)
+    shutil.rmtree(folder)
+    shutil.copytree(bundle.path, folder)
+    assert set_parameter(node, 'bundle', str(folder)).successful
+    spin_until(node, lambda: health.facts.get('bundle_hash') == bundle.hash, 'swap', planner)
+
+
+def test_joints_that_the_bundle_does_not_have_are_refused_when_it_is_configured(tmp_path, node):
+    with running('planner', tmp_path, autostart=False, odometry_joints=['hip=x']) as process:
+        assert not change(node, CONFIGURE)
+        assert state_of(node) == 'unconfigured'
+        text = "odometry_joints names 'hip', expected joints of the state of 'walker2d'"
+        assert text in process.output
+        assert node.count_publishers('effort_controller/commands') == 0
+        assert process.stop() == 0
+
+
+def test_a_control_loop_that_cannot_be_built_leaves_nothing_behind(node, monkeypatch):
+    bundle = Bundle.load(share_file(SHIPPED))
+    limit = bundle.robot.torque_limit
+    stop = StopBehaviour(StopConfig(), [e.joint for e in bundle.robot.action], limit)
+    before = threading.active_count()
+
+    def build():
+        return ControlLoop(
+            node, Model(Planner(bundle, PlannerConfig()), PredictionMonitor(bundle)), limit,
+            config=PlannerNodeConfig(), stop=stop, state_config=StateConfig(), group=None,
+            on_leap=print, on_plan=print, on_fault=print)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(node, 'create_subscription', lambda *_, **__: 1 / 0)
+        for _ in range(2):
+            with pytest.raises(ZeroDivisionError):
+                build()
+    assert threading.active_count() == before
+    assert node.count_publishers('effort_controller/commands') == 0
+    loop = build()
+    assert node.count_publishers('effort_controller/commands') == 1
+    loop.stop('test')
+    loop.close()
+    assert threading.active_count() == before

@@ -13,8 +13,14 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
-from diffusion_planner_ros.nodes.conversions import msg_from_torque, nanoseconds_from_stamp
+from diffusion_planner_ros.nodes.control_loop import LEAP
+from diffusion_planner_ros.nodes.conversions import (
+    msg_from_torque,
+    NANOSECONDS,
+    nanoseconds_from_stamp,
+)
 from diffusion_planner_ros.nodes.diagnostics import facts_from_msg
+from diffusion_planner_ros.nodes.mujoco_bridge import EPISODE_GAP
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 PERIOD = 8_000_000  # [ns]
@@ -26,6 +32,7 @@ class Controller:
 
     def __init__(self, node):
         self.node = node
+        self.start = 0  # of the episode [ns]; all other stamps here count from it
         self.states = {}  # by stamp [ns]
         self.clock = []
         self.reports = []
@@ -38,12 +45,15 @@ class Controller:
         # Deep enough to miss nothing on a busy machine.
         node.create_subscription(JointState, 'joint_states', self._on_state, 1000)
         node.create_subscription(Clock, '/clock', lambda m: self.clock.append(
-            nanoseconds_from_stamp(m.clock)), 1000)
+            nanoseconds_from_stamp(m.clock) - self.start), 1000)
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_report, 10)
         self._pushes = node.create_publisher(Vector3, 'mujoco_bridge/push', 10)
 
     def _on_state(self, msg):
-        stamp = nanoseconds_from_stamp(msg.header.stamp)
+        stamp = nanoseconds_from_stamp(msg.header.stamp) - self.start
+        if self.states and stamp - max(self.states) >= EPISODE_GAP:
+            self.start, stamp = self.start + stamp, 0
+            self.states.clear()
         self.states[stamp] = msg
         self.arrivals.append((time.monotonic(), stamp))
         if self.answer is not None:
@@ -55,7 +65,11 @@ class Controller:
             self.levels.append(msg.status[0].level)
 
     def send(self, torque, stamp):
-        self._commands.publish(msg_from_torque(np.asarray(torque), stamp))
+        self._commands.publish(msg_from_torque(np.asarray(torque), self.start + stamp))
+
+    def retire(self):
+        """Leave the robot to somebody else."""
+        self.node.destroy_publisher(self._commands)
 
     def send_raw(self, numbers):
         self._commands.publish(Float64MultiArray(data=numbers))
@@ -83,8 +97,9 @@ class Controller:
     def reset(self, seed):
         call(self.node, SetParameters, 'mujoco_bridge/set_parameters',
              SetParameters.Request(parameters=[parameter('seed', seed)]))
-        self.states.clear()
+        start = self.start
         assert call(self.node, Trigger, 'mujoco_bridge/reset', Trigger.Request()).success
+        spin_until(self.node, lambda: self.start > start, 'a new episode')
 
 
 @pytest.fixture
@@ -147,7 +162,7 @@ def test_the_episode_ends_with_a_report_when_the_robot_falls(lockstep):
     assert float(facts['distance']) == pytest.approx(walker.position, abs=0.01)
 
 
-def test_reset_starts_again_at_time_zero_with_the_seed_that_was_set(lockstep):
+def test_reset_starts_again_with_the_seed_that_was_set_and_time_goes_on(lockstep):
     lockstep.send(TORQUE, 0)
     lockstep.wait_for_state(1)
     lockstep.reset(seed=8)
@@ -155,7 +170,12 @@ def test_reset_starts_again_at_time_zero_with_the_seed_that_was_set(lockstep):
     walker = Walker2D()
     walker.reset(seed=8)
     np.testing.assert_array_equal(state.position, walker.qpos)
-    spin_until(lockstep.node, lambda: lockstep.clock[-1] == 0, 'clock back at zero')
+    assert lockstep.start == PERIOD + EPISODE_GAP
+    spin_until(lockstep.node, lambda: lockstep.clock[-1] == 0, 'clock of the new episode')
+
+
+def test_an_episode_begins_so_far_ahead_that_a_planner_takes_it_for_one():
+    assert EPISODE_GAP > 1.5 * LEAP * NANOSECONDS
 
 
 def test_pause_holds_the_answer_until_it_ends(lockstep):
@@ -301,6 +321,7 @@ def test_a_dead_planner_s_torque_is_gone_within_50_ms(tmp_path):
     with (running('mujoco_bridge', tmp_path, seed=3, auto_reset=False), observer() as node):
         controller = Controller(node)
         controller.wait_for_state(0)
+        controller.retire()
         with running('planner', tmp_path, use_sim_time=True) as planner:
             controller.wait_for_state(30)
             spin_for(node, 0.05)  # see what arrived before
@@ -369,9 +390,9 @@ def test_a_reset_leaves_no_torque_behind(real_time):
     real_time.answer = TORQUE
     real_time.wait_for_state(5)
     real_time.answer = None
+    late = 5 * PERIOD - EPISODE_GAP
     real_time.reset(seed=4)
-    real_time.states.clear()
-    real_time.send(TORQUE, 5 * PERIOD)  # late, for the episode before
+    real_time.send(TORQUE, late)  # for the episode before
     spin_for(real_time.node, 0.3)
     assert list(real_time.states) == [0]
     assert not any(real_time.states[0].effort)
@@ -385,7 +406,7 @@ def test_a_reset_while_paused_keeps_the_pause(real_time):
     real_time.pause(True)
     real_time.reset(seed=4)
     spin_for(real_time.node, 0.3)
-    assert max(real_time.states) == 0 or real_time.arrivals[-1][1] == 0
+    assert list(real_time.states) == [0]
     real_time.pause(False)
     real_time.wait_for_state(3)
 
@@ -430,19 +451,32 @@ def test_slow_time_stops_for_a_silent_planner_only(tmp_path):
 # Who else is there
 
 
-def test_a_second_publisher_of_commands_is_named(lockstep):
-    lockstep.wait_for_report(lambda _, facts: facts['command_publishers'] == '1')
+def test_a_second_sender_of_commands_is_named_and_one_that_is_silent_is_not(lockstep):
     other = lockstep.node.create_publisher(Float64MultiArray, 'effort_controller/commands', 1)
     lockstep.wait_for_report(lambda _, facts: facts['command_publishers'] == '2')
-    text = '2 publishers on /effort_controller/commands, expected one'
-    spin_until(lockstep.node, lambda: text in lockstep.process.output, text, lockstep.process)
-    lockstep.next_report()
-    assert lockstep.levels[-1] == DiagnosticStatus.ERROR
-    lockstep.node.destroy_publisher(other)
-    lockstep.wait_for_report(lambda _, facts: facts['command_publishers'] == '1')
-    lockstep.next_report()
+    lockstep.send(TORQUE, -PERIOD)  # of both one message a second, meant for no state
     assert lockstep.levels[-1] == DiagnosticStatus.OK
+
+    def is_reported():
+        for publish in (lambda: lockstep.send(TORQUE, -PERIOD),
+                        lambda: other.publish(msg_from_torque(TORQUE, -PERIOD))):
+            publish()
+        spin_for(lockstep.node, 1.0)
+        return lockstep.levels[-1] == DiagnosticStatus.ERROR
+
+    spin_until(lockstep.node, is_reported, 'report', lockstep.process)
+    text = '2 publishers on /effort_controller/commands, expected one'
     assert lockstep.process.output.count(text) == 1
+    # As a planner that crashed: silent, but still listed.
+    spin_until(lockstep.node, lambda: lockstep.levels[-1] == DiagnosticStatus.OK, 'end')
+    assert lockstep.reports[-1][1]['command_publishers'] == '2'
+
+
+def test_a_second_publisher_of_the_clock_is_named(lockstep):
+    lockstep.node.create_publisher(Clock, '/clock', 1)
+    text = '2 publishers on /clock, expected one; end all but one of /mujoco_bridge, /observer'
+    spin_until(lockstep.node, lambda: text in lockstep.process.output, text, lockstep.process)
+    spin_until(lockstep.node, lambda: lockstep.levels[-1] == DiagnosticStatus.ERROR, 'level')
 
 
 def test_a_push_acts_during_the_next_control_period(lockstep):

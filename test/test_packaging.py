@@ -138,6 +138,19 @@ def test_every_command_is_where_ros2_run_looks_for_it(prefix, setup_arguments):
         assert Path(interpreter).parent.samefile(Path(sys.executable).parent)
 
 
+def test_ros2_run_finds_the_command_line_that_is_not_on_the_path(prefix, tmp_path, monkeypatch):
+    pytest.importorskip('ros2run', reason='ros2run is not installed; it comes with ROS 2')
+    monkeypatch.setenv('AMENT_PREFIX_PATH', str(prefix))
+    assert not (prefix / 'bin').exists()
+    ros2 = 'import sys; from ros2cli.cli import main; sys.exit(main())'
+    command = f'. "{prefix.parent}/setup.bash" && exec "{sys.executable}" -c "{ros2}" "$@"'
+    done = subprocess.run(
+        ['bash', '-c', command, 'ros2', 'run', PACKAGE, 'diffusion_planner', 'info'],
+        cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert f'{prefix}/share/{PACKAGE}/models/walker2d' in done.stdout
+
+
 def test_the_installed_planner_walks_the_installed_robot_and_both_end_cleanly(prefix, tmp_path):
     setup_file = prefix.parent / 'setup.bash'
     lockstep = ('-p', 'lockstep:=true')
@@ -190,9 +203,10 @@ def test_every_entry_point_imports(setup_arguments):
         assert callable(getattr(import_module(module), function))
 
 
-def test_every_package_that_the_nodes_import_is_declared(manifest):
+def test_every_package_that_nodes_and_launch_files_import_is_declared(manifest):
     imported = set()
-    for file in (SOURCE / PACKAGE / 'nodes').glob('*.py'):
+    folder = SOURCE / PACKAGE
+    for file in (*(folder / 'nodes').glob('*.py'), folder / 'launching.py'):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name.split('.')[0] for alias in node.names}

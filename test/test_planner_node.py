@@ -1,4 +1,8 @@
+from contextlib import ExitStack
+import signal
+
 from driver import Driver, JOINTS, PERIOD, SETTINGS
+from lifecycle import Health
 import numpy as np
 import pytest
 from rcl_interfaces.srv import DescribeParameters, SetParameters
@@ -10,6 +14,7 @@ from ros_processes import (
     spin_for,
     spin_until,
 )
+from rosgraph_msgs.msg import Clock
 
 from diffusion_planner_ros.nodes.conversions import stamp_from_nanoseconds, torque_from_msg
 from diffusion_planner_ros.planning.bundle import Bundle
@@ -71,6 +76,7 @@ def test_refuses_a_bad_state_by_joint_and_sends_no_torque(driver, walker, planne
 
 
 def test_answers_a_repeated_state_again_and_another_state_anew(driver, walker):
+    driver.answer(0, walker.qpos, walker.qvel)
     torque = driver.answer(4, walker.qpos, walker.qvel)
     np.testing.assert_array_equal(driver.answer(4, walker.qpos, walker.qvel), torque)
     walker.reset(seed=1)  # a simulation that is reset before its clock moved
@@ -173,3 +179,127 @@ def test_wrong_settings_end_the_node_with_one_line_that_says_why(tmp_path, param
         assert process.process.wait(30) == 1
         assert reason in process.output
         assert 'Traceback' not in process.output
+
+
+# In real time, beside a simulation that waits for the answer to its first state
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Give a function that starts an active planner in real time with parameters."""
+    with ExitStack() as stack:
+        def start(**parameters):
+            process = stack.enter_context(running('planner', tmp_path, **{
+                **SETTINGS, 'lockstep': False, **parameters}))
+            driver = Driver(stack.enter_context(observer()))
+            spin_until(driver.node, driver.is_connected, 'planner', process)
+            driver.set_clock(0)
+            return driver, process
+        yield start
+
+
+def answered(driver, step):
+    """Return whether a torque that was planned for a state came."""
+    return any(torque_from_msg(m)[1] == step * PERIOD and any(m.data) for m in driver.commands)
+
+
+def test_a_stop_at_time_zero_ends_when_the_state_is_good_again(start, walker):
+    driver, process = start()
+    driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
+    spoilt = np.full(9, np.nan)
+    driver.show_until(lambda: 'stop: state not finite' in process.output, 0, spoilt, spoilt)
+    driver.commands.clear()
+    driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
+
+
+def test_a_silence_at_time_zero_ends_with_the_next_state(start, walker):
+    driver, process = start()
+    driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
+    spin_until(driver.node, lambda: 'stop: stale state' in process.output, 'stop', process)
+    driver.commands.clear()
+    driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
+
+
+def test_one_state_ahead_of_time_does_not_outrank_all_later_ones(start, walker):
+    driver, process = start()
+    driver.show_until(lambda: answered(driver, 11), 11, walker.qpos, walker.qvel)
+    driver.commands.clear()
+    driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
+    assert 'stop: joint states started over: 0.088 s before the last ones' in process.output
+
+
+def test_a_latched_stop_ends_when_the_simulation_begins_a_new_episode(start, walker):
+    driver, process = start(max_state_deviation=20.0)
+    huge = walker.qvel + 1e4
+    driver.show_until(lambda: 'stop: out of distribution' in process.output, 0, walker.qpos, huge)
+    driver.commands.clear()
+    driver.show(0, walker.qpos, walker.qvel)
+    spin_for(driver.node, 0.3)
+    assert not answered(driver, 0)  # a good state is not enough
+    driver.show(0, walker.qpos, walker.qvel)
+    driver.set_clock(250)
+    driver.show_until(lambda: answered(driver, 250), 250, walker.qpos, walker.qvel)
+
+
+def test_states_from_before_a_leap_in_time_are_no_fault(start, walker):
+    driver, process = start()
+    driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
+    for step in (0, 250, 500):  # the clock goes first, and a late state comes behind it
+        driver.set_clock(step + 250)
+        driver.show(step, walker.qpos, walker.qvel)
+        driver.show_until(lambda s=step: answered(driver, s + 250), step + 250, walker.qpos,
+                          walker.qvel)
+    assert 'state refused' not in process.output
+
+
+def test_a_state_that_waited_while_the_planner_was_suspended_gets_no_torque(start, walker):
+    driver, process = start(action_delay=1)  # torques are sent the moment a state comes
+    for step in range(3):
+        driver.set_clock(step)
+        driver.show_until(lambda s=step: answered(driver, s) or (not s and driver.commands),
+                          step, walker.qpos, walker.qvel)
+    process.process.send_signal(signal.SIGSTOP)
+    try:
+        driver.show(3, walker.qpos, walker.qvel)
+        spin_for(driver.node, 0.4)
+        driver.commands.clear()
+    finally:
+        process.process.send_signal(signal.SIGCONT)
+    spin_until(driver.node, lambda: driver.commands, 'a command', process)
+    spin_for(driver.node, 0.3)
+    assert driver.only_stopped()
+
+
+def test_a_change_of_a_parameter_does_not_make_the_monitor_forget(start, walker):
+    driver, process = start(lockstep=True, max_equal_states=5)
+    for step in range(6):  # frozen, though motion is predicted
+        driver.answer(step, walker.qpos, walker.qvel)
+        request = SetParameters.Request(parameters=[parameter('seed', step)])
+        assert call(driver.node, SetParameters, 'planner/set_parameters',
+                    request).results[0].successful
+    driver.set_clock(6)
+    driver.show_until(lambda: '6 equal states' in process.output, 6, walker.qpos, walker.qvel)
+
+
+def test_diagnostics_do_not_give_two_things_one_name(start, walker):
+    driver, process = start(action_delay=-1)
+    health = Health(driver.node)
+    driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
+    health.wait_for('', process)
+    health.wait_for('', process)
+    assert health.facts['action_delay'] == '-1'
+    assert health.facts['action_delay_in_use'] == '0'
+    assert 'missed_deadlines' not in health.facts  # it is the bridge that counts them
+    assert 'states_without_plan' in health.facts
+
+
+def test_two_publishers_of_the_clock_are_named_when_time_jumps_back(start):
+    driver, process = start()
+    driver.node.create_publisher(Clock, '/clock', 1)
+    text = "time jumped back: '/clock' has 2 publishers, expected one; end all but one of /obs"
+    def is_reported():
+        for step in (10, 0):
+            driver.set_clock(step)
+            spin_for(driver.node, 0.1)
+        return text in process.output
+    spin_until(driver.node, is_reported, text, process)

@@ -1,7 +1,9 @@
 """Executed plans: how messages become episodes, and that a real run is recorded as it was."""
 
 from contextlib import contextmanager
+import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+from diffusion_planner_ros import cli
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import ConfigError, DatasetError, OutputError, StateError
 from diffusion_planner_ros.learning.dataset import read_episodes, Windows
@@ -77,6 +80,10 @@ def test_planned_states_travel_unchanged(robot):
     plan = Plan(candidates, np.zeros(1), np.zeros((1, H), dtype=bool), A)
     msg = msg_from_plan(plan, robot, 0, {})
     assert_array_equal(states_from_plan(msg, robot), plan.states)
+    for number in (np.nan, -np.inf, 1e39):  # one would make the whole log unreadable
+        msg.points[3].positions[2] = number
+        with pytest.raises(StateError, match='the plan has states that are not finite'):
+            states_from_plan(msg, robot)
     msg.points[3].velocities = []
     with pytest.raises(StateError, match='a point of the plan has another number'):
         states_from_plan(msg, robot)
@@ -92,6 +99,8 @@ def test_rewards_travel_unchanged_and_need_not_say_that_it_is_over():
     for msg in (JointState(name=['reward'], position=[float('nan')]), JointState(name=['r'])):
         with pytest.raises(StateError, match='the reward is nan, expected a finite number'):
             reward_from_msg(msg)
+    with pytest.raises(StateError, match="'terminated' of the reward is nan, expected 0 or 1"):
+        reward_from_msg(JointState(name=['reward', 'terminated'], position=[1.0, float('nan')]))
 
 
 # Episodes, without DDS
@@ -254,6 +263,112 @@ def test_without_plans_and_rewards_there_are_states_and_actions():
     assert np.isfinite(episode.plans).all(axis=(1, 2)).tolist() == [False, True, False]
 
 
+def test_without_the_last_rewards_an_episode_ends_at_the_last_one():
+    stream = Stream()
+    stream.steps(0, 5)
+    stream.state(6)
+    stream.state(7)
+    (episode,) = stream.close()
+    check(episode, 0, 5)
+    assert episode.n_left_out == 2
+
+
+def test_rewards_that_are_missing_between_others_split_the_episode():
+    stream = Stream()
+    stream.state(0)
+    stream.plan(0)
+    for first, last in ((1, 4), (5, 5), (6, 9)):  # 0 to 1 and 4 to 6 have none
+        stream.steps(first, last)
+        stream.plan(last)
+    stream.reward(9, terminated=True)
+    first, other = stream.close()
+    check(first, 1, 4)
+    check(other, 6, 9, terminated=True)
+    assert (first.n_left_out, other.n_left_out) == (1, 2)
+
+
+@pytest.mark.parametrize('rewarded', [(6,), (1, 3, 5)])
+def test_rewards_that_are_not_for_every_step_are_left_out_instead_of_the_steps(rewarded):
+    stream = Stream()
+    for k in range(7):
+        stream.state(k)
+    for k in rewarded:
+        stream.reward(k, terminated=k == 6)
+    (episode,) = stream.close()
+    assert len(episode.actions) == 6 and episode.rewards is None and episode.n_left_out == 0
+    assert episode.terminated == (6 in rewarded)
+
+
+def test_a_single_step_may_have_its_reward():
+    stream = Stream()
+    stream.steps(0, 1)
+    check(stream.close()[0], 0, 1)
+
+
+def test_time_that_goes_on_a_minute_later_begins_an_episode():
+    stream, minute = Stream(), 7500
+    stream.steps(0, 4)
+    stream.state(5)
+    stream.state(minute)
+    stream.plan(4)  # late ones of the old episode
+    stream.reward(5)
+    stream.plan(minute)
+    stream.steps(minute, minute + 4)
+    first, other = stream.close()
+    check(first, 0, 5)
+    check(other, minute, minute + 4)
+
+
+def test_a_reward_before_its_state_is_not_one_of_the_last_episode_at_the_same_time():
+    stream = Stream()
+    stream.steps(0, 3)
+    stream.state(0)
+    for k in range(1, 4):
+        stream.log.add_reward(stream.sent, k * PERIOD, -1.0, False)
+        stream.state(k)
+    first, other = stream.close()
+    check(first, 0, 3)
+    assert_array_equal(other.rewards, [-1.0, -1.0, -1.0])
+
+
+def test_the_reward_before_a_cut_may_come_after_it():
+    stream = Stream(max_steps=4)
+    stream.steps(0, 3)
+    stream.plan(3)
+    stream.state(4)
+    stream.plan(4)
+    stream.state(5)
+    stream.reward(4)
+    stream.reward(5)
+    first, other = stream.close()
+    check(first, 0, 4)
+    check(other, 4, 5)
+
+
+def test_what_belongs_to_no_state_is_not_kept():
+    stream = Stream()
+    stream.state(0)
+    for k in range(1000):
+        stream.reward(k)
+        stream.plan(k)
+    held = stream.log._current
+    assert len(held.rewards) < 100 and len(held.plans) < 100
+
+
+def test_plans_before_a_jump_do_not_choose_states_after_it():
+    stream = Stream()
+    for offset in (3, 5):  # the phase of the plans in each of two episodes [ms]
+        for ms in range(400):
+            if ms % 8 == offset:
+                stream.log.announce_plan(ms * MILLISECOND)
+        for ms in range(400):
+            stream.state(ms, stamp=ms * MILLISECOND)
+    for episode, offset in zip(stream.close(), (3, 5), strict=True):
+        assert len(episode.actions) > 45
+        # The first state may be older than all plans.
+        assert_array_equal(episode.observations[1:, 0] % 8, offset)
+
+
 def test_a_single_state_is_no_episode_and_what_comes_before_any_is_dropped():
     stream = Stream()
     stream.plan(0)
@@ -350,9 +465,35 @@ def test_a_log_without_rewards_is_read_and_refused_as_a_data_set(file, robot):
     (logged,) = read_log(file, robot)
     assert not logged.has_rewards and np.isnan(logged.episode.rewards).all()
     assert len(logged.episode) == 5
-    with pytest.raises(DatasetError, match=r"key '/episode_0/rewards' is missing: .* recorded "
-                                           'without rewards, expected them on topic reward'):
+    with pytest.raises(DatasetError, match='1 of 1 episodes were recorded without rewards, '
+                                           'expected them on topic reward: episode_0; train'):
         read_episodes(file, robot)
+
+
+def test_all_episodes_without_rewards_are_named_and_may_be_left_out(file, robot, tmp_path,
+                                                                    monkeypatch, capsys):
+    write(file, robot, *(recorded_episode(8 + k, rewards=k not in (1, 3)) for k in range(5)))
+    line = ['diffusion_planner', 'train', '--data', str(file), '--out', str(tmp_path / 'run'),
+            '--width', '8', '--depth', '1', '--value-width', '8', '--forward-width', '8',
+            '--horizon', '8', '--n-updates', '2', '--batch-size', '4']
+    monkeypatch.setattr(sys, 'argv', line)
+    with pytest.raises(SystemExit, match=f'{file}: 2 of 5 episodes .*: episode_1, episode_3; '
+                                         'train --skip-unrewarded leaves them out'):
+        cli.main()
+    monkeypatch.setattr(sys, 'argv', [*line, '--skip-unrewarded', '--json'])
+    cli.main()
+    out, errors = capsys.readouterr()
+    assert f'{file}: 2 of 5 episodes have no rewards and are left out' in errors
+    (data,) = json.loads(out)['data']
+    assert (data['episodes'], data['transitions']) == (3, 8 + 10 + 12)
+
+
+def test_a_log_without_any_reward_is_not_trained_on(file, robot, tmp_path, monkeypatch):
+    write(file, robot, recorded_episode(20, rewards=False))
+    monkeypatch.setattr(sys, 'argv', ['diffusion_planner', 'train', '--data', str(file), '--out',
+                                      str(tmp_path / 'run'), '--skip-unrewarded'])
+    with pytest.raises(SystemExit, match='none of 1 episodes has rewards, expected at least one'):
+        cli.main()
 
 
 def test_a_file_that_is_there_is_not_overwritten(file, robot):
@@ -365,6 +506,45 @@ def test_a_file_that_is_there_is_not_overwritten(file, robot):
 def test_a_file_that_cannot_be_written_is_named(file, robot):
     with pytest.raises(OutputError, match=r'nowhere/log.hdf5: cannot be written .*expected'):
         LogWriter(file.parent / 'nowhere' / 'log.hdf5', robot, bundle_hash='')
+
+
+@contextmanager
+def full_disk(size):
+    """Let no file become larger than this [bytes]."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize('room', [0, 10_000, 30_000, 100_000])
+def test_an_episode_that_the_disk_has_no_room_for_is_not_begun(file, robot, room):
+    writer = LogWriter(file, robot, bundle_hash='')
+    writer.write(recorded_episode())
+    size = file.stat().st_size
+    with full_disk(size + room), pytest.raises(
+            OutputError, match=r'log.hdf5: cannot be written \(File too large\), expected'):
+        writer.write(recorded_episode(100))
+    assert file.stat().st_size == size
+    assert len(read_log(file, robot)) == 1
+    with pytest.raises(OutputError, match=r'log.hdf5: an episode before could not be written'):
+        writer.write(recorded_episode())
+    assert len(read_log(file, robot)) == 1
+
+
+def test_room_that_was_made_and_not_needed_is_given_back(file, robot):
+    n = 1000
+    write(file, robot, recorded_episode(n))
+    numbers = (n + 1) * S + n * A + n
+    assert 0 < file.stat().st_size - (8 * numbers + 4 * n * H * S + 2 * n) < 20_000
+
+
+def test_a_log_that_cannot_be_begun_is_not_there(file, robot):
+    with full_disk(1000), pytest.raises(OutputError, match=r'cannot be written \(File too large'):
+        LogWriter(file, robot, bundle_hash='')
+    assert not file.exists()
 
 
 def test_a_reader_does_not_keep_the_recorder_from_writing(file, robot):
@@ -501,7 +681,10 @@ class Driver:
         still = np.full(len(self._names), k / 100.0)
         self.states.publish(msg_from_joints(self._names, still, still, efforts, k * PERIOD))
         if reward is not None:
-            self._rewards.publish(msg_from_reward(reward, terminated, k * PERIOD))
+            self.show_reward(k, reward, terminated)
+
+    def show_reward(self, k, reward, terminated=False):
+        self._rewards.publish(msg_from_reward(reward, terminated, k * PERIOD))
 
 
 @contextmanager
@@ -532,6 +715,43 @@ def test_what_is_over_survives_a_kill(tmp_path, file, robot):
     assert_allclose(logged.episode.actions, 0.1, rtol=1e-15)
     assert_array_equal(logged.episode.rewards, np.arange(1, 6))
     assert np.isnan(logged.plans).all()
+
+
+def test_a_full_disk_ends_it_with_one_line_and_leaves_whole_episodes(tmp_path, file, robot):
+    with listening(tmp_path, file, robot) as (recorder, driver):
+        driver.begin(lambda: driver.show(0))
+        for k in range(6):
+            driver.show(k, reward=float(k), terminated=k == 5)
+        wait_for_episode(0, recorder)
+        limit = file.stat().st_size + 1000
+        resource.prlimit(recorder.process.pid, resource.RLIMIT_FSIZE, (limit, limit))
+        n_lines = len(recorder.output.splitlines())
+        for first in (0, 100):  # the disk is full for the first of them
+            for k in range(first, first + 50):
+                driver.show(k, reward=float(k), terminated=k == first + 49)
+        assert recorder.process.wait(TIME_LIMIT) == 1
+    (line,) = recorder.output.splitlines()[n_lines:]
+    assert line.startswith(f'Recorder: {file}: cannot be written (File too large), expected')
+    (logged,) = read_log(file, robot)
+    assert logged.episode.terminated and logged.has_rewards
+    assert file.stat().st_size < limit
+
+
+def test_a_signal_costs_no_reward(tmp_path, file, robot):
+    with listening(tmp_path, file, robot) as (recorder, driver):
+        driver.begin(lambda: driver.show(0))
+        for k in range(200):  # like a robot that walks on, its rewards come after its states
+            if k == 100:
+                recorder.process.send_signal(signal.SIGINT)
+            driver.show(k)
+            time.sleep(0.002)
+            driver.show_reward(k, float(k))
+            time.sleep(0.006)
+        assert recorder.process.wait(TIME_LIMIT) == 0
+    (logged,) = read_log(file, robot)
+    assert logged.has_rewards, recorder.output
+    assert_array_equal(logged.episode.rewards, 1.0 + np.arange(len(logged.episode)))
+    assert len(logged.episode) >= 98, recorder.output
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])

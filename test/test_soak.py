@@ -111,7 +111,7 @@ def planner_of(parent):
     lines = subprocess.run(['ps', '-wweo', 'pid,ppid,args'], capture_output=True, text=True,
                            check=True).stdout.splitlines()
     return next(int(line.split()[0]) for line in lines
-                if 'diffusion_planner_ros.nodes.planner' in line
+                if 'diffusion_planner_ros.nodes planner' in line
                 and line.split()[1] == str(parent))
 
 

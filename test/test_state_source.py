@@ -47,9 +47,9 @@ class Driver:
 
     def __init__(self, node, **config):
         self.node = node
-        self.states, self.refused = [], []
+        self.states, self.refused, self.restarts = [], [], []
         self.source = StateSource(node, ROBOT, StateConfig(**config), self.states.append,
-                                  self.refused.append)
+                                  self.refused.append, self.restarts.append)
         self._publishers = {JointState: node.create_publisher(JointState, 'joint_states', 10)}
         if config.get('odometry_joints'):
             self._publishers[Odometry] = node.create_publisher(Odometry, 'odometry', 10)
@@ -327,6 +327,7 @@ def spoiled(msg, field, value):
     ('pose.pose.orientation.w', np.nan, NotFiniteError, 'has orientation .* w=nan'),
     ('pose.pose.position.z', np.nan, NotFiniteError, "gives joint 'rootz' position nan"),
     ('twist.twist.linear.x', np.inf, NotFiniteError, "gives joint 'rootx' velocity inf"),
+    ('pose.pose.position.z', 1e300, NotFiniteError, r'position 1e\+300, .* at most 1e\+09'),
 ])
 def test_refuses_an_odometry_that_it_cannot_use(node, field, value, kind, reason):
     driver = Driver(node, odometry_joints=BASE)
@@ -399,7 +400,7 @@ def test_angles_are_interpolated_the_short_way_round():
 ])
 def test_refuses_odometry_joints_that_mean_nothing(node, joints, reason):
     with pytest.raises(ConfigError, match=reason):
-        StateSource(node, ROBOT, StateConfig(odometry_joints=joints), print, print)
+        StateSource(node, ROBOT, StateConfig(odometry_joints=joints), print, print, print)
 
 
 def test_settings_are_read_only_parameters(node):

@@ -30,7 +30,7 @@ def process_list():
 def nodes_of(parent):
     """Return the command lines of the node processes that a process started."""
     return [line for line in process_list().splitlines()
-            if 'diffusion_planner_ros.nodes.' in line and line.split()[0] == str(parent)]
+            if 'diffusion_planner_ros.nodes ' in line and line.split()[0] == str(parent)]
 
 
 def test_lockstep_through_ros_gives_the_return_of_the_same_seed_in_process(tmp_path):

@@ -149,7 +149,7 @@ def _read(data: tuple[Path, ...] | None, bundle: 'Bundle') -> 'list[Episode]':
         return []
     from ..learning.dataset import read_episodes
 
-    return [e for path in data for e in read_episodes(path, bundle.robot)]
+    return [e for path in data for e in read_episodes(path, bundle.robot, needs_rewards=False)]
 
 
 def _compare(states: str, branches: 'list[Branch]', bundle: 'Bundle') -> 'dict[str, Misalignment]':

@@ -37,7 +37,8 @@ def export(
     from ..learning.export import TrainedModel
 
     model = TrainedModel.load(checkpoint)
-    episodes = [e for path in data or () for e in read_episodes(path, model.robot)]
+    episodes = [e for path in data or ()
+                for e in read_episodes(path, model.robot, needs_rewards=False)]
     report(export_model(model, out, episodes, source=checkpoint), as_json=json)
 
 

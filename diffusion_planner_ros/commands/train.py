@@ -1,11 +1,17 @@
 """``diffusion_planner train``: diffusion model, value and forward model from recorded data."""
 
 from pathlib import Path
+import sys
+from typing import TYPE_CHECKING
 
 import tyro
 
 from ..learning.config import TrainConfig
 from .output import progress, report
+
+if TYPE_CHECKING:
+    from ..episode import Episode
+    from ..robot import Robot
 
 
 def train(
@@ -14,6 +20,7 @@ def train(
     robot: str = 'walker2d',
     out: Path = Path('runs/walker2d'),
     resume: bool = False,
+    skip_unrewarded: bool = False,
     json: bool = False,
 ) -> None:
     """
@@ -26,6 +33,7 @@ def train(
     :param robot: name of a shipped robot or path of a robot's YAML file.
     :param out: folder of checkpoint and logs.
     :param resume: go on from OUT/checkpoint.pt.
+    :param skip_unrewarded: leave out recorded episodes that have no rewards.
     :param json: print the report as JSON.
     """
     import numpy as np
@@ -33,7 +41,7 @@ def train(
 
     from ..errors import DatasetError, ModelError
     from ..learning import trainer as learning
-    from ..learning.dataset import read_episodes, read_metadata, Windows
+    from ..learning.dataset import read_metadata, Windows
     from ..learning.learner import CHECKPOINT_FILE
     from ..robot import Robot
 
@@ -44,7 +52,7 @@ def train(
         raise ModelError(f'{file}: exists already; add --resume to go on from it, or choose '
                          'another --out')
     layout = Robot.load(robot)
-    episodes = [read_episodes(path, layout) for path in data]
+    episodes = [_read(path, layout, skip_unrewarded) for path in data]
     everything = [e for part in episodes for e in part]
     windows = Windows.cut(everything, layout, config.horizon, discount=config.discount,
                           fall_penalty=config.fall_penalty)
@@ -71,3 +79,20 @@ def train(
             advance(n_done - advance.n, **{k: f'{v:.4f}' for k, v in figures.items()})
         learning.train(trainer, out, facts, on_update=on_update)
     report({'checkpoint': str(file), 'n_updates': trainer.n_updates, **facts}, as_json=json)
+
+
+def _read(path: Path, robot: 'Robot', skip_unrewarded: bool) -> 'list[Episode]':
+    import numpy as np
+
+    from ..errors import DatasetError
+    from ..learning.dataset import read_episodes
+
+    episodes = read_episodes(path, robot, needs_rewards=not skip_unrewarded)
+    rewarded = [e for e in episodes if np.isfinite(e.rewards).all()]
+    if not rewarded:
+        raise DatasetError(f'{path}: none of {len(episodes)} episodes has rewards, expected at '
+                           'least one that has')
+    if len(rewarded) < len(episodes):
+        print(f'{path}: {len(episodes) - len(rewarded)} of {len(episodes)} episodes have no '
+              'rewards and are left out', file=sys.stderr)
+    return rewarded

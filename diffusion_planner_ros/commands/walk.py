@@ -106,6 +106,7 @@ def _render(recording: 'Recording', out: Path) -> list[str]:
     from ..sim.video import render_apart
 
     times, positions = executed_path(recording)
+    times = times - times[0]  # the episode may have begun at any time
     file = out / 'walk.mp4'
     print('rendering the video ...', file=sys.stderr)
     reason = render_apart([{'times': times, **positions}], file)

@@ -21,6 +21,7 @@ D4RL_KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts')
 MINARI_KEYS = ('observations', 'actions', 'rewards', 'terminations', 'truncations')
 EPISODE = re.compile(r'episode_\d+')
 MINARI_FILE = Path('data') / 'main_data.hdf5'
+N_NAMED = 10  # episodes that an error names
 
 
 @contextmanager
@@ -78,12 +79,7 @@ def read_minari_episode(file: Path, group: h5py.Group, robot: Robot, *,
     :param needs_rewards: whether to refuse an episode without rewards; otherwise they are NaN.
     :raises DatasetError: naming file, key and expectation, if anything is not as it should be.
     """
-    has_rewards = 'rewards' in group
-    if not has_rewards and needs_rewards and 'plans' in group:
-        raise DatasetError(f"{file}: key '{group.name}/rewards' is missing: these executed plans "
-                           'were recorded without rewards, expected them on topic reward; a model '
-                           'can be aligned to them, not trained on them')
-    keys = [k for k in MINARI_KEYS if k != 'rewards' or has_rewards or needs_rewards]
+    keys = [k for k in MINARI_KEYS if k != 'rewards' or k in group or needs_rewards]
     arrays = dict(zip(keys, _read_group(file, group, keys, robot), strict=True))
     n = len(arrays['actions'])
     arrays.setdefault('rewards', np.full(n, np.nan))
@@ -115,17 +111,30 @@ def _read_d4rl(file: Path, root: h5py.File, robot: Robot) -> list[Episode]:
             for a, b in zip(starts, ends, strict=True)]
 
 
-def read_episodes(path: Path, robot: Robot) -> list[Episode]:
+def _check_rewarded(file: Path, root: h5py.File, names: list[str]) -> None:
+    """Refuse executed plans that were recorded without rewards, all of them in one error."""
+    unrewarded = [name for name in names if 'rewards' not in root[name] and 'plans' in root[name]]
+    if unrewarded:
+        named = ', '.join(unrewarded[:N_NAMED]) + (', ...' if len(unrewarded) > N_NAMED else '')
+        raise DatasetError(f'{file}: {len(unrewarded)} of {len(names)} episodes were recorded '
+                           f'without rewards, expected them on topic reward: {named}; train '
+                           '--skip-unrewarded leaves them out, align --from-log takes them')
+
+
+def read_episodes(path: Path, robot: Robot, *, needs_rewards: bool = True) -> list[Episode]:
     """
     Read a Minari data set (its folder or its HDF5 file) or a D4RL file.
 
+    :param needs_rewards: whether to refuse episodes without rewards; otherwise these are NaN.
     :raises DatasetError: naming file, key and expectation, if anything is not as it should be.
     """
     file = path / MINARI_FILE if path.is_dir() else path
     with open_file(file) as root:
         names = episode_names(root)
-        episodes = ([read_minari_episode(file, root[name], robot) for name in names] if names
-                    else _read_d4rl(file, root, robot))
+        if needs_rewards:
+            _check_rewarded(file, root, names)
+        episodes = ([read_minari_episode(file, root[name], robot, needs_rewards=needs_rewards)
+                     for name in names] if names else _read_d4rl(file, root, robot))
     episodes = [e for e in episodes if len(e)]
     if not episodes:
         raise DatasetError(f'{file}: no episodes, expected at least one')

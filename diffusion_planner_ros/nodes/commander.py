@@ -1,5 +1,6 @@
 """The last stage before the joints: nothing reaches them but through here."""
 
+from collections import deque
 from dataclasses import dataclass
 import math
 import threading
@@ -15,6 +16,7 @@ from .conversions import msg_from_torque, NANOSECONDS, NO_STATE
 from .state_source import Measurement
 
 REPORT_PERIOD = 1.0  # [s], shortest time between two reports of one cause
+N_SENT = 16  # commands that are remembered, two horizons of them
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,18 @@ class Stop:
     """Whether only a person, or a reset of the simulation, ends it."""
 
 
+@dataclass(frozen=True)
+class Sent:
+    """A command that was sent."""
+
+    torque: NDArray
+    """[N m], shape (A,)."""
+    answered: int
+    """Stamp of the state that it answers [ns], or ``NO_STATE``."""
+    at: int
+    """When, on the system clock [ns]."""
+
+
 class Commander:
     """
     Scale, ramp and clamp planned torques, or stop.
@@ -37,16 +51,22 @@ class Commander:
     :param limit: largest torque [N m], shape (A,): the smallest of all limits.
     :param ramp_time: time from zero to full torque after enabling [s].
     :param scale: factor on every planned torque.
+    :param max_age: age of the measured state, on the wall clock, above which no torque that was
+        planned is sent [s]; without effect in lockstep.
     """
 
     def __init__(self, publisher: Publisher, *, limit: NDArray, stop: StopBehaviour,
-                 ramp_time: float, scale: float, lockstep: bool, logger: RcutilsLogger) -> None:
+                 ramp_time: float, scale: float, max_age: float, lockstep: bool,
+                 logger: RcutilsLogger) -> None:
         self.scale = scale
+        self.sent: deque[Sent] = deque(maxlen=N_SENT)
+        """The last commands, newest last."""
         self.n_clamped = self.n_stops = 0
         self._publisher = publisher
         self._limit = limit
         self._behaviour = stop
         self._ramp_time = round(ramp_time * NANOSECONDS)
+        self._max_age = round(max_age * NANOSECONDS)
         self._lockstep = lockstep
         self._logger = logger
         self._lock = threading.Lock()
@@ -73,22 +93,30 @@ class Commander:
         return (self._stop is None and self.scale == 1.0 and self._ramp_start is not None
                 and stamp - self._ramp_start >= self._ramp_time)
 
-    def follow(self, action: NDArray, *, at: int, came: float, answered: int,
-               was_clamped: bool) -> None:
+    def follow(self, action: NDArray, *, at: int, came: float, measured: int, answered: int,
+               was_clamped: bool) -> bool:
         """
         Send a planned torque; that of a plan for a newer state ends a stop that is not latched.
 
         :param action: [N m], shape (A,).
         :param at: time at which it acts [ns].
         :param came: steady time at which the state of its plan came [s].
+        :param measured: when the newest state was sent, on the system clock [ns].
         :param answered: stamp of the state that the plan starts from [ns].
         :param was_clamped: whether the plan wanted more than the limit.
+        :return: False if the state is too old, and the joints were stopped instead.
         """
         with self._lock:
             if self.is_latched or self._is_closed or answered < self._last[1]:
-                return  # or a newer plan was ready before the old one could go on
+                return True  # or a newer plan was ready before the old one could go on
             if self._stop is not None and came <= self._stopped_at:
-                return  # made before the fault
+                return True  # made before the fault
+            # Simulated time stands still while this process is suspended; the wall clock does not.
+            age = time.time_ns() - measured
+            if age > self._max_age and not self._lockstep:
+                self._stop_now('late plan', f'its state was sent {age / NANOSECONDS:.3f} s ago',
+                               is_latched=False)
+                return False
             if not np.isfinite(action).all():
                 # A controller drops a command with NaN and holds the old torque for ever.
                 raise ValueError(f'planned torque is {action}, expected finite numbers [N m]')
@@ -104,16 +132,24 @@ class Commander:
             clamped = np.clip(torque, -self._limit, self._limit)
             self.n_clamped += was_clamped or bool((clamped != torque).any())
             self._send(clamped, answered)
+            return True
 
     def _ramp(self, at: int) -> float:
         passed = max(0, at - (self._ramp_start or 0))  # a late plan acts before the last one
         return 1.0 if passed >= self._ramp_time else passed / self._ramp_time
 
-    def repeat(self) -> None:
-        """Send the last command again: who repeats a state did not hear the answer."""
+    def repeat(self, stamp: int) -> bool:
+        """
+        Send the last command again, if it answers this state.
+
+        :param stamp: of a state that is repeated, for its answer was not heard [ns].
+        :return: whether the last command answers it; a stop command answers none.
+        """
         with self._lock:
-            if not self._is_closed:
-                self._send(*self._last)
+            if self._is_closed or self._last[1] != stamp:
+                return False
+            self._send(*self._last)
+            return True
 
     def stop(self, cause: str, detail: str, *, is_latched: bool = False) -> None:
         """
@@ -130,12 +166,15 @@ class Commander:
                 return
             if self.is_latched:
                 self._send(self._behaviour.torque(), NO_STATE)
-                return
-            self.n_stops += self._stop is None or self._stop.cause != cause
-            self._stop = Stop(cause, is_latched)
-            self._stopped_at = time.monotonic()
-            self._send(self._behaviour.torque(), NO_STATE)
-            self._report(cause, detail)  # only now: the first line of a log takes 30 ms
+            else:
+                self._stop_now(cause, detail, is_latched=is_latched)
+
+    def _stop_now(self, cause: str, detail: str, *, is_latched: bool) -> None:
+        self.n_stops += self._stop is None or self._stop.cause != cause
+        self._stop = Stop(cause, is_latched)
+        self._stopped_at = time.monotonic()
+        self._send(self._behaviour.torque(), NO_STATE)
+        self._report(cause, detail)  # only now: the first line of a log takes 30 ms
 
     def _report(self, cause: str, detail: str) -> None:
         """Report a cause once in a stop, but once a second only if it comes and goes."""
@@ -163,7 +202,7 @@ class Commander:
             self._send(torque, measured.stamp if self._lockstep else NO_STATE)
 
     def forget(self) -> None:
-        """Begin anew, as after enabling: time jumped back."""
+        """Begin anew, as after enabling: time jumped, and a latched stop ends as well."""
         with self._lock:
             self._stop = self._ramp_start = None
             self._causes.clear()
@@ -179,4 +218,5 @@ class Commander:
 
     def _send(self, torque: NDArray, answered: int) -> None:
         self._last = torque, answered
+        self.sent.append(Sent(torque, answered, time.time_ns()))
         self._publisher.publish(msg_from_torque(torque, answered))

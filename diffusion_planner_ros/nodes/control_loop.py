@@ -1,11 +1,13 @@
 """From joint states to joint torques, for as long as the planner node is active."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
+from rclpy.callback_groups import CallbackGroup
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -24,46 +26,63 @@ from .watchdog import Watchdog
 COMMAND_TOPIC = 'effort_controller/commands'
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
 ACK_TIME = Duration(seconds=0.5)  # that the last command has to arrive
+LEAP = 1.0  # [s] that simulated time runs ahead of the wall clock when a simulation begins anew
 
 
 class ControlLoop:
     """
     Everything that runs only while the node is active.
 
-    The command publisher exists as long as this does, so that the graph shows who commands.
+    The command publisher exists as long as this does, so that the graph shows who commands. If it
+    cannot be built, nothing of it is left.
 
     :param limit: largest torque [N m], shape (A,).
+    :param group: callback group of the measurements.
+    :param on_leap: called in the executor's thread when simulated time leapt, to call ``forget``.
     :param on_plan: called in the inference thread after every plan.
     :param on_fault: called with the exception that ended the inference thread.
     """
 
     def __init__(self, node: Node, model: Model, limit: NDArray, *, config: PlannerNodeConfig,
-                 stop: StopBehaviour, state_config: StateConfig,
+                 stop: StopBehaviour, state_config: StateConfig, group: CallbackGroup,
+                 on_leap: Callable[[], None],
                  on_plan: Callable[[Model, Plan, Measurement], None],
                  on_fault: Callable[[BaseException], None]) -> None:
         robot = model.planner.bundle.robot
         self._node = node
+        self._clock = node.get_clock()
         self._lockstep = config.lockstep
+        self._on_leap = on_leap
         self._stop_duration = config.stop_duration
         self._n_refused = 0
         self._finish_at = float('inf')
+        self._newest: tuple[int, float] | None = None  # stamp [ns] and steady time of a state [s]
         self._behaviour = stop
         stop.release()
-        self._publisher = node.create_publisher(
-            Float64MultiArray, COMMAND_TOPIC,
-            QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
-        self._commander = Commander(
-            self._publisher, limit=limit, stop=stop, ramp_time=config.ramp_time,
-            scale=config.torque_scale, lockstep=config.lockstep, logger=node.get_logger())
-        self._state_watchdog = Watchdog('state watchdog', state_config.max_state_age,
-                                        self._on_no_state)
-        self._plan_watchdog = Watchdog('plan watchdog', config.max_plan_gap, self._on_no_plan)
-        self._replanner = Replanner(
-            model, self._commander, lockstep=config.lockstep, action_delay=config.action_delay,
-            max_plan_gap=config.max_plan_gap, clock=node.get_clock(),
-            on_command=self._on_command, on_plan=on_plan, on_refused=self._on_refused,
-            on_fault=on_fault)
-        self._source = StateSource(node, robot, state_config, self._on_state, self._on_refused)
+        with ExitStack() as undo:
+            self._publisher = node.create_publisher(
+                Float64MultiArray, COMMAND_TOPIC,
+                QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
+            undo.callback(node.destroy_publisher, self._publisher)
+            self._commander = Commander(
+                self._publisher, limit=limit, stop=stop, ramp_time=config.ramp_time,
+                scale=config.torque_scale, max_age=config.max_plan_gap, lockstep=config.lockstep,
+                logger=node.get_logger())
+            self._state_watchdog = Watchdog('state watchdog', state_config.max_state_age,
+                                            self._on_no_state)
+            undo.callback(self._state_watchdog.close)
+            self._plan_watchdog = Watchdog('plan watchdog', config.max_plan_gap, self._on_no_plan)
+            undo.callback(self._plan_watchdog.close)
+            self._replanner = Replanner(
+                model, self._commander, lockstep=config.lockstep,
+                action_delay=config.action_delay, clock=self._clock,
+                on_command=self._on_command, on_plan=on_plan, on_refused=self._on_refused,
+                on_fault=on_fault)
+            undo.callback(self._replanner.close)
+            self._source = StateSource(node, robot, state_config, on_state=self._on_state,
+                                       on_refused=self._on_refused, on_restart=self._on_restart,
+                                       group=group)
+            undo.pop_all()
 
     @property
     def is_stopped(self) -> bool:
@@ -81,7 +100,8 @@ class ControlLoop:
         self._commander.scale = scale
 
     def forget(self) -> None:
-        """Drop plan, history and watchdog state: time jumped back."""
+        """Drop plan, history and watchdog state: time jumped."""
+        self._newest = None
         self._state_watchdog.rest()
         self._plan_watchdog.rest()
         self._replanner.forget()
@@ -109,13 +129,35 @@ class ControlLoop:
         self._node.destroy_publisher(self._publisher)
 
     def _on_state(self, measured: Measurement) -> None:
+        if self._begins_anew(measured):
+            self._on_leap()
+        self._newest = measured.stamp, time.monotonic()
         if not self._lockstep:  # there, time waits for us
             # A state that is repeated while time goes on is as old as its stamp says.
-            age = self._node.get_clock().now().nanoseconds - measured.stamp
+            age = self._clock.now().nanoseconds - measured.stamp
             self._state_watchdog.feed(max(0.0, age / NANOSECONDS))
         self._commander.follow_stop(measured)
         if not self._commander.is_latched:
             self._replanner.on_state(measured)
+
+    def _begins_anew(self, measured: Measurement) -> bool:
+        """
+        Return whether a simulation leapt ahead in time, as ours does to begin an episode.
+
+        What tells a leap from a silence is that it takes no time on the wall clock (in lockstep
+        there is no silence, for time waits for us). On hardware a stop that is latched stays.
+        """
+        if self._newest is None or not self._clock.ros_time_is_active:
+            return False
+        stamp, came = self._newest
+        step = (measured.stamp - stamp) / NANOSECONDS
+        passed = 0.0 if self._lockstep else time.monotonic() - came
+        return step - passed > LEAP
+
+    def _on_restart(self, back: float) -> None:
+        self._commander.stop('joint states started over', f'{back:.3f} s before the last ones')
+        self._newest = None
+        self._replanner.forget()
 
     def _on_refused(self, error: StateError) -> None:
         self._n_refused += 1
@@ -151,11 +193,11 @@ class ControlLoop:
         replanner, commander = self._replanner, self._commander
         current, surprise = replanner.current, replanner.surprise
         return {
-            'plans': replanner.n_plans, 'missed_deadlines': replanner.n_missed,
+            'plans': replanner.n_plans, 'states_without_plan': replanner.n_unplanned,
             'refused_states': self._n_refused, 'stops': commander.n_stops,
             'clamped_commands': commander.n_clamped,
             **replanner.latency.facts(),
-            'action_delay': replanner.delay,
+            'action_delay_in_use': replanner.delay,
             **replanner.torque_step.facts(),
             'plan_value': float('nan') if current is None else current.plan.value,
             **({} if surprise is None else {

@@ -1,7 +1,8 @@
 """Between messages and the numbers of a plan; joints are matched by name, never by order."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import isfinite
+import re
 
 from builtin_interfaces.msg import Duration, Time
 import numpy as np
@@ -16,6 +17,10 @@ from ..robot import Robot
 
 NANOSECONDS = 1_000_000_000
 NO_STATE = -1  # stamp of a command that answers no state: the stop command
+STAMP = re.compile('-1|[0-9]{1,19}')  # not more digits than an int64 has
+LARGEST_STAMP = 2**63 - 1  # [ns]
+N_NAMED = 30  # names that a text lists, of however many there are
+LONGEST_NAME = 40  # characters of each
 
 
 def nanoseconds_from_stamp(stamp: Time) -> int:
@@ -44,10 +49,23 @@ def msg_from_torque(torque: NDArray, stamp: int) -> Float64MultiArray:
 
 
 def torque_from_msg(msg: Float64MultiArray) -> tuple[NDArray, int | None]:
-    """Return the torque [N m] and the stamp [ns] of the state it answers, ``None`` if unsaid."""
+    """
+    Return the torque [N m] and the stamp [ns] of the state it answers.
+
+    :return: the stamp is ``None`` if the label is anything but a stamp or ``NO_STATE``.
+    """
     label = msg.layout.dim[0].label if msg.layout.dim else ''
-    is_stamp = label.removeprefix('-').isdecimal()
-    return np.array(msg.data), int(label) if is_stamp else None
+    stamp = int(label) if STAMP.fullmatch(label) else None
+    is_said = stamp is not None and stamp <= LARGEST_STAMP
+    return np.array(msg.data), stamp if is_said else None
+
+
+def shortened(names: Sequence[str]) -> str:
+    """Return names for a text, however many and long somebody sent."""
+    shown = [n if len(n) <= LONGEST_NAME else f'{n[:LONGEST_NAME]}...' for n in names[:N_NAMED]]
+    if len(names) > N_NAMED:
+        shown.append(f'{len(names) - N_NAMED} more')
+    return ', '.join(shown)
 
 
 def msg_from_joints(names: list[str], position: NDArray, velocity: NDArray, effort: NDArray,
@@ -111,19 +129,27 @@ def states_from_plan(msg: JointTrajectory, robot: Robot) -> NDArray:
     """
     Return the planned states [SI] in the order of ``robot.state``, shape (H, S).
 
-    :raises StateError: if the trajectory lacks a joint, or a number for one.
+    :raises StateError: if the trajectory lacks a joint, or a finite number for one, which a log
+        keeps in single precision.
     """
     index = {joint: i for i, joint in enumerate(msg.joint_names)}
     if missing := [e.joint for e in robot.state if e.joint not in index]:
         raise StateError(f"joint '{missing[0]}' is missing in the plan, found "
-                         f'{", ".join(index) or "no joint"}')
+                         f'{shortened(msg.joint_names) or "no joint"}')
+    if len(index) < len(msg.joint_names):
+        raise StateError(f'the plan names {len(msg.joint_names) - len(index)} joints again, '
+                         'expected each once')
     quantities = {'position': 'positions', 'velocity': 'velocities'}
     lists = [{q: getattr(p, field) for q, field in quantities.items()} for p in msg.points]
     if any(len(numbers) != len(index) for point in lists for numbers in point.values()):
         raise StateError(f'a point of the plan has another number of positions or velocities '
                          f'than its {len(index)} joints')
-    states = [[point[e.quantity][index[e.joint]] for e in robot.state] for point in lists]
-    return np.array(states).reshape(len(lists), robot.state_dim)
+    rows = [[point[e.quantity][index[e.joint]] for e in robot.state] for point in lists]
+    states = np.array(rows, dtype=float).reshape(len(lists), robot.state_dim)
+    if not (np.abs(states) <= np.finfo(np.float32).max).all():  # a NaN neither
+        raise StateError('the plan has states that are not finite, expected numbers that single '
+                         'precision can hold')
+    return states
 
 
 def msg_from_reward(reward: float, terminated: bool, stamp: int) -> JointState:
@@ -144,11 +170,13 @@ def reward_from_msg(msg: JointState) -> tuple[float, bool]:
     """
     Return a reward and whether the episode ended in a fall, which it need not say.
 
-    :raises StateError: if the reward is missing or not finite.
+    :raises StateError: if the reward is missing, or one of the two is not finite.
     """
     numbers = dict(zip(msg.name, msg.position, strict=False))
-    reward = numbers.get('reward', float('nan'))
+    reward, terminated = numbers.get('reward', float('nan')), numbers.get('terminated', 0.0)
     if not isfinite(reward):
         raise StateError(f"the reward is {reward}, expected a finite number named 'reward', found "
-                         f'{", ".join(msg.name) or "no name"}')
-    return reward, bool(numbers.get('terminated', 0.0))
+                         f'{shortened(msg.name) or "no name"}')
+    if not isfinite(terminated):
+        raise StateError(f"'terminated' of the reward is {terminated}, expected 0 or 1")
+    return reward, bool(terminated)

@@ -4,17 +4,24 @@ from collections.abc import Mapping
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
 
 
-def msg_from_facts(name: str, message: str, facts: Mapping[str, Any], *, level: bytes,
-                   stamp: Any) -> DiagnosticArray:
+def msg_from_facts(node: Node, robot: str, message: str, facts: Mapping[str, Any], *,
+                   level: bytes, stamp: Any) -> DiagnosticArray:
     """
     Build a report; a float is written so that reading it gives the same number.
 
+    The report is called as its node is, ``planner`` or ``robot1/planner``, and its hardware is the
+    robot in that namespace, ``walker2d`` or ``robot1/walker2d``: all robots share the topic.
+
+    :param robot: name of the robot, '' where it is not known yet.
     :param level: of ``DiagnosticStatus``.
     """
+    namespace = node.get_namespace().strip('/')
     status = DiagnosticStatus(
-        level=level, name=name, message=message,
+        level=level, name='/'.join(filter(None, (namespace, node.get_name()))),
+        hardware_id='/'.join(filter(None, (namespace, robot))), message=message,
         values=[KeyValue(key=key, value=str(value)) for key, value in facts.items()])
     msg = DiagnosticArray(status=[status])
     msg.header.stamp = stamp

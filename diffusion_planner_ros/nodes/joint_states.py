@@ -1,5 +1,6 @@
 """From a message of joint states to the numbers of a robot's layout, by joint name."""
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import isfinite
@@ -10,6 +11,9 @@ from sensor_msgs.msg import JointState
 
 from ..errors import NotFiniteError, StateError
 from ..robot import QUANTITIES, Robot
+from .conversions import shortened
+
+LARGEST = 1e9  # of any measured number [SI]: what is computed of it is finite as well
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class JointReading:
     """Joint positions [m, rad], of joints without a finite one nothing."""
     velocities: dict[str, float]
     """Joint velocities [m/s, rad/s], likewise."""
+    efforts: dict[str, float]
+    """Measured torques [N m], likewise."""
 
 
 class JointReader:
@@ -60,10 +66,12 @@ class JointReader:
                 self._refuse_short(quantity, len(numbers), len(msg.name))
             state[self._rows[quantity]] = np.asarray(numbers)[columns]
         for k, entry in self._entries:
-            if not isfinite(state[k]):
+            if not abs(state[k]) <= LARGEST:  # a NaN neither
                 raise NotFiniteError(f"joint '{entry.joint}' has {entry.quantity} {state[k]}, "
-                                     f'expected a finite number [{entry.unit}]')
-        return JointReading(state, self._by_joint(msg.position), self._by_joint(msg.velocity))
+                                     f'expected a finite number [{entry.unit}] of at most '
+                                     f'{LARGEST:g}')
+        return JointReading(state, *(self._by_joint(numbers) for numbers in (
+            msg.position, msg.velocity, msg.effort)))
 
     def _match(self, names: list[str]) -> None:
         """Find every joint in a list of names."""
@@ -71,11 +79,11 @@ class JointReader:
         for joint in dict.fromkeys(entry.joint for _, entry in self._entries):
             if joint not in index:
                 raise StateError(f"joint '{joint}' is missing in the joint states, found "
-                                 f'{", ".join(names) or "no joint"}')
+                                 f'{shortened(names) or "no joint"}')
         if len(index) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
-            raise StateError(f"joint '{twice}' is named {names.count(twice)} times in one message "
-                             'of joint states, expected once')
+            ((twice, n_times),) = Counter(names).most_common(1)
+            raise StateError(f"joint '{shortened([twice])}' is named {n_times} times in one "
+                             'message of joint states, expected once')
         self._columns = {q: np.array([index[e.joint] for _, e in self._entries
                                       if e.quantity == q], dtype=int) for q in QUANTITIES}
         self._index = [(joint, index[joint]) for joint in self._joints if joint in index]

@@ -20,6 +20,7 @@ from std_srvs.srv import SetBool, Trigger
 from ..knobs import check_knobs, document_knobs, knob
 from ..planning.stop import StopBehaviour, StopConfig
 from ..sim.walker2d import MAX_EPISODE_STEPS, Walker2D
+from .control_thread import CLOCK_TOPIC, ControlThread
 from .conversions import (
     msg_from_joints,
     msg_from_reward,
@@ -30,14 +31,17 @@ from .conversions import (
 from .diagnostics import msg_from_facts
 from .parameters import declare
 from .percentiles import Percentiles
+from .publishers import listed, Senders, UNKNOWN
 from .running import run_node
 
+ROBOT = 'walker2d'
 REPEAT_PERIOD = 0.02  # [s], longest silence, so that a pause can be told from a dead simulation
 STALL_TIME = 0.03  # [s] without a turn of our timers, which are due every REPEAT_PERIOD or sooner
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 WARNING_PERIOD = 1.0  # [s]
 MAX_UNANSWERED = 125  # states whose answer may still come
 MAX_PUSH = 100.0  # [N s]; the robot weighs 26 kg
+EPISODE_GAP = 2_000_000_000  # [ns] of simulated time between two episodes
 
 
 @document_knobs
@@ -73,6 +77,10 @@ class MujocoBridge(Node):
     is still loading does not make the robot fall. Its end, a fall or ``max_episode_steps``, is
     published at once on ``/diagnostics``, and so is a stop. While time stands still, clock and
     state are repeated.
+
+    Time goes on from one episode to the next, with a leap of ``EPISODE_GAP``: who keeps a history
+    of transforms or plots loses nothing, and no stamp means two states. The control thread serves
+    all but the parameters.
     """
 
     def __init__(self) -> None:
@@ -86,6 +94,7 @@ class MujocoBridge(Node):
         self._period = round(self._walker.control_period * NANOSECONDS)
         self._wall_period = self._walker.control_period / self._config.real_time_factor  # [s]
         self.is_done = False
+        self._failure: BaseException | None = None
         self._is_paused = False
         self._paused_at = 0.0  # wall time [s]
         self._awake = time.monotonic()  # when a timer of ours last ran [s]
@@ -95,7 +104,10 @@ class MujocoBridge(Node):
         self._stop_cause = ''  # of the current or else the latest stop
         self._fault_times: dict[str, float] = {}  # when each cause was last seen [s]
         self._refused = -math.inf  # when a command was last refused [s]
-        self._rivals: list[str] = []  # nodes that publish commands, if more than one does
+        self._senders = Senders()  # of commands
+        self._conflicts: dict[str, list[str]] = {}  # nodes, if a topic has more than one
+        self._control = ControlThread(self, self._on_control_fault)
+        group = self._control.group
 
         reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self._states = self.create_publisher(JointState, 'joint_states', reliable)
@@ -103,34 +115,48 @@ class MujocoBridge(Node):
         self._rewards = self.create_publisher(JointState, 'reward', reliable)
         self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
         self._commands = self.create_subscription(
-            Float64MultiArray, 'effort_controller/commands', self._on_command, reliable)
-        self.create_subscription(Vector3, '~/push', self._on_push, reliable)
-        self.create_service(Trigger, '~/reset', self._on_reset)
-        self.create_service(SetBool, '~/pause', self._on_pause)
+            Float64MultiArray, 'effort_controller/commands', self._on_command, reliable,
+            callback_group=group)
+        self.create_subscription(Vector3, '~/push', self._on_push, reliable,
+                                 callback_group=group)
+        self.create_service(Trigger, '~/reset', self._on_reset, callback_group=group)
+        self.create_service(SetBool, '~/pause', self._on_pause, callback_group=group)
         wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self._heartbeat = self.create_timer(REPEAT_PERIOD, self._on_silence, clock=wall)
-        self.create_timer(DIAGNOSTICS_PERIOD, self._on_diagnostics_timer, clock=wall)
+        self._heartbeat = self.create_timer(REPEAT_PERIOD, self._on_silence, group, wall)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._on_diagnostics_timer, group, wall)
         if not self._config.lockstep:
-            self._ticks = self.create_timer(self._wall_period, self._tick, clock=wall)
-        self._reset()
+            self._ticks = self.create_timer(self._wall_period, self._tick, group, wall)
+        self._begin_episode(0)
+        self._control.start()
 
     def stop(self) -> None:
         """End the simulation."""
         self.is_done = True
 
     def close(self) -> None:
-        """Nothing to stop: the simulation ends with the node."""
+        """End the simulation's thread, and raise what ended it before."""
+        self._control.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _on_control_fault(self, fault: BaseException) -> None:
+        self._failure = fault
+        self.is_done = True
 
     # Episodes
 
     def _reset(self) -> None:
-        """Put the robot at the initial state of the seed and the clock at zero."""
+        """Begin the episode of the seed, some time after the last one."""
+        self._begin_episode(self._time + EPISODE_GAP)
+
+    def _begin_episode(self, start: int) -> None:
+        """Put the robot at the initial state of the seed, at this time [ns]."""
         self._walker.reset(self._seed)
         self._torque = np.zeros(len(self._walker.gear))  # the last command [N m]
         self._applied = self._torque  # what the joints last felt [N m]
         self._commanded = -math.inf  # when the last command came [s]
         self._asked = -math.inf  # when a state was shown again after a suspension [s]
-        self._time = 0  # simulated [ns]
+        self._start_time = self._time = start  # simulated [ns]
         self._n_steps = 0
         self._return = 0.0
         self._start = self._walker.position
@@ -140,11 +166,7 @@ class MujocoBridge(Node):
         self._unanswered: dict[int, float] = {}  # when such a state was first shown [s], by stamp
         self._is_running = False  # whether the episode's first command came
         self._held: NDArray | None = None  # a command that came while paused, in lockstep
-        # A command on its way was meant for the old episode, and one for its state at time zero
-        # would look like an answer to the new one: nothing counts until the state is shown again.
-        self._is_settling = True
-        # The clock goes first here, and only here: a planner has to notice that time jumped back
-        # before it is shown a state from the past.
+        # The clock goes first here, and only here: the state would be far in the future.
         self._publish_clock()
         self._show_state()
 
@@ -157,7 +179,7 @@ class MujocoBridge(Node):
         self._return += reward
         self._n_steps += 1
         self._n_total_steps += 1
-        self._time = self._n_steps * self._period
+        self._time = self._start_time + self._n_steps * self._period
         self._is_over = self._has_fallen or self._n_steps >= self._config.max_episode_steps
         # The last state is shown as well: it tells how the episode ended, and nothing answers it.
         self._show_state()
@@ -173,7 +195,8 @@ class MujocoBridge(Node):
 
     # Commands
 
-    def _on_command(self, msg: Float64MultiArray) -> None:
+    def _on_command(self, msg: Float64MultiArray, info: dict[str, Any]) -> None:
+        self._senders.hear(info)
         torque, answered = torque_from_msg(msg)
         if (fault := self._fault_of(torque)) is not None:
             self._n_refused += 1
@@ -186,7 +209,7 @@ class MujocoBridge(Node):
         if not is_answer and (self._config.lockstep or not self._is_running
                               or answered > self._time):
             return  # meant for a state that is gone
-        if self._is_over or self._is_settling or (self._config.lockstep and self._is_answered):
+        if self._is_over or (self._config.lockstep and self._is_answered):
             return  # nothing to command, or a repetition
         self._torque = np.clip(torque, -self._walker.gear, self._walker.gear)
         self._n_clipped += not np.array_equal(self._torque, torque)
@@ -341,7 +364,6 @@ class MujocoBridge(Node):
     def _on_silence(self) -> None:
         """Repeat what was last shown: because nobody listened, or to say that we are alive."""
         self._notice_suspension(time.monotonic())
-        self._is_settling = False
         self._publish_clock()
         self._repeat_state()
 
@@ -368,7 +390,8 @@ class MujocoBridge(Node):
     def _facts(self) -> dict[str, Any]:
         return {
             'mode': 'lockstep' if self._config.lockstep else 'real time',
-            'seed': self._seed, 'steps': self._n_steps, 'time': self._time / NANOSECONDS,
+            'seed': self._seed, 'steps': self._n_steps,
+            'time': (self._time - self._start_time) / NANOSECONDS,
             'return': self._return, 'distance': self._walker.position - self._start,
             'speed': float(self._walker.qvel[0]), 'fell': self._has_fallen,
             **self._latency.facts(),
@@ -392,35 +415,34 @@ class MujocoBridge(Node):
             message, level = f'stopped: {self._stop_cause}', DiagnosticStatus.ERROR
         else:
             message = 'running'
-        return message, DiagnosticStatus.ERROR if self._rivals else level
+        return message, DiagnosticStatus.ERROR if self._conflicts else level
 
     def _on_diagnostics_timer(self) -> None:
         self._check_publishers()
         self._publish_diagnostics()
 
     def _check_publishers(self) -> None:
-        """Report whoever commands the robot beside another: the joints would feel both in turn."""
-        topic = self._commands.topic_name
-        names: list[str] = []
-        if self.count_publishers(topic) > 1:
-            names = sorted(f'{i.node_namespace.rstrip("/")}/{i.node_name}'
-                           for i in self.get_publishers_info_by_topic(topic))
-        if names and names != self._rivals:
-            self.get_logger().error(f'{len(names)} publishers on {topic}, expected one; end all '
-                                    f'but one of {", ".join(names)}')
-        self._rivals = names
+        """Report whoever commands the robot or publishes the time beside another."""
+        commands, clock = self._commands.topic_name, self.resolve_topic_name(CLOCK_TOPIC)
+        # The graph lists the dead as well: a planner that crashed and came back is no conflict.
+        alive = self._senders.alive()
+        found = {commands: [name for gid, name in listed(self, commands).items()
+                            if gid in alive or UNKNOWN in alive],
+                 clock: list(listed(self, clock).values())}
+        for topic, names in found.items():
+            if len(names) > 1 and topic not in self._conflicts:
+                self.get_logger().error(
+                    f'{len(names)} publishers on {topic}, expected one; end all but one of '
+                    f'{", ".join(sorted(names))}, or give each robot a namespace')
+        self._conflicts = {topic: names for topic, names in found.items() if len(names) > 1}
 
     def _publish_diagnostics(self) -> None:
         message, level = self._health()
         self._diagnostics.publish(msg_from_facts(
-            'mujoco_bridge', message, self._facts(), level=level,
+            self, ROBOT, message, self._facts(), level=level,
             stamp=stamp_from_nanoseconds(self._time)))
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the simulated robot."""
     run_node(MujocoBridge, argv)
-
-
-if __name__ == '__main__':
-    main()

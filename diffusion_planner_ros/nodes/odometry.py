@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, NotFiniteError, StateError
 from ..robot import QUANTITIES, Robot
+from .joint_states import LARGEST
 
 AXES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw')
 N_KEPT = 64  # odometries, 0.3 s at 200 Hz
@@ -111,6 +112,12 @@ class BaseReader:
              for j, e in zip(measured, self._entries, strict=True)], dtype=int)
         self._signs = np.array([j.sign for j in measured])
         self._joints = [(j.joint, AXES.index(j.axis), j.sign) for j in joints]
+        # What has to be a number, by column; a position moves on at its velocity.
+        self._needed = {column: (e.joint, e.quantity, e.unit) for column, e in zip(
+            self._columns.tolist(), self._entries, strict=True)}
+        for column, (joint, quantity, unit) in list(self._needed.items()):
+            if quantity == 'position':
+                self._needed.setdefault(column + len(AXES), (joint, 'velocity', f'{unit}/s'))
 
     def check(self, pose: NDArray) -> None:
         """
@@ -118,10 +125,11 @@ class BaseReader:
 
         :raises NotFiniteError: naming the joint and the quantity.
         """
-        for entry, value in zip(self._entries, pose[self._columns], strict=True):
-            if not math.isfinite(value):
-                raise NotFiniteError(f"the odometry gives joint '{entry.joint}' {entry.quantity} "
-                                     f'{value}, expected a finite number [{entry.unit}]')
+        for column, (joint, quantity, unit) in self._needed.items():
+            if not abs(pose[column]) <= LARGEST:  # a NaN neither
+                raise NotFiniteError(f"the odometry gives joint '{joint}' {quantity} "
+                                     f'{pose[column]}, expected a finite number [{unit}] of at '
+                                     f'most {LARGEST:g}')
 
     def fill(self, pose: NDArray, state: NDArray, positions: dict[str, float],
              velocities: dict[str, float]) -> None:
@@ -181,12 +189,13 @@ class OdometryHistory:
         near = [p for p in (before, after) if p is not None]
         if not near or min(abs(stamp - s) for s, _ in near) > self._max_gap:
             return None
-        if len(near) == 2:
-            (s0, pose0), (s1, pose1) = near
-            step = pose1 - pose0
-            step[3:6] = np.remainder(step[3:6] + np.pi, 2 * np.pi) - np.pi
-            return pose0 + (stamp - s0) / (s1 - s0) * step
-        s0, pose0 = near[0]
-        moved = pose0.copy()
-        moved[:6] += (stamp - s0) * 1e-9 * pose0[6:]
-        return moved
+        with np.errstate(over='ignore', invalid='ignore'):  # in what nobody needs of them
+            if len(near) == 2:
+                (s0, pose0), (s1, pose1) = near
+                step = pose1 - pose0
+                step[3:6] = np.remainder(step[3:6] + np.pi, 2 * np.pi) - np.pi
+                return pose0 + (stamp - s0) / (s1 - s0) * step
+            s0, pose0 = near[0]
+            moved = pose0.copy()
+            moved[:6] += (stamp - s0) * 1e-9 * pose0[6:]
+            return moved

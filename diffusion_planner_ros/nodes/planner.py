@@ -19,7 +19,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from trajectory_msgs.msg import JointTrajectory
 
 from ..errors import ConfigError, ModelError, PlannerError, RobotError
-from ..planning.bundle import Bundle, FACTS_FILE
+from ..planning.bundle import Bundle, FACTS_FILE, facts_file
 from ..planning.config import PlannerConfig
 from ..planning.monitor import MonitorConfig, PredictionMonitor
 from ..planning.planner import Plan, Planner
@@ -28,19 +28,22 @@ from ..robot import Robot, shipped_urdf
 from ..share import share_file
 from ..urdf import Urdf
 from .config import PlannerNodeConfig
+from .conflicts import CommandConflicts
 from .control_loop import COMMAND_TOPIC, ControlLoop
+from .control_thread import CLOCK_TOPIC, ControlThread
 from .conversions import msg_from_plan
 from .diagnostics import msg_from_facts
 from .parameters import changed, declare
 from .periodic import PeriodicThread
+from .publishers import listed, SILENCE
 from .replanner import Model
-from .rivals import Rivals, SILENCE
 from .running import run_node, settle
-from .state_source import Measurement, StateConfig
+from .state_source import check_layout, Measurement, StateConfig
 from .transitions import transition
 from .visuals import Visuals, VisualsConfig
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
+CLOCK_PERIOD = 10.0  # [s], shortest time between two reports of two clocks
 STOPPING_PERIOD = 0.02  # [s], between two looks whether a stop behaviour is over
 SHIPPED_BUNDLE = 'models/walker2d'
 CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, VisualsConfig)
@@ -56,8 +59,9 @@ class PlannerNode(LifecycleNode):
     """
     Replan with a model bundle at the rate of the joint states.
 
-    A managed node: once configured it has loaded its bundle, while active it commands. Inference,
-    watchdogs, diagnostics and drawing have threads of their own; the executor waits for none.
+    A managed node: once configured it has loaded its bundle, while active it commands. The control
+    thread takes clock and measurements; inference, watchdogs, diagnostics and drawing have threads
+    of their own; the node's executor is left with services, which may block it.
     """
 
     def __init__(self) -> None:
@@ -68,14 +72,16 @@ class PlannerNode(LifecycleNode):
         self._stop: StopBehaviour | None = None
         self._visuals: Visuals | None = None
         self._loop: ControlLoop | None = None
-        self._failure: PlannerError | None = None
+        self._failure: BaseException | None = None
         self._fault = ''  # what ended the work without being asked, for diagnostics
         self._n_loading = 0
+        self._is_telling = False  # whether we set the parameter ourselves
         self._is_told_to_stop = False
-        self._rival_names: list[str] = []
+        self._conflict: list[str] = []  # names of the nodes that command beside us
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix='loader')
-        self._rivals = Rivals(self, COMMAND_TOPIC)
+        self._control = ControlThread(self, self._on_control_fault)
+        self._conflicts = CommandConflicts(self, COMMAND_TOPIC, self._control.group)
         self._plans = self.create_publisher(
             JointTrajectory, '~/plan',
             QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
@@ -86,6 +92,7 @@ class PlannerNode(LifecycleNode):
             JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1),
                           on_clock_change=False),
             post_callback=self._on_jump)
+        self._control.start()
         self._health = PeriodicThread('diagnostics', DIAGNOSTICS_PERIOD, self._report)
         if self._config.autostart:
             self._once(0.0, self._autoconfigure)
@@ -124,6 +131,7 @@ class PlannerNode(LifecycleNode):
         self._health.close()
         self._loader.shutdown(cancel_futures=True)
         self._free()
+        self._control.close()
         if self._failure is not None:
             raise self._failure
 
@@ -135,12 +143,14 @@ class PlannerNode(LifecycleNode):
         self._n_loading += 1
         self._health.wake()
         try:
-            self._rivals.listen()
+            self._conflicts.listen()
+            self._control.wake()
             bundle = self._load(bundle_path(self._config.bundle))
+            check_layout(bundle.robot, self._configs[StateConfig])
             self._limit, urdf = self._limits(bundle)
             self._stop = StopBehaviour(self._configs[StopConfig],
                                        [entry.joint for entry in bundle.robot.action], self._limit)
-            self._model = self._model_of(bundle, self._configs)
+            self._model = self._model_of(bundle)
             if urdf is not None:
                 self._visuals = Visuals(self, urdf, self._configs[VisualsConfig])
             settle()
@@ -156,15 +166,17 @@ class PlannerNode(LifecycleNode):
     @transition
     def on_activate(self) -> None:
         """Start commanding, unless another node does."""
-        self._rivals.check()
         if self._loop is not None:
             self._finish()
-        self._rivals.ignore()
+        self._conflicts.check()
         self._fault = ''
-        self._loop = ControlLoop(
+        loop = ControlLoop(
             self, self._model, self._limit, config=self._config,
-            stop=self._stop, state_config=self._configs[StateConfig],
-            on_plan=self._on_plan, on_fault=self._on_fault)
+            stop=self._stop, state_config=self._configs[StateConfig], group=self._control.group,
+            on_leap=self._forget, on_plan=self._on_plan, on_fault=self._on_fault)
+        self._conflicts.begin()
+        self._loop = loop
+        self._control.wake()
 
     @transition
     def on_deactivate(self) -> None:
@@ -204,14 +216,14 @@ class PlannerNode(LifecycleNode):
     def _finish(self) -> None:
         loop, self._loop = self._loop, None
         loop.close()
-        self._rivals.listen()
+        self._conflicts.listen()
 
     def _free(self) -> None:
         if self._loop is not None:
             if not self._loop.is_stopped:
                 self._loop.stop('shutdown')
             self._finish()
-        self._rivals.ignore()
+        self._conflicts.ignore()
         if self._visuals is not None:
             self._visuals.close()
         self._visuals = self._model = None
@@ -222,9 +234,9 @@ class PlannerNode(LifecycleNode):
         settings = self._configs[PlannerConfig]
         return Bundle.load(path, provider=settings.provider, n_threads=settings.n_threads)
 
-    def _model_of(self, bundle: Bundle, configs: Configs) -> Model:
-        return Model(Planner(bundle, configs[PlannerConfig]),
-                     PredictionMonitor(bundle, configs[MonitorConfig]))
+    def _model_of(self, bundle: Bundle) -> Model:
+        return Model(Planner(bundle, self._configs[PlannerConfig]),
+                     PredictionMonitor(bundle, self._configs[MonitorConfig]))
 
     def _limits(self, bundle: Bundle) -> tuple[NDArray, Urdf | None]:
         """Return the smallest of all torque limits [N m], (A,), and the robot's description."""
@@ -255,31 +267,45 @@ class PlannerNode(LifecycleNode):
                 mine.state, mine.action, mine.control_period):
             raise ModelError(f"{bundle.path}: is for robot '{found.name}' with another layout "
                              f"or control period, expected those of '{mine.name}'")
-        return self._model_of(bundle, self._configs)
+        return self._model_of(bundle)
 
     def _on_loaded(self, loading: Future[Model]) -> None:
         """Report why a bundle did not pass, or take it into use; in the loader's thread."""
         if loading.cancelled():
             return
         fault = loading.exception()
-        if fault is not None:
+        # In the order in which they were loaded: a failure must not undo the change before it.
+        if fault is None:
+            self.executor.create_task(self._use, loading.result())
+        else:
             reason = (str(fault) if isinstance(fault, PlannerError)
                       else ''.join(traceback.format_exception(fault)))
-            self.get_logger().error(f'the bundle stays as it is: {reason}')
-        self.executor.create_task(self._use, loading.result() if fault is None else self._model)
+            self.executor.create_task(self._keep, reason)
 
-    def _use(self, model: Model | None) -> None:
+    def _use(self, model: Model) -> None:
         """Take a model into use, between two plans."""
         self._n_loading -= 1
-        if self._model is None or model is None:
+        if self._model is None:
             return  # cleaned up meanwhile
-        if model is not self._model:
-            self.get_logger().info(f'bundle changed to {model.planner.bundle.path}')
+        self.get_logger().info(f'bundle changed to {model.planner.bundle.path}')
         self._model = model
         self._apply()
+        self._tell_bundle()
+
+    def _keep(self, reason: str) -> None:
+        """Go on with the model in use."""
+        self._n_loading -= 1
+        if self._model is None:
+            return  # cleaned up meanwhile
+        self.get_logger().error(f'the bundle stays {self._bundle_in_use}: {reason}')
+        self._tell_bundle()
+
+    def _tell_bundle(self) -> None:
+        """Once nothing is being loaded, let the parameter tell what is in use."""
         if not self._n_loading and bundle_path(self._config.bundle) != self._bundle_in_use:
-            # The parameter tells what is in use.
+            self._is_telling = True
             self.set_parameters([Parameter('bundle', value=str(self._bundle_in_use))])
+            self._is_telling = False
 
     @property
     def _bundle_in_use(self) -> Path:
@@ -291,8 +317,10 @@ class PlannerNode(LifecycleNode):
         try:
             configs = changed(self._configs, parameters)
             if self._model is not None:
-                self._model_of(self._model.planner.bundle, configs)
-        except ConfigError as error:
+                Planner(self._model.planner.bundle, configs[PlannerConfig])
+                if any(p.name == 'bundle' for p in parameters):
+                    facts_file(bundle_path(configs[PlannerNodeConfig].bundle))
+        except (ConfigError, ModelError) as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
@@ -301,7 +329,7 @@ class PlannerNode(LifecycleNode):
         if self._model is None:
             return
         path = bundle_path(self._config.bundle)
-        if any(p.name == 'bundle' for p in parameters) and path != self._bundle_in_use:
+        if any(p.name == 'bundle' for p in parameters) and not self._is_telling:
             self._n_loading += 1
             self._health.wake()
             loading = self._loader.submit(self._load_beside, path, self._model)
@@ -310,7 +338,10 @@ class PlannerNode(LifecycleNode):
 
     def _apply(self) -> None:
         """Plan with the parameters as they are from the next plan on."""
-        self._model = self._model_of(self._model.planner.bundle, self._configs)
+        monitor = self._model.monitor  # which remembers the last states
+        monitor.configure(self._configs[MonitorConfig])
+        self._model = Model(Planner(self._model.planner.bundle, self._configs[PlannerConfig]),
+                            monitor)
         if self._loop is not None:
             self._loop.apply(self._model, self._config.torque_scale)
 
@@ -318,10 +349,20 @@ class PlannerNode(LifecycleNode):
 
     def _on_jump(self, jump: object) -> None:
         del jump
-        if self._loop is not None:
-            self._loop.forget()
-        if self._visuals is not None:
-            self._visuals.forget()
+        clocks = sorted(listed(self, CLOCK_TOPIC).values())
+        if len(clocks) > 1:
+            self.get_logger().error(
+                f"time jumped back: '{self.resolve_topic_name(CLOCK_TOPIC)}' has {len(clocks)} "
+                f'publishers, expected one; end all but one of {", ".join(clocks)}, or give each '
+                'robot a namespace', throttle_duration_sec=CLOCK_PERIOD)
+        self._forget()
+
+    def _forget(self) -> None:
+        loop, visuals = self._loop, self._visuals  # the executor may take them away meanwhile
+        if loop is not None:
+            loop.forget()
+        if visuals is not None:
+            visuals.forget()
 
     def _on_plan(self, model: Model, plan: Plan, measured: Measurement) -> None:
         """Show a plan to who wants to see it; in the inference thread."""
@@ -338,12 +379,16 @@ class PlannerNode(LifecycleNode):
         self.get_logger().fatal(''.join(traceback.format_exception(fault)))
         self.executor.create_task(self.trigger_deactivate)
 
+    def _on_control_fault(self, fault: BaseException) -> None:
+        """End the node: without states there is nothing to do; in the control thread."""
+        self._failure = fault
+
     # Diagnostics
 
     def _report(self) -> None:
         """Publish health; in a thread of its own, so that loading and faults are seen."""
         model, loop = self._model, self._loop
-        self._look_for_rivals(loop)
+        self._look_for_conflicts(loop)
         level, message = self._status(loop)
         facts: dict[str, Any] = {}
         for config in self._configs.values():
@@ -356,23 +401,32 @@ class PlannerNode(LifecycleNode):
             facts |= loop.facts()
         facts |= {'is_loading': self._n_loading > 0,
                   'plan_subscribers': self._plans.get_subscription_count()}
-        self._diagnostics.publish(msg_from_facts(self.get_name(), message, facts, level=level,
-                                                 stamp=self.get_clock().now().to_msg()))
+        self._diagnostics.publish(msg_from_facts(
+            self, '' if model is None else model.planner.bundle.robot.name, message, facts,
+            level=level, stamp=self.get_clock().now().to_msg()))
 
-    def _look_for_rivals(self, loop: ControlLoop | None) -> None:
+    def _look_for_conflicts(self, loop: ControlLoop | None) -> None:
         """Report once that another node commands the joints beside us."""
-        names = [] if loop is None else self._rivals.names()
-        if names and names != self._rival_names:
+        is_active = loop is not None and not loop.is_stopped
+        others = self._conflicts.others() if is_active else {}
+        names = sorted(others.values())
+        if names and names != self._conflict:
             self.get_logger().error(
                 f'{", ".join(names)} commands the joints as well, unless it has just died: '
                 'deactivate all but one')
-        self._rival_names = names
+        if self._conflicts.yields(others):
+            self._fault = f'left the robot to {", ".join(names)}, which had begun before'
+            self.get_logger().error(self._fault)
+            self.executor.create_task(self.trigger_deactivate)
+        elif is_active and self._conflicts.is_listening and not self._conflicts.is_contested:
+            self.executor.create_task(self._conflicts.ignore)
+        self._conflict = names
 
     def _status(self, loop: ControlLoop | None) -> tuple[bytes, str]:
         if self._fault:
             return DiagnosticStatus.ERROR, self._fault
-        if self._rival_names:
-            return DiagnosticStatus.ERROR, f'also commanded by {", ".join(self._rival_names)}'
+        if self._conflict:
+            return DiagnosticStatus.ERROR, f'also commanded by {", ".join(self._conflict)}'
         if loop is not None:
             return loop.status()
         if self._n_loading:
@@ -383,7 +437,3 @@ class PlannerNode(LifecycleNode):
 def main(argv: list[str] | None = None) -> None:
     """Run the planner node."""
     run_node(PlannerNode, argv)
-
-
-if __name__ == '__main__':
-    main()

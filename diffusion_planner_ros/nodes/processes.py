@@ -22,22 +22,20 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def node_process(module: str, parameters: dict[str, Any], folder: Path
+def node_process(name: str, parameters: dict[str, Any], folder: Path
                  ) -> Iterator[subprocess.Popen]:
     """
     Run a node with parameters, and end it.
 
-    With SIGTERM: the node stops as for SIGINT, but one that is still importing says nothing.
-
-    :param module: of ``diffusion_planner_ros.nodes``.
+    :param name: of the node.
     :param parameters: values by name.
     :param folder: where the parameter file is written.
     """
-    file = folder / f'{module}.yaml'
+    file = folder / f'{name}.yaml'
     file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
     process = subprocess.Popen(
-        [sys.executable, '-m', f'diffusion_planner_ros.nodes.{module}',
-         '--ros-args', '--log-level', 'warn', '--params-file', str(file)],
+        [sys.executable, '-m', 'diffusion_planner_ros.nodes', name, '--ros-args',
+         '--log-level', 'warn', '--params-file', str(file)],
         start_new_session=True,  # Ctrl-C reaches us alone, and we end the nodes in order
         preexec_fn=_end_with_parent)
     try:

@@ -84,8 +84,9 @@ class Recorder(Node):
     """
     Listen to what planner and robot publish anyway, and write it down as episodes.
 
-    Nobody waits for this node: it hears the others as best it can, and a message that it misses
-    ends an episode. Action k of an episode is the torque that acted between state k and k + 1.
+    Nobody waits for this node: it hears the others as best it can, and a state or reward that it
+    misses ends an episode. Action k of an episode is the torque that acted between state k and
+    k + 1.
     """
 
     def __init__(self) -> None:
@@ -110,7 +111,7 @@ class Recorder(Node):
         self._messages = InOrder(HOLD)
         self._n_steps = self._n_plans = self._n_refused = 0
         self._newest = 0  # when the newest joint states were published [ns]
-        self._told = float('inf')  # when we were told to stop [s]
+        self._told = float('inf')  # when we were told to stop [ns]
         best_effort = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
         for kind, topic, handle in (
                 (JointState, 'joint_states', self._on_joint_states),
@@ -135,17 +136,20 @@ class Recorder(Node):
     @property
     def is_done(self) -> bool:
         """Whether all that was published before we were told to stop has come."""
-        waited = time.time_ns() - self._told
-        return self._newest > self._told or waited > LAST_TIME * NANOSECONDS
+        waited = (time.time_ns() - self._told) / NANOSECONDS
+        # A state that was published later says that the earlier ones came; what belongs to them
+        # may take as long as it may at any other time.
+        return (self._newest > self._told and waited > HOLD) or waited > LAST_TIME
 
     def close(self) -> None:
-        """Write what has not been written."""
-        self._messages.release_all()
-        self._log.close()
+        """Write what has not been written, unless the file cannot be written."""
+        if not self._writer.has_failed:
+            self._messages.release_all()
+            self._log.close()
 
     # Messages, as they come
 
-    def _put(self, handle: Callable[[int, Any], None], msg: Any, info: dict[str, Any]) -> None:
+    def _put(self, handle: Callable[[Any], None], msg: Any, info: dict[str, Any]) -> None:
         sent = info['source_timestamp'] or time.time_ns()
         if isinstance(msg, JointTrajectory):
             self._log.announce_plan(nanoseconds_from_stamp(msg.header.stamp))
@@ -153,23 +157,25 @@ class Recorder(Node):
             sent -= self._odometry_wait  # it is there before the joint states that it belongs to
         elif handle == self._on_joint_states:
             self._newest = sent
-        self._messages.put(sent, time.monotonic(), partial(self._handle, handle, sent, msg))
+            if sent > self._told:
+                return  # its reward might not come any more
+        self._messages.put(sent, time.monotonic(), partial(self._handle, handle, msg))
 
     def _look(self) -> None:
         self._messages.release(time.monotonic())
-        self._log.settle(time.time_ns() - round(HOLD * NANOSECONDS))
+        self._log.settle(time.monotonic_ns())
 
     # Messages, as they were published
 
-    def _handle(self, handle: Callable[[int, Any], None], sent: int, msg: Any) -> None:
+    def _handle(self, handle: Callable[[Any], None], msg: Any) -> None:
         try:
-            handle(sent, msg)
+            handle(msg)
         except StateError as error:
             self._n_refused += 1
             self.get_logger().warning(f'not recorded: {error}',
                                       throttle_duration_sec=WARNING_PERIOD)
 
-    def _on_joint_states(self, sent: int, msg: JointState) -> None:
+    def _on_joint_states(self, msg: JointState) -> None:
         stamp = nanoseconds_from_stamp(msg.header.stamp)
         if not self._log.is_due(stamp):
             return
@@ -180,7 +186,7 @@ class Recorder(Node):
             self._base.fill(pose, reading.state, reading.positions, reading.velocities)
         clip = self._robot.state_clip
         torque = self._effort(msg) if self._takes_effort else self._command
-        self._log.add_state(sent, stamp, np.clip(reading.state, -clip, clip),
+        self._log.add_state(time.monotonic_ns(), stamp, np.clip(reading.state, -clip, clip),
                             torque / self._robot.torque_limit)
 
     def _effort(self, msg: JointState) -> NDArray:
@@ -194,29 +200,30 @@ class Recorder(Node):
                 throttle_duration_sec=WARNING_PERIOD)
         return torque
 
-    def _on_command(self, sent: int, msg: Float64MultiArray) -> None:
-        del sent
+    def _on_command(self, msg: Float64MultiArray) -> None:
         torque, _ = torque_from_msg(msg)
         if torque.shape == self._command.shape and np.isfinite(torque).all():
             self._command = torque  # anything else a controller drops
 
-    def _on_plan(self, sent: int, msg: JointTrajectory) -> None:
-        del sent
-        states = states_from_plan(msg, self._robot)
-        if len(states) != self._horizon:
-            raise StateError(f'the plan has {len(states)} states, expected {self._horizon}, the '
-                             'horizon of the bundle; does the planner use another one?')
-        self._log.add_plan(nanoseconds_from_stamp(msg.header.stamp), states)
+    def _on_plan(self, msg: JointTrajectory) -> None:
+        if len(msg.points) != self._horizon:
+            raise StateError(f'the plan has {len(msg.points)} states, expected {self._horizon}, '
+                             'the horizon of the bundle; does the planner use another one?')
+        self._log.add_plan(nanoseconds_from_stamp(msg.header.stamp),
+                           states_from_plan(msg, self._robot))
 
-    def _on_reward(self, sent: int, msg: JointState) -> None:
+    def _on_reward(self, msg: JointState) -> None:
         reward, terminated = reward_from_msg(msg)
-        self._log.add_reward(sent, nanoseconds_from_stamp(msg.header.stamp), reward, terminated)
+        self._log.add_reward(time.monotonic_ns(), nanoseconds_from_stamp(msg.header.stamp),
+                             reward, terminated)
 
-    def _on_odometry(self, sent: int, msg: Odometry) -> None:
-        del sent
+    def _on_odometry(self, msg: Odometry) -> None:
         pose = pose_and_rates(msg)
         self._base.check(pose)
-        self._odometry.add(nanoseconds_from_stamp(msg.header.stamp), pose)
+        stamp = nanoseconds_from_stamp(msg.header.stamp)
+        if self._odometry.newest is not None and stamp < self._odometry.newest:
+            self._odometry.clear()  # time jumped back
+        self._odometry.add(stamp, pose)
 
     def _write(self, episode: RecordedEpisode) -> None:
         number = self._writer.n_episodes
@@ -227,12 +234,15 @@ class Recorder(Node):
         self.get_logger().info(
             f'episode {number}: {len(episode.actions)} steps, {n_plans} plans, '
             f'{"no" if episode.rewards is None else "with"} rewards, '
-            f'{"ended in a fall" if episode.terminated else "cut off"}')
+            f'{"ended in a fall" if episode.terminated else "cut off"}'
+            + (f'; {episode.n_left_out} steps beside it without a reward left out'
+               if episode.n_left_out else ''))
 
     def _report(self) -> None:
         is_hearing = self._newest > 0
         self._diagnostics.publish(msg_from_facts(
-            self.get_name(), 'recording' if is_hearing else 'waiting for joint states',
+            self, self._robot.name,
+            'recording' if is_hearing else 'waiting for joint states',
             {'file': self._writer.file, 'episodes': self._writer.n_episodes,
              'steps': self._n_steps, 'plans': self._n_plans, 'refused': self._n_refused,
              'plan_publishers': self.count_publishers(PLAN_TOPIC),
@@ -244,7 +254,3 @@ class Recorder(Node):
 def main(argv: list[str] | None = None) -> None:
     """Run the recorder."""
     run_node(Recorder, argv)
-
-
-if __name__ == '__main__':
-    main()

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import threading
 import time
 
@@ -24,6 +24,9 @@ from .state_source import Measurement
 
 N_DELAYS = 125  # plans that the measured delay looks back
 DELAY_PERCENTILE = 90
+RECOVERY = 250_000_000  # [ns] in which the motion may still be off after another torque acted
+TRANSPORT = 1_000_000  # [ns] that a command may take to the joints
+SAME_TORQUE = 0.05  # share of the torque limit within which a measured torque is a commanded one
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,8 @@ class _Job:
     measured: Measurement
     came: float
     epoch: int
+    step: int
+    """Number of the control period, which seeds the noise."""
 
 
 class Replanner:
@@ -61,8 +66,10 @@ class Replanner:
     A plan is indexed by the time since its state's stamp. Actions that will have been executed
     when a plan is ready are known to it, so that plans meet without a jump.
 
+    The noise of a plan follows from the seed and from the number of its state, counted in control
+    periods since planning began or time jumped: an episode is planned the same whenever it begins.
+
     :param action_delay: control periods until a new plan is used; ``MEASURED`` measures it.
-    :param max_plan_gap: wall time after sending a state from which on no plan of it is used [s].
     :param on_command: called after every command that follows a plan.
     :param on_plan: called in the inference thread after every plan.
     :param on_refused: called where no plan is found for a state.
@@ -70,31 +77,35 @@ class Replanner:
     """
 
     def __init__(self, model: Model, commander: Commander, *, lockstep: bool, action_delay: int,
-                 max_plan_gap: float, clock: Clock, on_command: Callable[[], None],
+                 clock: Clock, on_command: Callable[[], None],
                  on_plan: Callable[[Model, Plan, Measurement], None],
                  on_refused: Callable[[StateError], None],
                  on_fault: Callable[[BaseException], None]) -> None:
         self.model = model
         self.latency = Percentiles('latency', 'ms', 1e3)
         self.torque_step = Percentiles('torque_step', 'nm')
-        self.n_plans = self.n_missed = 0
+        self.n_plans = self.n_unplanned = 0
         self.current: Current | None = None
         self.surprise: Surprise | None = None
         self._commander = commander
         self._lockstep = lockstep
         self._action_delay = action_delay
-        self._max_plan_gap = max_plan_gap
         self._clock = clock
         self._on_command = on_command
         self._on_plan, self._on_refused, self._on_fault = on_plan, on_refused, on_fault
         self._period = round(model.planner.bundle.robot.control_period * NANOSECONDS)
         self._delays: deque[int] = deque(maxlen=N_DELAYS)
         self._last: Measurement | None = None
+        self._origin: int | None = None  # stamp of the first state [ns]
+        # Stamp of the last state that another torque than the planned one led to [ns].
+        self._disturbed_at: int | None = None
+        self._measures_effort = False
         self._planned_stamp: int | None = None
         self._lock = threading.Lock()  # what an old epoch's plan does, it does before `forget`
         self._epoch = 0
         self._judged_epoch: int | None = None  # of the states that the monitor has seen
         self._is_planning = False
+        self._open: Measurement | None = None  # the newest state, while its plan is to come
         self._mailbox: Mailbox[_Job] = Mailbox()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix='inference')
         self._threads.submit(self._infer).add_done_callback(self._on_end)
@@ -115,21 +126,27 @@ class Replanner:
 
     def on_state(self, measured: Measurement) -> None:
         """Take a state: plan from it, and go on with the current plan meanwhile."""
-        last, current = self._last, self.current
+        last = self._last
         if last is not None and measured.stamp == last.stamp and np.array_equal(
                 measured.state, last.state):
             # A state is repeated by who did not hear its answer, and by a paused simulation.
-            if current is not None and current.stamp == measured.stamp:
-                self._commander.repeat()
+            if self._commander.repeat(measured.stamp):
                 self._on_command()
-            return
-        self._last = measured
+                return
+            if self._open is not None and self._open.stamp == measured.stamp:
+                return
+            # A stop answers no state: only a new plan ends it, or who repeats waits for ever.
+        self._last = self._open = measured
+        if self._origin is None:
+            self._origin = measured.stamp
         delay = self.delay
         if self._is_planning or delay > 0:
-            self._go_on(measured.stamp, is_answer=delay > 0)
-        self._mailbox.put(_Job(measured, time.monotonic(), self._epoch))
+            self._go_on(measured, is_answer=delay > 0)
+        self._mailbox.put(_Job(
+            measured, time.monotonic(), self._epoch,
+            round((measured.stamp - self._origin) / self._period)))
 
-    def _go_on(self, stamp: int, *, is_answer: bool) -> None:
+    def _go_on(self, measured: Measurement, *, is_answer: bool) -> None:
         """
         Send the current plan's action for this time: the new plan will be later.
 
@@ -138,19 +155,21 @@ class Replanner:
         current = self.current
         if current is None or self._lockstep:
             return
+        stamp = measured.stamp
         index = round((stamp - current.stamp) / self._period)
         if index >= len(current.plan.actions):
             self._commander.stop('late plan', 'the last one has no action left')
         elif index > 0:
-            self._send(current, index, at=stamp,
+            self._send(current, index, measured, at=stamp,
                        answered=stamp if is_answer else current.stamp)
 
     def forget(self) -> None:
-        """Drop the plan and all history: time jumped back."""
+        """Drop the plan and all history: time jumped."""
         with self._lock:
             self._epoch += 1
             self._mailbox.clear()
             self.current = self._last = self._planned_stamp = self.surprise = None
+            self._origin = self._disturbed_at = self._open = None
 
     def close(self) -> None:
         """Finish the plan at hand and end the thread."""
@@ -169,6 +188,8 @@ class Replanner:
                 self._on_refused(error)
             finally:
                 self._is_planning = False
+                if self._open is job.measured:
+                    self._open = None
 
     def _on_end(self, future: Future[None]) -> None:
         if (fault := future.exception()) is not None:
@@ -185,7 +206,7 @@ class Replanner:
         surprise = self._judge(model, measured, before, lag)
         with self._lock:
             if job.epoch != self._epoch:
-                return  # time jumped back meanwhile: the state is from another run
+                return  # time jumped meanwhile: the state is from another run
             self.surprise = surprise
             if surprise.level == 'stop':
                 self._commander.stop(
@@ -194,8 +215,7 @@ class Replanner:
                     f'{surprise.n_equal} equal states', is_latched=True)
                 return
         actions = self._committed(before, lag)
-        plan = plan_joined(planner, measured.state, actions,
-                           step=round(measured.stamp / self._period))
+        plan = plan_joined(planner, measured.state, actions, step=job.step)
         with self._lock:
             newest = self._last
             was_reset = job.epoch != self._epoch or (
@@ -212,12 +232,6 @@ class Replanner:
     def _use(self, plan: Plan, job: _Job, n_committed: int) -> bool:
         """Send a new plan's action for now; return whether it is not too late for that."""
         measured = job.measured
-        # Simulated time stands still while this process is suspended; the wall clock does not.
-        waited = (time.time_ns() - measured.sent) / NANOSECONDS
-        if not self._lockstep and waited > self._max_plan_gap:
-            self._commander.stop('late plan', f'ready {waited:.3f} s after its state was sent')
-            self._last = None  # a simulation that waits for its answer repeats it: plan anew
-            return False
         late = 0 if self._lockstep else self._clock.now().nanoseconds - measured.stamp
         index = max(0, late // self._period)
         self._delays.append(index)
@@ -227,8 +241,9 @@ class Replanner:
                                               'beyond its last action')
             return False
         current = Current(measured.stamp, job.came, plan, is_in_time=index <= n_committed)
-        self._send(current, index, at=measured.stamp + index * self._period,
-                   answered=measured.stamp)
+        if not self._send(current, index, measured, at=measured.stamp + index * self._period,
+                          answered=measured.stamp):
+            return False
         self.current = current
         self.latency.add((time.time_ns() - measured.sent) / NANOSECONDS)
         return True
@@ -239,24 +254,64 @@ class Replanner:
             return np.zeros((0, self.model.planner.bundle.robot.action_dim))
         return committed(before.plan, lag, min(self.delay, len(before.plan.actions) - lag))
 
-    def _send(self, current: Current, index: int, *, at: int, answered: int) -> None:
+    def _send(self, current: Current, index: int, measured: Measurement, *, at: int,
+              answered: int) -> bool:
+        """Send an action; return whether the newest state is young enough for that."""
         plan = current.plan
-        self._commander.follow(plan.actions[index], at=at, came=current.came, answered=answered,
-                               was_clamped=bool(plan.clamped[plan.best, index]))
-        self._on_command()
+        was_sent = self._commander.follow(
+            plan.actions[index], at=at, came=current.came, measured=measured.sent,
+            answered=answered, was_clamped=bool(plan.clamped[plan.best, index]))
+        if was_sent:
+            self._on_command()
+        return was_sent
 
     def _judge(self, model: Model, measured: Measurement, before: Current | None, lag: int
                ) -> Surprise:
         """Compare the state with what the plan that led here had predicted."""
-        was_executed = (before is not None and lag == 1 and before.is_in_time
-                        and self._commander.is_transparent(before.stamp))
-        predicted = before.plan.states[lag] if was_executed else None
-        return model.monitor.compare(predicted, measured.state)
+        predicted = None
+        if before is not None and lag > 0:
+            if (lag == 1 and before.is_in_time and self._commander.is_transparent(before.stamp)
+                    and self._has_acted(before.plan.actions[0], measured)):
+                predicted = before.plan.states[1]
+            else:
+                self._disturbed_at = measured.stamp
+        surprise = model.monitor.compare(predicted, measured.state)
+        if surprise.cause == 'score' and self._is_recovering(measured):
+            # A late torque leads elsewhere, too: that says nothing of the sensors or the model.
+            return replace(surprise, level='warn')
+        return surprise
+
+    def _has_acted(self, planned: NDArray, measured: Measurement) -> bool:
+        """
+        Return whether a planned torque (A,) acted until this state, and not an older one or none.
+
+        Who measures torques knows; otherwise it is the last one that was sent before the state.
+        One that is like none of these is a fault of the sensor, and no reason to trust it.
+        """
+        if self._lockstep:
+            return True
+        robot = self.model.planner.bundle.robot
+        sent = list(self._commander.sent)
+        effort = np.array([measured.efforts.get(e.joint, np.nan) for e in robot.action])
+        is_measured = bool(np.isfinite(effort).all())
+        # Drivers that measure no torque may report zeros.
+        self._measures_effort = self._measures_effort or (is_measured and bool(effort.any()))
+        if not (is_measured and self._measures_effort):
+            in_time = [s for s in sent if s.at < measured.sent - TRANSPORT]
+            return not in_time or np.array_equal(in_time[-1].torque, planned)
+        distance = np.abs(effort - planned).max()
+        bound = min(0.5 * distance, SAME_TORQUE * robot.torque_limit.min())
+        others = [s.torque for s in sent if not np.array_equal(s.torque, planned)]
+        return not any(np.abs(effort - other).max() <= bound
+                       for other in (*others, np.zeros(robot.action_dim)))
+
+    def _is_recovering(self, measured: Measurement) -> bool:
+        return self._disturbed_at is not None and measured.stamp - self._disturbed_at < RECOVERY
 
     def _count(self, measured: Measurement) -> None:
         """Count the plan, and the control periods since the last one that got none."""
         self.n_plans += 1
         if self._planned_stamp is not None and measured.stamp > self._planned_stamp:
             periods = round((measured.stamp - self._planned_stamp) / self._period)
-            self.n_missed += max(0, periods - 1)
+            self.n_unplanned += max(0, periods - 1)
         self._planned_stamp = measured.stamp

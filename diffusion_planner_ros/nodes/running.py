@@ -3,19 +3,18 @@
 from collections.abc import Callable
 import gc
 import os
-import signal
 import sys
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ..errors import PlannerError
+from .stop_signals import StopSignals
+from .tolerant_executor import TolerantExecutor
 
 SWITCH_INTERVAL = 0.0005  # [s]
-IMPATIENT = 2  # signals after which a node is closed at once
 POLL_PERIOD = 0.1  # [s], longest wait before a signal is noticed
 
 
@@ -34,7 +33,8 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
     Spin a node until it ``is_done``, which ``stop`` asks for on SIGINT and SIGTERM; then close it.
 
     A node that cannot be built because of its settings or its model ends with one line that says
-    why and exit code 1. A second signal ends a node that takes time to stop.
+    why and exit code 1. A second signal closes a node that takes time to stop, and ends a process
+    that does not end then.
 
     :param build: makes the node; it has ``is_done``, ``stop()`` and ``close()``, which sends what
         is to be sent last.
@@ -44,16 +44,8 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
     os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
     # rclpy's own handlers end the context at once, and with it every publisher.
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-    n_signals = 0
+    signals = StopSignals(build.__name__)
     is_told = False
-
-    def stop(signum: int, frame: object) -> None:
-        nonlocal n_signals
-        del signum, frame
-        n_signals += 1
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     try:
         try:
             node = build()
@@ -62,15 +54,17 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
         settle()
         # Python lets a thread compute for 5 ms before another gets its turn, most of a period.
         sys.setswitchinterval(SWITCH_INTERVAL)
-        executor = SingleThreadedExecutor()
+        executor = TolerantExecutor()
         executor.add_node(node)
         try:
             try:
-                while not node.is_done and n_signals < IMPATIENT:
-                    executor.spin_once(timeout_sec=POLL_PERIOD)
-                    if n_signals and not is_told:
+                while not signals.is_impatient:
+                    if signals.count and not is_told:
                         node.stop()
                         is_told = True
+                    if node.is_done:
+                        break
+                    executor.spin_once(timeout_sec=POLL_PERIOD)
             finally:
                 node.close()
         except PlannerError as error:
@@ -78,5 +72,8 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
         finally:
             executor.shutdown()
             node.destroy_node()
+            # A node that is never collected never takes leave of DDS, which would list it and its
+            # services for 20 s more.
+            gc.unfreeze()
     finally:
         rclpy.try_shutdown()

@@ -35,6 +35,7 @@ from ..sim.evaluate import EpisodeResult, noise_seed
 from .asking import ask, change_state
 from .conversions import NANOSECONDS, nanoseconds_from_stamp
 from .diagnostics import facts_from_msg
+from .mujoco_bridge import EPISODE_GAP
 from .processes import node_process
 
 OBSERVER_NICENESS = 10  # so that watching the robot does not slow it
@@ -375,7 +376,7 @@ def executed_path(recording: Recording) -> tuple[np.ndarray, dict[str, np.ndarra
     for state in recording.states:
         message = deserialize_message(state, JointState)
         stamp = nanoseconds_from_stamp(message.header.stamp)
-        if by_stamp and stamp < next(reversed(by_stamp)):
+        if by_stamp and stamp - next(reversed(by_stamp)) >= EPISODE_GAP:
             by_stamp.clear()  # so far it was the end of the episode before, repeated
         by_stamp[stamp] = message
     stamps = sorted(by_stamp)

@@ -2,12 +2,13 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import time
 from typing import Any
 
 from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
+from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
@@ -19,6 +20,7 @@ from .conversions import NANOSECONDS, nanoseconds_from_stamp
 from .joint_states import JointReader
 from .odometry import BaseJoint, BaseReader, OdometryHistory, pose_and_rates
 from .pace import Pace
+from .stamps import StampCheck
 
 WAIT = 2  # control periods that joint states wait for their odometry
 ODOMETRY_DEPTH = 5  # messages; a late executor should not lose the neighbour of a state
@@ -63,6 +65,18 @@ class Measurement:
     """Measured positions by joint [m, rad], the base included."""
     velocities: dict[str, float]
     """Measured velocities by joint [m/s, rad/s], likewise."""
+    efforts: dict[str, float] = field(default_factory=dict)
+    """Measured torques by joint [N m], of joints that report one."""
+
+
+def check_layout(robot: Robot, config: StateConfig) -> None:
+    """
+    Check that the joints of the odometry are in the layout of a robot.
+
+    :raises ConfigError: naming the joint that is not.
+    """
+    if config.base_joints:
+        BaseReader(robot, config.base_joints)
 
 
 class StateSource:
@@ -79,17 +93,24 @@ class StateSource:
     :param robot: the layout of the state, and the control period.
     :param on_state: called with every state that is passed on, in the executor's thread.
     :param on_refused: called with the reason where joint states or an odometry are refused.
+    :param on_restart: called when the joint states start over, with how far back [s].
+    :param group: callback group of the subscriptions; the node's default one if there is none.
     :raises ConfigError: if the odometry is to measure joints that the robot does not have.
     """
 
     def __init__(self, node: Node, robot: Robot, config: StateConfig,
                  on_state: Callable[[Measurement], None],
-                 on_refused: Callable[[StateError], None]) -> None:
+                 on_refused: Callable[[StateError], None],
+                 on_restart: Callable[[float], None],
+                 group: CallbackGroup | None = None) -> None:
         self._node = node
-        self._clock = node.get_clock()
         self._on_state = on_state
         self._on_refused = on_refused
-        self._max_age, self._max_gap = config.max_state_age, config.max_odometry_gap
+        self._on_restart = on_restart
+        self._max_gap = config.max_odometry_gap
+        clock, max_age = node.get_clock(), config.max_state_age
+        self._joint_stamps = StampCheck('joint states are', clock, max_age)
+        self._odometry_stamps = StampCheck('odometry is', clock, max_age)
         self._period = round(robot.control_period * NANOSECONDS)
         joints = config.base_joints
         self._joints = JointReader(robot, {j.joint for j in joints})
@@ -99,14 +120,15 @@ class StateSource:
         best_effort = ReliabilityPolicy.BEST_EFFORT
         self._subscriptions = [node.create_subscription(
             JointState, 'joint_states', self._on_joint_states,
-            QoSProfile(depth=1, reliability=best_effort))]
+            QoSProfile(depth=1, reliability=best_effort), callback_group=group)]
         if self._base is not None:
             self._subscriptions.append(node.create_subscription(
                 Odometry, 'odometry', self._on_odometry,
-                QoSProfile(depth=ODOMETRY_DEPTH, reliability=best_effort)))
+                QoSProfile(depth=ODOMETRY_DEPTH, reliability=best_effort),
+                callback_group=group))
 
     def forget(self) -> None:
-        """Drop all history: time jumped back."""
+        """Drop all history: time jumped."""
         self._start_anew()
 
     def destroy(self) -> None:
@@ -117,17 +139,22 @@ class StateSource:
 
     def _start_anew(self) -> None:
         self._pace = Pace(self._period)
+        self._joint_stamps.forget()
+        self._odometry_stamps.forget()
         self._odometry.clear()
-        self._seen: int | None = None  # newest stamp of joint states [ns]
         self._passed: int | None = None  # stamp of the last state that was passed on [ns]
         self._waiting: deque[Measurement] = deque()  # for their odometry, oldest first
 
     def _on_joint_states(self, msg: JointState, info: dict[str, Any]) -> None:
         stamp = nanoseconds_from_stamp(msg.header.stamp)
         try:
-            self._check_stamp(stamp, self._seen, 'joint states are')
+            if not self._joint_stamps.check(stamp):
+                return
+            if back := self._joint_stamps.advance(stamp):
+                self._start_anew()
+                self._joint_stamps.advance(stamp)
+                self._on_restart(back)
             self._pace.see(stamp)
-            self._seen = stamp
             if stamp != self._passed and not self._pace.is_due(stamp):
                 return
             reading = self._joints.read(msg)
@@ -135,7 +162,7 @@ class StateSource:
             self._on_refused(error)
             return
         measured = Measurement(stamp, info['source_timestamp'] or time.time_ns(), reading.state,
-                               reading.positions, reading.velocities)
+                               reading.positions, reading.velocities, reading.efforts)
         if self._base is None:
             self._pass_on(measured)
         else:
@@ -144,7 +171,10 @@ class StateSource:
     def _on_odometry(self, msg: Odometry) -> None:
         stamp = nanoseconds_from_stamp(msg.header.stamp)
         try:
-            self._check_stamp(stamp, self._odometry.newest, 'odometry is')
+            if not self._odometry_stamps.check(stamp):
+                return
+            if self._odometry_stamps.advance(stamp):
+                self._odometry.clear()
             pose = pose_and_rates(msg)
             self._base.check(pose)
         except StateError as error:
@@ -152,21 +182,6 @@ class StateSource:
             return
         self._odometry.add(stamp, pose)
         self._join()
-
-    def _check_stamp(self, stamp: int, last: int | None, what: str) -> None:
-        age = (self._clock.now().nanoseconds - stamp) / NANOSECONDS
-        if age > self._max_age:
-            raise StateError(f'the {what} {age:.3f} s old, expected at most {self._max_age} s '
-                             '(max_state_age); are the clocks of the two machines synchronised? '
-                             '(chrony, PTP)')
-        if age < -self._max_age:
-            raise StateError(f'the {what} {-age:.3f} s in the future, expected at most '
-                             f'{self._max_age} s (max_state_age); are the clocks of the two '
-                             'machines synchronised? (chrony, PTP)')
-        if last is not None and stamp < last:
-            raise StateError(f'the {what} {(last - stamp) / NANOSECONDS:.3f} s older than the '
-                             'last ones; does their driver send them in order, and does only one '
-                             'send them?')
 
     def _wait_for_odometry(self, measured: Measurement) -> None:
         """Join joint states now or later; refuse them once the oldest waited in vain."""

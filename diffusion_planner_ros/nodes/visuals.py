@@ -112,7 +112,7 @@ class Visuals:
                 self._executed.append((stamp_ns, positions))
 
     def forget(self) -> None:
-        """Take everything off the screen: time jumped back, what was drawn never happened."""
+        """Take everything off the screen: time jumped, what was drawn is of another run."""
         with self._lock:
             self._latest = None
             self._executed.clear()

@@ -70,15 +70,25 @@ def _write(file: Path, facts: Mapping[str, Any]) -> None:
         scratch.write_text(yaml.safe_dump(dict(facts), sort_keys=False, width=99))
 
 
+def facts_file(folder: Path) -> Path:
+    """
+    Return the file that says what a bundle is.
+
+    :raises ModelError: if it is missing.
+    """
+    file = folder / FACTS_FILE
+    if not file.is_file():
+        raise ModelError(f'{file}: no such file; expected the folder of a model bundle')
+    return file
+
+
 def read_facts(folder: Path) -> dict[str, Any]:
     """
     Read and verify ``model.yaml``.
 
     :raises ModelError: if it is missing, damaged or of another format version.
     """
-    file = folder / FACTS_FILE
-    if not file.is_file():
-        raise ModelError(f'{file}: no such file; expected the folder of a model bundle')
+    file = facts_file(folder)
     try:
         facts = yaml.safe_load(file.read_text())
         version = str(facts['format_version'])

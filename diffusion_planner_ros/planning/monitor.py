@@ -53,6 +53,8 @@ class Surprise:
     n_equal: int
     """States in a row that equal the one before though motion was predicted."""
     level: Literal['ok', 'warn', 'stop']
+    cause: Literal['', 'score', 'deviation', 'equal states'] = ''
+    """What the level follows from; a score only where nothing else does."""
 
 
 class PredictionMonitor:
@@ -110,21 +112,27 @@ class PredictionMonitor:
         is_equal = self._last is not None and np.array_equal(arrived, self._last)
         self._last = arrived
         # A robot that stands still, as predicted, has nothing to show.
-        self._n_equal = self._n_equal + 1 if is_equal and error > calibration.errors[1] else 0
+        if not is_equal or error <= calibration.errors[1]:
+            self._n_equal = 0
+        elif predicted is not None:
+            self._n_equal += 1
         outside = np.maximum(calibration.state_min - arrived, arrived - calibration.state_max)
         deviation = max(0.0, float((outside / self._std).max()))
         score = float(np.mean(self._errors)) / calibration.scale if self._errors else nan
         percentile = nan if predicted is None else calibration.percentile(error)
         return Surprise(error, percentile, score, deviation, self._n_equal,
-                        self._level(score, deviation))
+                        *self._level(score, deviation))
 
-    def _level(self, score: float, deviation: float) -> Literal['ok', 'warn', 'stop']:
+    def _level(self, score: float, deviation: float) -> tuple[str, str]:
+        """Return the level and its cause."""
         config = self.config
-        limits = ((score, config.ood_stop), (deviation, config.max_state_deviation),
-                  (self._n_equal, config.max_equal_states))
-        if any(limit and found > limit for found, limit in limits):
-            return 'stop'
-        return 'warn' if config.ood_warn and score > config.ood_warn else 'ok'
+        for cause, found, limit in (
+                ('deviation', deviation, config.max_state_deviation),
+                ('equal states', self._n_equal, config.max_equal_states),
+                ('score', score, config.ood_stop)):
+            if limit and found > limit:
+                return 'stop', cause
+        return ('warn', 'score') if config.ood_warn and score > config.ood_warn else ('ok', '')
 
     def _check(self, name: str, state: NDArray) -> NDArray:
         state = np.array(state, dtype=np.float64)

@@ -45,8 +45,10 @@ def render(recordings: Sequence[Path], video: Path) -> None:
         state of one that ends before others is shown until they end.
     :param video: file to write.
     """
-    # Before the import: MuJoCo chooses its OpenGL then, and EGL needs no display.
-    os.environ.setdefault('MUJOCO_GL', 'egl')
+    # Before the import: MuJoCo chooses its OpenGL then, and EGL needs no display. The command line
+    # has set 'disable' for itself.
+    if os.environ.get('MUJOCO_GL', 'disable') == 'disable':
+        os.environ['MUJOCO_GL'] = 'egl'
     import imageio.v2 as imageio
     import mujoco
     from PIL import Image, ImageDraw

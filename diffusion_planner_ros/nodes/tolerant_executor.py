@@ -1,0 +1,36 @@
+"""Bear a message or a request that rclpy refuses."""
+
+import traceback
+
+from rclpy.executors import SingleThreadedExecutor
+
+PACKAGE = __name__.partition('.')[0]
+WARNING_PERIOD = 1.0  # [s]
+
+
+def _is_ours(error: Exception) -> bool:
+    """Return whether code of this package was at work, below the executor."""
+    modules = [frame.f_globals.get('__name__', '')
+               for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return any(name.startswith(PACKAGE) and name != __name__ for name in modules)
+
+
+class TolerantExecutor(SingleThreadedExecutor):
+    """
+    Warns of what rclpy refuses, and goes on.
+
+    A negative ``/clock`` and a parameter of a type that does not exist raise in rclpy before any
+    code of ours is asked: anybody in the network could end a node with one message. Such a request
+    gets no answer. What our own code raises ends the node.
+    """
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Handle one message, request or timer, or wait for it [s]."""
+        try:
+            super().spin_once(timeout_sec)
+        except ValueError as error:
+            if _is_ours(error):
+                raise
+            for node in self.get_nodes():
+                node.get_logger().warning(f'refused by rclpy: {error}',
+                                          throttle_duration_sec=WARNING_PERIOD)
