@@ -66,6 +66,7 @@ def test_a_session_asks_again(node):
             process.kill()
             assert process.stdout.read().split() == ['configured', 'refused']
     finally:
+        session.executor.shutdown()
         session.destroy_node()
 
 
@@ -109,3 +110,12 @@ def running_silent(node):
     service.send_response = lambda response, header: None
     yield taken
     node.destroy_service(service)
+
+
+def test_a_planner_that_ended_leaves_the_graph_at_once(node, tmp_path):
+    with running('planner', tmp_path, autostart=False):
+        assert state_of(node) == 'unconfigured'
+    begin = time.monotonic()
+    # As after a kill, DDS would list it and its services for 20 s more.
+    spin_until(node, lambda: 'planner' not in node.get_node_names(), 'end of the planner')
+    assert time.monotonic() - begin < 2.0
