@@ -326,6 +326,7 @@ class PlannerNode(LifecycleNode):
 
     def _apply_parameters(self, parameters: list[Parameter]) -> None:
         self._configs = changed(self._configs, parameters)
+        self._control.adopt_clock()  # there is another one if use_sim_time was set
         if self._model is None:
             return
         path = bundle_path(self._config.bundle)
