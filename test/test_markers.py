@@ -267,15 +267,16 @@ def test_the_rviz_config_shows_what_is_published(screen, urdf):
     for display in displays.values():
         plugin = display['Class'].removeprefix('rviz_default_plugins/')
         if plugin in types:
-            assert published[display['Topic']['Value']] == [types[plugin]]
+            # Relative, so that rviz2 looks in its own namespace.
+            assert published[f'/{display["Topic"]["Value"]}'] == [types[plugin]]
         else:
             assert plugin in ('Grid', 'RobotModel', 'TF')
         assert display['Enabled'] == display['Value']
     shown = {d['Topic']['Value'] for d in displays.values() if 'Topic' in d}
-    assert shown == {'/planner/markers', '/planner/denoising', '/planner/plan_path'}
+    assert shown == {'planner/markers', 'planner/denoising', 'planner/plan_path'}
     assert not displays['Denoising']['Enabled']
     assert displays['Robot']['Description Topic'] == {
-        'Value': '/robot_description', 'Depth': 5, 'Durability Policy': 'Transient Local',
+        'Value': 'robot_description', 'Depth': 5, 'Durability Policy': 'Transient Local',
         'History Policy': 'Keep Last', 'Reliability Policy': 'Reliable'}
     assert manager['Global Options']['Fixed Frame'] == VisualsConfig().frame_id == urdf.root
     assert manager['Views']['Current']['Target Frame'] in urdf.traced

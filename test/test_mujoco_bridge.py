@@ -461,7 +461,7 @@ def test_a_second_sender_of_commands_is_named_and_one_that_is_silent_is_not(lock
         for publish in (lambda: lockstep.send(TORQUE, -PERIOD),
                         lambda: other.publish(msg_from_torque(TORQUE, -PERIOD))):
             publish()
-        spin_for(lockstep.node, 1.0)
+            spin_for(lockstep.node, 0.5)
         return lockstep.levels[-1] == DiagnosticStatus.ERROR
 
     spin_until(lockstep.node, is_reported, 'report', lockstep.process)
@@ -476,7 +476,7 @@ def test_a_second_publisher_of_the_clock_is_named(lockstep):
     lockstep.node.create_publisher(Clock, '/clock', 1)
     text = '2 publishers on /clock, expected one; end all but one of /mujoco_bridge, /observer'
     spin_until(lockstep.node, lambda: text in lockstep.process.output, text, lockstep.process)
-    spin_until(lockstep.node, lambda: lockstep.levels[-1] == DiagnosticStatus.ERROR, 'level')
+    lockstep.wait_for_report(lambda *_: lockstep.levels[-1] == DiagnosticStatus.ERROR)
 
 
 def test_a_push_acts_during_the_next_control_period(lockstep):

@@ -1,5 +1,6 @@
 """Other nodes that command the same joints: two of them would fight for the robot."""
 
+import math
 import time
 from typing import Any
 
@@ -10,7 +11,7 @@ from rclpy.subscription import Subscription
 from std_msgs.msg import Float64MultiArray
 
 from ..errors import ConflictError
-from .publishers import Gid, LEASE, listed, Senders, UNKNOWN
+from .publishers import Gid, LEASE, listed, participant_of, Senders, UNKNOWN
 
 CONTEST = 3.0  # [s] after activation within which two that began at once find each other
 
@@ -35,9 +36,8 @@ class CommandConflicts:
         self._senders = Senders()
         self._subscription: Subscription | None = None
         self._dead: set[Gid] = set()  # listed, but silent, when we began to command
-        self._own: Gid | None = None
-        self._mine: set[Gid] = set()  # all that this node ever had
-        self._began_at = 0.0  # steady time at which we began to command [s]
+        self._participant = participant_of(node)
+        self._began_at = -math.inf  # steady time at which we began to command [s]
 
     @property
     def is_listening(self) -> bool:
@@ -70,8 +70,8 @@ class CommandConflicts:
         :raises ConflictError: if another node commands the joints, or may begin to.
         """
         found = listed(self._node, self._topic)
-        alive = self._senders.alive() - self._mine
-        names = sorted(name for gid, name in found.items() if gid not in self._mine and (
+        alive = {gid for gid in self._senders.alive() if not self._is_ours(gid)}
+        names = sorted(name for gid, name in found.items() if not self._is_ours(gid) and (
             {gid, UNKNOWN} & alive or not self._senders.has_heard(gid)))
         if names or alive:
             raise ConflictError(
@@ -81,13 +81,7 @@ class CommandConflicts:
         self._dead = set(found)
 
     def begin(self) -> None:
-        """Take the publisher that this node has made since ``check`` for its own."""
-        name = self._node.get_fully_qualified_name()
-        new = [gid for gid, n in listed(self._node, self._topic).items()
-               if n == name and gid not in self._dead]
-        # Of two with one name, made in one moment, either may be ours: take the one that yields.
-        self._own = max(new, default=None)
-        self._mine |= {self._own} - {None}
+        """Take note that this node commands from now on."""
         self._began_at = time.monotonic()
 
     @property
@@ -99,7 +93,7 @@ class CommandConflicts:
         """Return the full names of the nodes that command beside us, by gid."""
         is_settled = time.monotonic() - self._began_at > LEASE
         return {gid: name for gid, name in listed(self._node, self._topic).items()
-                if gid != self._own and (is_settled or gid not in self._dead)}
+                if not self._is_ours(gid) and (is_settled or gid not in self._dead)}
 
     def yields(self, others: dict[Gid, str]) -> bool:
         """
@@ -111,5 +105,8 @@ class CommandConflicts:
         def rank(gid: Gid) -> tuple[int, Gid]:
             return self._senders.number(gid), gid
 
-        return (self.is_contested and self._own is not None
-                and any(rank(gid) > rank(self._own) for gid in others))
+        own = [rank(gid) for gid in listed(self._node, self._topic) if self._is_ours(gid)]
+        return self.is_contested and any(rank(gid) > max(own) for gid in others if own)
+
+    def _is_ours(self, gid: Gid) -> bool:
+        return gid.startswith(self._participant)

@@ -74,7 +74,9 @@ class ControlThread:
         topic = self._node.resolve_topic_name(CLOCK_TOPIC)
         for subscription in self._node.subscriptions:
             if subscription.topic_name == topic:
-                subscription.callback_group = self.group
+                # Its events as well: rmw_fastrtps wakes who waits for them at every message.
+                for entity in (subscription, *subscription.event_handlers):
+                    entity.callback_group = self.group
 
     def wake(self) -> None:
         """Notice at once what is new in the group."""

@@ -3,16 +3,31 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 import time
+from uuid import uuid4
 
 from rclpy.node import Node
+from std_msgs.msg import Empty
 
 Gid = bytes  # of a publisher; no two have the same
 UNKNOWN: Gid = b''  # where rclpy does not tell who sent a message (before Kilted)
-GID_LENGTH = 16  # [bytes]
+GID_LENGTH, PREFIX_LENGTH = 16, 12  # [bytes]
 UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'  # as rmw calls a node whose name has not come yet
 SILENCE = 0.5  # [s] after which a publisher that sent at the control rate counts as dead
 N_INTERVALS = 3  # that a slower one may be silent, each as long as the last between two messages
 LEASE = 25.0  # [s] after which DDS has forgotten a process that was killed
+
+
+def participant_of(node: Node) -> Gid:
+    """
+    Return what the gids of all publishers of this process begin with, the participant's prefix.
+
+    (RTPS 2.5, section 9.3.1: a GUID is a prefix of 12 bytes and the entity's own 4.)
+    """
+    topic = f'_{uuid4().hex}'  # nobody else has it
+    publisher = node.create_publisher(Empty, topic, 1)
+    (gid,) = listed(node, topic)
+    node.destroy_publisher(publisher)
+    return gid[:PREFIX_LENGTH]
 
 
 def listed(node: Node, topic: str) -> dict[Gid, str]:
