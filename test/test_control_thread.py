@@ -103,7 +103,7 @@ def test_serves_measurements_and_clock_while_a_service_blocks_the_executor(world
 def test_what_it_serves_does_not_wake_the_executor(world):
     spin_for(world.observer, 0.5)
     before = world.executor.n_wakes
-    for k in range(200):
+    for _ in range(200):
         world.numbers.publish(Float64MultiArray(data=[1.0]))
         world.clock.publish(Clock())
         time.sleep(0.005)
