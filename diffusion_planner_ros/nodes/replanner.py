@@ -93,7 +93,10 @@ class Replanner:
         self._clock = clock
         self._on_command = on_command
         self._on_plan, self._on_refused, self._on_fault = on_plan, on_refused, on_fault
-        self._period = round(model.planner.bundle.robot.control_period * NANOSECONDS)
+        robot = model.planner.bundle.robot
+        self._period = round(robot.control_period * NANOSECONDS)
+        self._joints = [entry.joint for entry in robot.action]
+        self._same_torque = SAME_TORQUE * robot.torque_limit.min()  # [N m]
         self._delays: deque[int] = deque(maxlen=N_DELAYS)
         self._last: Measurement | None = None
         self._origin: int | None = None  # stamp of the first state [ns]
@@ -290,20 +293,18 @@ class Replanner:
         """
         if self._lockstep:
             return True
-        robot = self.model.planner.bundle.robot
         sent = list(self._commander.sent)
-        effort = np.array([measured.efforts.get(e.joint, np.nan) for e in robot.action])
+        effort = np.array([measured.efforts.get(joint, np.nan) for joint in self._joints])
         is_measured = bool(np.isfinite(effort).all())
         # Drivers that measure no torque may report zeros.
         self._measures_effort = self._measures_effort or (is_measured and bool(effort.any()))
         if not (is_measured and self._measures_effort):
             in_time = [s for s in sent if s.at < measured.sent - TRANSPORT]
             return not in_time or np.array_equal(in_time[-1].torque, planned)
-        distance = np.abs(effort - planned).max()
-        bound = min(0.5 * distance, SAME_TORQUE * robot.torque_limit.min())
-        others = [s.torque for s in sent if not np.array_equal(s.torque, planned)]
-        return not any(np.abs(effort - other).max() <= bound
-                       for other in (*others, np.zeros(robot.action_dim)))
+        if np.abs(effort - planned).max() <= self._same_torque:
+            return True
+        others = np.array([s.torque for s in sent] + [np.zeros_like(planned)])
+        return bool(np.abs(effort - others).max(axis=1).min() > self._same_torque)
 
     def _is_recovering(self, measured: Measurement) -> bool:
         return self._disturbed_at is not None and measured.stamp - self._disturbed_at < RECOVERY

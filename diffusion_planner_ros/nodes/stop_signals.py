@@ -9,6 +9,7 @@ import time
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 IMPATIENT = 2  # requests to stop after which a process has to end at once
 GRACE = 2.0  # [s] that it then has to end by itself
+FINISH_TIME = 10.0  # [s] that the interpreter has to end; on a busy machine DDS takes its time
 SAME_REQUEST = 0.5  # [s] in which further signals are one: a terminal and ros2 launch both send
 
 
@@ -67,4 +68,4 @@ def _finish() -> None:
     """
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
-    signal.setitimer(signal.ITIMER_REAL, GRACE)  # SIGALRM ends a process that has no handler
+    signal.setitimer(signal.ITIMER_REAL, FINISH_TIME)  # SIGALRM ends a process that has no handler
