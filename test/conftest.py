@@ -105,6 +105,14 @@ def bundle(bundle_of) -> Bundle:
     return Bundle.load(bundle_of('mlp', 'x0'))
 
 
+@pytest.fixture(scope='module')
+def kept(tmp_path_factory):
+    """Give the tests of a file a node to share."""
+    from ros_processes import keeping  # needs ROS, as only some tests do
+    with keeping(tmp_path_factory.mktemp('kept')) as kept:
+        yield kept
+
+
 @pytest.fixture
 def walker():
     """A robot at the initial state of seed 0."""

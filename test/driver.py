@@ -17,6 +17,7 @@ from diffusion_planner_ros.nodes.conversions import (
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 PERIOD = 8_000_000  # [ns]
+APART = 100_000  # control periods between the times of two tests: a leap, after which all is new
 JOINTS = Walker2D().joint_names
 
 # Of a planner that answers whatever states a test makes up, one after the other.
@@ -25,12 +26,18 @@ SETTINGS = {'lockstep': True, 'use_sim_time': True, 'ramp_time': 0.0, 'ood_warn'
 
 
 class Driver:
-    """Plays the robot's driver: shows states, collects torques."""
+    """
+    Plays the robot's driver: shows states, collects torques.
 
-    def __init__(self, node):
+    :param n_before: tests that used the same planner before; each has a time of its own.
+    """
+
+    def __init__(self, node, n_before=0):
         self.node = node
         self.commands = []
         self.plans = []
+        self._origin = n_before * APART
+        self._clock_msg = None
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self._states = node.create_publisher(JointState, 'joint_states', qos)
         self._clock = node.create_publisher(Clock, '/clock', qos)
@@ -44,9 +51,13 @@ class Driver:
                 and self.node.count_publishers('effort_controller/commands') > 0
                 and self.node.count_publishers('planner/plan') > 0)
 
+    def stamp(self, step):
+        """Return the time of a step of this test [ns]."""
+        return (self._origin + step) * PERIOD
+
     def show(self, step, position, velocity, names=JOINTS):
         msg = JointState(name=list(names), position=list(position), velocity=list(velocity))
-        msg.header.stamp = stamp_from_nanoseconds(step * PERIOD)
+        msg.header.stamp = stamp_from_nanoseconds(self.stamp(step))
         self._states.publish(msg)
 
     def show_until(self, condition, step, position, velocity, names=JOINTS):
@@ -54,11 +65,14 @@ class Driver:
         deadline = time.monotonic() + TIME_LIMIT
         while not condition():
             assert time.monotonic() < deadline, f'nothing came of the state of step {step}'
+            if self._clock_msg is not None:
+                self._clock.publish(self._clock_msg)
             self.show(step, position, velocity, names)
             spin_for(self.node, 0.1)
 
     def set_clock(self, step):
-        self._clock.publish(Clock(clock=stamp_from_nanoseconds(step * PERIOD)))
+        self._clock_msg = Clock(clock=stamp_from_nanoseconds(self.stamp(step)))
+        self._clock.publish(self._clock_msg)
 
     def only_stopped(self):
         """Return whether all commands that came were stop commands of no torque."""
@@ -71,5 +85,5 @@ class Driver:
         self.set_clock(step)
         self.show_until(lambda: self.commands, step, position, velocity, names)
         torque, stamp = torque_from_msg(self.commands[-1])
-        assert stamp == step * PERIOD
+        assert stamp == self.stamp(step)
         return torque

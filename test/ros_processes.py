@@ -1,7 +1,7 @@
 """Start our nodes as processes for a test, on a domain of their own, and leave none behind."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, ExitStack
 import os
 from pathlib import Path
 import signal
@@ -19,6 +19,7 @@ from diffusion_planner_ros.nodes.asking import ask
 
 TIME_LIMIT = 30.0  # [s] for any condition; a healthy one takes a second
 STOP_TIME = 10.0  # [s] for a node to end after SIGINT
+ENTITIES = ('publisher', 'subscription', 'client', 'service', 'timer')  # that a node has
 
 
 def environment() -> dict[str, str]:
@@ -35,6 +36,8 @@ class NodeProcess:
         parameter_file = folder / f'{name}.yaml'
         parameter_file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
         self._log = folder / f'{name}.log'
+        self._begin = 0  # where the output begins that counts [bytes]
+        self.n_uses = 0  # by tests before this one
         with self._log.open('wb') as log:
             self.process = subprocess.Popen(
                 [sys.executable, '-m', 'diffusion_planner_ros.nodes', module, '--ros-args',
@@ -43,7 +46,11 @@ class NodeProcess:
 
     @property
     def output(self) -> str:
-        return self._log.read_text()
+        return self._log.read_bytes()[self._begin:].decode()
+
+    def drop_output(self) -> None:
+        """Let the output count from now on."""
+        self._begin = self._log.stat().st_size
 
     def stop(self) -> int:
         """End the node as Ctrl-C does and return its exit code."""
@@ -55,9 +62,87 @@ class NodeProcess:
             self.process.wait()
 
 
+class Kept:
+    """
+    A node and its observer that tests share, one after the other: to start one takes seconds.
+
+    The node ends when a test asks for another one or starts one of its own, and the observer when
+    it makes one of its own. A test that spoils the node stops it, and the next one gets a new one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._node: NodeProcess | None = None
+        self._settings: tuple[str, dict] | None = None
+        self._n_started = 0
+        self._observer: Node | None = None
+        self._observing = ExitStack()
+
+    def start(self, module: str, **parameters: object) -> NodeProcess:
+        """Give a node with these parameters, the one of the test before if that is the same."""
+        node, settings = self._node, (module, parameters)
+        if node is not None and settings == self._settings and node.process.poll() is None:
+            node.n_uses += 1
+            node.drop_output()
+            return node
+        self.end()
+        self._n_started += 1
+        folder = self._folder / str(self._n_started)
+        folder.mkdir()
+        self._node, self._settings = NodeProcess(module, parameters, folder), settings
+        return self._node
+
+    def end(self) -> None:
+        """End the node, so that the next test begins with a fresh one."""
+        node, self._node = self._node, None
+        if node is not None:
+            node.stop()
+
+    @contextmanager
+    def observer(self) -> Iterator[Node]:
+        """
+        Give the observer: a new one may need seconds to be discovered by a node that runs.
+
+        What a test lets it publish, hear and call is gone at the end.
+        """
+        if self._observer is None:
+            self._observer = self._observing.enter_context(_new_observer())
+        node = self._observer
+        before = {kind: {*getattr(node, f'{kind}s')} for kind in ENTITIES}
+        try:
+            yield node
+        finally:
+            for kind, old in before.items():
+                for entity in {*getattr(node, f'{kind}s')} - old:
+                    getattr(node, f'destroy_{kind}')(entity)
+
+    def close(self) -> None:
+        """End both."""
+        self.end()
+        self._observer = None
+        self._observing.close()
+
+
+_kept: list[Kept] = []
+
+
+@contextmanager
+def keeping(folder: Path) -> Iterator[Kept]:
+    """Give tests a node to share."""
+    kept = Kept(folder)
+    _kept.append(kept)
+    try:
+        yield kept
+    finally:
+        kept.close()
+        _kept.remove(kept)
+
+
 @contextmanager
 def running(module: str, folder: Path, node_name: str = '',
             **parameters: object) -> Iterator[NodeProcess]:
+    for kept in _kept:  # it would disturb
+        kept.end()
     node = NodeProcess(module, parameters, folder, node_name)
     try:
         yield node
@@ -68,6 +153,14 @@ def running(module: str, folder: Path, node_name: str = '',
 @contextmanager
 def observer() -> Iterator[Node]:
     """Give a node of the test's own, in the same domain as the processes."""
+    for kept in _kept:
+        kept.close()
+    with _new_observer() as node:
+        yield node
+
+
+@contextmanager
+def _new_observer() -> Iterator[Node]:
     for name, value in environment().items():
         os.environ[name] = value
     rclpy.init()

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from rcl_interfaces.srv import GetParameters, SetParameters
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
-from ros_processes import call, observer, parameter, running, spin_for, spin_until
+from ros_processes import call, parameter, running, spin_for, spin_until
 import yaml
 
 from diffusion_planner_ros.nodes.config import PlannerNodeConfig
@@ -38,16 +38,24 @@ SHIPPED = 'models/walker2d'
 
 
 @pytest.fixture
-def node():
-    with observer() as node:
+def node(kept):
+    with kept.observer() as node:
         yield node
 
 
 @pytest.fixture
-def planner(tmp_path, node):
+def planner(kept, node):
     """Give a planner that waits to be configured."""
-    with running('planner', tmp_path, autostart=False, **SETTINGS) as process:
-        yield process
+    process = kept.start('planner', autostart=False, **SETTINGS)
+    if process.n_uses:  # by tests that left it anyhow
+        state = state_of(node)
+        if state == 'active':
+            assert change(node, DEACTIVATE)
+        if state != 'unconfigured':
+            assert change(node, CLEANUP)
+        assert set_parameter(node, 'bundle', '').successful
+        process.drop_output()
+    return process
 
 
 def set_parameter(node, name, value):
@@ -61,7 +69,7 @@ def get_parameter(node, name):
 
 
 def test_goes_through_its_states_and_commands_only_while_active(planner, node, walker):
-    driver, health = Driver(node), Health(node)
+    driver, health = Driver(node, planner.n_uses), Health(node)
     health.wait_for('unconfigured', planner)
     assert state_of(node) == 'unconfigured'
     assert node.count_publishers('effort_controller/commands') == 0
@@ -132,7 +140,7 @@ def test_an_unexpected_fault_carries_its_traceback(node, capfd):
 
 
 def test_swaps_in_another_bundle_while_it_plans(planner, node, walker, bundle):
-    driver, health = Driver(node), Health(node)
+    driver, health = Driver(node, planner.n_uses), Health(node)
     assert change(node, CONFIGURE) and change(node, ACTIVATE)
     spin_until(node, driver.is_connected, 'connection', planner)
     before = driver.answer(0, walker.qpos, walker.qvel)
@@ -150,7 +158,7 @@ def test_swaps_in_another_bundle_while_it_plans(planner, node, walker, bundle):
 ])
 def test_keeps_its_bundle_when_a_new_one_does_not_pass(planner, node, walker, tmp_path, spoil,
                                                        reason):
-    driver, health = Driver(node), Health(node)
+    driver, health = Driver(node, planner.n_uses), Health(node)
     assert change(node, CONFIGURE) and change(node, ACTIVATE)
     spin_until(node, driver.is_connected, 'connection', planner)
     driver.answer(0, walker.qpos, walker.qvel)
@@ -181,7 +189,7 @@ def rewrite_robot(folder, **changes):
 
 def test_a_bundle_that_does_not_pass_leaves_the_change_before_it(planner, node, walker, bundle,
                                                                  tmp_path):
-    driver, health = Driver(node), Health(node)
+    driver, health = Driver(node, planner.n_uses), Health(node)
     assert change(node, CONFIGURE) and change(node, ACTIVATE)
     spin_until(node, driver.is_connected, 'connection', planner)
     spoilt = shutil.copytree(share_file(SHIPPED), tmp_path / 'spoilt')

@@ -8,11 +8,11 @@ import pytest
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from ros_processes import (
     call,
-    observer,
     parameter,
     running,
     spin_for,
     spin_until,
+    TIME_LIMIT,
 )
 from rosgraph_msgs.msg import Clock
 
@@ -24,16 +24,16 @@ from diffusion_planner_ros.share import share_file
 
 
 @pytest.fixture
-def planner_process(tmp_path):
-    with running('planner', tmp_path, **SETTINGS) as process:
-        yield process
+def planner_process(kept):
+    return kept.start('planner', **SETTINGS)
 
 
 @pytest.fixture
-def driver(planner_process):
-    with observer() as node:
-        driver = Driver(node)
+def driver(kept, planner_process):
+    with kept.observer() as node:
+        driver = Driver(node, planner_process.n_uses)
         spin_until(node, driver.is_connected, 'planner', planner_process)
+        driver.set_clock(0)
         yield driver
 
 
@@ -106,10 +106,13 @@ def test_refuses_an_old_state(driver, walker, planner_process):
 
 
 def test_publishes_the_chosen_plan_stamped_with_its_state(driver, walker):
-    torque = driver.answer(3, walker.qpos, walker.qvel)
-    spin_until(driver.node, lambda: driver.plans, 'plan')
+    for step in range(3, 300):  # a planner that has not heard of us yet shows us no plan
+        torque = driver.answer(step, walker.qpos, walker.qvel)
+        stamp = stamp_from_nanoseconds(driver.stamp(step))
+        if driver.plans and driver.plans[-1].header.stamp == stamp:
+            break
     plan = driver.plans[-1]
-    assert plan.header.stamp == stamp_from_nanoseconds(3 * PERIOD)
+    assert plan.header.stamp == stamp
     assert sorted(plan.joint_names) == sorted(JOINTS)
     assert [p.time_from_start.nanosec for p in plan.points] == [PERIOD * k for k in range(8)]
     first = dict(zip(plan.joint_names, plan.points[0].positions, strict=True))
@@ -132,10 +135,14 @@ def test_changes_a_knob_between_two_plans_and_refuses_a_wrong_value_with_its_ran
     refused = set_parameter('provider', 'auto')
     assert not refused.successful
 
-    assert set_parameter('n_candidates', 2).successful
-    planner = Planner(Bundle.load(share_file('models/walker2d')), PlannerConfig(n_candidates=2))
-    np.testing.assert_array_equal(driver.answer(0, walker.qpos, walker.qvel),
-                                  planner.plan(walker.observation, step=0).actions[0])
+    try:
+        assert set_parameter('n_candidates', 2).successful
+        config = PlannerConfig(n_candidates=2)
+        planner = Planner(Bundle.load(share_file('models/walker2d')), config)
+        np.testing.assert_array_equal(driver.answer(0, walker.qpos, walker.qvel),
+                                      planner.plan(walker.observation, step=0).actions[0])
+    finally:
+        set_parameter('n_candidates', PlannerConfig().n_candidates)
 
 
 def test_describes_every_parameter_with_unit_and_range(driver):
@@ -163,7 +170,7 @@ def test_sends_zero_torque_last_and_ends_cleanly_when_interrupted(driver, walker
     assert 'Traceback' not in planner_process.output
 
 
-@pytest.mark.parametrize(('parameters', 'reason'), [
+WRONG_SETTINGS = [
     ({'bundle': '/nowhere'}, '/nowhere/model.yaml: no such file'),
     ({'provider': 'tensorrt'}, "provider 'tensorrt' is not available, expected one of"),
     ({'n_candidates': 0}, 'n_candidates'),
@@ -173,25 +180,37 @@ def test_sends_zero_torque_last_and_ends_cleanly_when_interrupted(driver, walker
      'stop_damping has 2 values, expected 1 or 6'),
     ({'robot_description': '<robot'}, 'robot_description'),
     ({'odometry_joints': ['rootx=w']}, 'odometry_joints'),
-])
-def test_wrong_settings_end_the_node_with_one_line_that_says_why(tmp_path, parameters, reason):
-    with running('planner', tmp_path, **parameters) as process:
-        assert process.process.wait(30) == 1
-        assert reason in process.output
-        assert 'Traceback' not in process.output
+]
+
+
+@pytest.fixture(scope='module')
+def refused(tmp_path_factory):
+    """Planners with wrong settings; they are started at once, for each takes a second."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(
+            running('planner', tmp_path_factory.mktemp('wrong'), **settings))
+            for settings, _ in WRONG_SETTINGS]
+
+
+@pytest.mark.parametrize('number', range(len(WRONG_SETTINGS)),
+                         ids=[next(iter(settings)) for settings, _ in WRONG_SETTINGS])
+def test_wrong_settings_end_the_node_with_one_line_that_says_why(refused, number):
+    process, (_, reason) = refused[number], WRONG_SETTINGS[number]
+    assert process.process.wait(TIME_LIMIT) == 1
+    assert reason in process.output
+    assert 'Traceback' not in process.output
 
 
 # In real time, beside a simulation that waits for the answer to its first state
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(kept):
     """Give a function that starts an active planner in real time with parameters."""
     with ExitStack() as stack:
         def start(**parameters):
-            process = stack.enter_context(running('planner', tmp_path, **{
-                **SETTINGS, 'lockstep': False, **parameters}))
-            driver = Driver(stack.enter_context(observer()))
+            process = kept.start('planner', **{**SETTINGS, 'lockstep': False, **parameters})
+            driver = Driver(stack.enter_context(kept.observer()), process.n_uses)
             spin_until(driver.node, driver.is_connected, 'planner', process)
             driver.set_clock(0)
             return driver, process
@@ -200,10 +219,12 @@ def start(tmp_path):
 
 def answered(driver, step):
     """Return whether a torque that was planned for a state came."""
-    return any(torque_from_msg(m)[1] == step * PERIOD and any(m.data) for m in driver.commands)
+    return any(torque_from_msg(m)[1] == driver.stamp(step) and any(m.data)
+               for m in driver.commands)
 
 
-def test_a_stop_at_time_zero_ends_when_the_state_is_good_again(start, walker):
+def test_a_stop_at_time_zero_ends_when_the_state_is_good_again(kept, start, walker):
+    kept.end()
     driver, process = start()
     driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
     spoilt = np.full(9, np.nan)
@@ -212,7 +233,8 @@ def test_a_stop_at_time_zero_ends_when_the_state_is_good_again(start, walker):
     driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
 
 
-def test_a_silence_at_time_zero_ends_with_the_next_state(start, walker):
+def test_a_silence_at_time_zero_ends_with_the_next_state(kept, start, walker):
+    kept.end()
     driver, process = start()
     driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
     spin_until(driver.node, lambda: 'stop: stale state' in process.output, 'stop', process)
@@ -220,12 +242,37 @@ def test_a_silence_at_time_zero_ends_with_the_next_state(start, walker):
     driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
 
 
-def test_one_state_ahead_of_time_does_not_outrank_all_later_ones(start, walker):
+def test_one_state_ahead_of_time_does_not_outrank_all_later_ones(kept, start, walker):
+    kept.end()
     driver, process = start()
     driver.show_until(lambda: answered(driver, 11), 11, walker.qpos, walker.qvel)
     driver.commands.clear()
     driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
     assert 'stop: joint states started over: 0.088 s before the last ones' in process.output
+
+
+def test_states_from_before_a_leap_in_time_are_no_fault(start, walker):
+    driver, process = start()
+    driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
+    process.drop_output()  # of before
+    for step in (0, 250, 500):  # the clock goes first, and a late state comes behind it
+        driver.set_clock(step + 250)
+        driver.show(step, walker.qpos, walker.qvel)
+        driver.show_until(lambda s=step: answered(driver, s + 250), step + 250, walker.qpos,
+                          walker.qvel)
+    assert 'state refused' not in process.output
+
+
+def test_two_publishers_of_the_clock_are_named_when_time_jumps_back(start):
+    driver, process = start()
+    driver.node.create_publisher(Clock, '/clock', 1)
+    text = "time jumped back: '/clock' has 2 publishers, expected one; end all but one of /obs"
+    def is_reported():
+        for step in (10, 0):
+            driver.set_clock(step)
+            spin_for(driver.node, 0.1)
+        return text in process.output
+    spin_until(driver.node, is_reported, text, process)
 
 
 def test_a_latched_stop_ends_when_the_simulation_begins_a_new_episode(start, walker):
@@ -239,17 +286,6 @@ def test_a_latched_stop_ends_when_the_simulation_begins_a_new_episode(start, wal
     driver.show(0, walker.qpos, walker.qvel)
     driver.set_clock(250)
     driver.show_until(lambda: answered(driver, 250), 250, walker.qpos, walker.qvel)
-
-
-def test_states_from_before_a_leap_in_time_are_no_fault(start, walker):
-    driver, process = start()
-    driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
-    for step in (0, 250, 500):  # the clock goes first, and a late state comes behind it
-        driver.set_clock(step + 250)
-        driver.show(step, walker.qpos, walker.qvel)
-        driver.show_until(lambda s=step: answered(driver, s + 250), step + 250, walker.qpos,
-                          walker.qvel)
-    assert 'state refused' not in process.output
 
 
 def test_a_state_that_waited_while_the_planner_was_suspended_gets_no_torque(start, walker):
@@ -291,15 +327,3 @@ def test_diagnostics_do_not_give_two_things_one_name(start, walker):
     assert health.facts['action_delay_in_use'] == '0'
     assert 'missed_deadlines' not in health.facts  # it is the bridge that counts them
     assert 'states_without_plan' in health.facts
-
-
-def test_two_publishers_of_the_clock_are_named_when_time_jumps_back(start):
-    driver, process = start()
-    driver.node.create_publisher(Clock, '/clock', 1)
-    text = "time jumped back: '/clock' has 2 publishers, expected one; end all but one of /obs"
-    def is_reported():
-        for step in (10, 0):
-            driver.set_clock(step)
-            spin_for(driver.node, 0.1)
-        return text in process.output
-    spin_until(driver.node, is_reported, text, process)
