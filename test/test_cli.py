@@ -2,6 +2,7 @@
 
 import contextlib
 from dataclasses import dataclass
+from functools import cache
 import inspect
 import io
 import json
@@ -38,7 +39,8 @@ from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.robot import Robot
-from diffusion_planner_ros.sim.behaviour import Learned
+from diffusion_planner_ros.sim import behaviour
+from diffusion_planner_ros.sim.behaviour import CHECKPOINT_ROLLOUTS, Learned, N_ENVS
 from diffusion_planner_ros.sim.change import Change
 from diffusion_planner_ros.sim.collect import find_expert
 from diffusion_planner_ros.sim.evaluate import run_episode
@@ -55,7 +57,8 @@ SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness
             'align': {'config': (AlignConfig, '')} | PLANNER | CHANGE,
             'diagnose': PLANNER | CHANGE, 'study': PLANNER | CHANGE,
             'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}
-N_LEARN = 20_480  # transitions to PPO's first checkpoint, the fewest that give a policy
+N_ROLLOUT = 64  # steps of a robot between two lessons, for a policy as soon as possible
+N_LEARN = CHECKPOINT_ROLLOUTS * N_ROLLOUT * N_ENVS  # transitions to PPO's first checkpoint
 SMALL_MODEL = ('--width', '16', '--depth', '1', '--value-width', '16', '--value-depth', '1',
                '--n-updates', '60', '--batch-size', '32', '--n-diffusion-steps', '5')
 
@@ -67,6 +70,42 @@ def run(*words, code=0):
         capture_output=True, check=False, env={**os.environ, 'COLUMNS': '80'})
     assert done.returncode == code, done.stderr
     return done
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command said in this process, and the code or the line that it ended with."""
+
+    out: str
+    errors: str
+    code: object
+
+
+def say(*words):
+    """Run the command in this process, which has imported everything already."""
+    out, errors = (io.TextIOWrapper(io.BytesIO(), 'utf-8', newline='') for _ in range(2))
+    code = 0
+    with (pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(out),
+          contextlib.redirect_stderr(errors)):
+        patch.setenv('MINARI_DATASETS_PATH', '')
+        patch.setenv('COLUMNS', '80')
+        patch.setattr(sys, 'argv', ['diffusion_planner', *map(str, words)])
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = end.code
+    texts = []
+    for stream in (out, errors):
+        stream.flush()
+        texts.append(stream.buffer.getvalue().decode())
+    return Said(*texts, code)
+
+
+@cache
+def help_of(verb):
+    said = say(verb, '--help')
+    assert said.code in (0, None), said.errors
+    return said.out
 
 
 def shown_defaults(text):
@@ -100,13 +139,13 @@ def expected_defaults(verb):
 
 @pytest.mark.parametrize('verb', VERBS)
 def test_help_shows_every_option_with_its_default(verb):
-    shown, expected = shown_defaults(run(verb, '--help').stdout), expected_defaults(verb)
+    shown, expected = shown_defaults(help_of(verb)), expected_defaults(verb)
     assert {name: shown.get(name) for name in expected} == expected
 
 
 @pytest.mark.parametrize('verb', SETTINGS)
 def test_help_says_what_every_setting_means_and_expects(verb):
-    words = re.sub(r'[│╭╮╰╯─\s]', '', run(verb, '--help').stdout)
+    words = re.sub(r'[│╭╮╰╯─\s]', '', help_of(verb))
     for knob in (k for owner, _ in SETTINGS[verb].values() for k in knobs_of(owner)):
         meaning = f'{knob.description} Expected: {knob.expectation}.'
         assert ''.join(meaning.split()) in words, knob.name
@@ -128,13 +167,10 @@ class Journey:
 
 
 def run_here(*words):
-    """Run the command in this process, which has torch already; return its report."""
-    output = io.StringIO()
-    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(output):
-        patch.setenv('MINARI_DATASETS_PATH', '')
-        patch.setattr(sys, 'argv', ['diffusion_planner', *map(str, words), '--json'])
-        cli.main()
-    return json.loads(output.getvalue())
+    """Run the command in this process; return its report."""
+    said = say(*words, '--json')
+    assert not said.code, said.code
+    return json.loads(said.out)
 
 
 @pytest.fixture(scope='module')
@@ -143,9 +179,12 @@ def journey(tmp_path_factory):
     data, runs, bundle = folder / 'data', folder / 'run', folder / 'models' / 'tiny'
     bundle.mkdir(parents=True)
     (bundle / 'value.onnx').write_bytes(b'an old bundle, damaged')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(behaviour, 'ROLLOUT_STEPS', N_ROLLOUT)
+        collected = run_here('collect', '--out', data, '--n-learn', N_LEARN,
+                             '--n-transitions', 200)
     reports = {
-        'collect': run_here('collect', '--out', data, '--n-learn', N_LEARN, '--n-transitions',
-                            200),
+        'collect': collected,
         'train': run_here('train', '--data', data / 'walker2d' / 'medium-replay-v0',
                           data / 'walker2d' / 'medium-expert-v0', '--out', runs, *SMALL_MODEL),
         'export': run_here('export', '--checkpoint', runs / 'checkpoint.pt', '--out', bundle)}
@@ -205,15 +244,14 @@ def test_info_reports_the_bundle_as_json(journey):
 
 
 def test_info_is_readable_without_json(journey):
-    lines = run('info', journey.bundle).stdout.splitlines()
+    lines = say('info', journey.bundle).out.splitlines()
     assert any(re.fullmatch(r'horizon +8', line) for line in lines)
     assert any(re.fullmatch(r' +foot_joint +torque, \+-100 \[N m\]', line) for line in lines)
 
 
 def test_evaluate_reports_the_returns_of_its_episodes_as_json(journey):
-    done = run('evaluate', '--bundle', journey.bundle, '--episodes', 2, '--first-seed', 5,
-               '--planner.n-candidates', 4, '--planner.seed', 3, '--json')
-    report = json.loads(done.stdout)
+    report = run_here('evaluate', '--bundle', journey.bundle, '--episodes', 2, '--first-seed', 5,
+                      '--planner.n-candidates', 4, '--planner.seed', 3)
     bundle = Bundle.load(journey.bundle)
     expected = [  # the noise of every episode is its own
         run_episode(seed, planner=Planner(bundle, PlannerConfig(n_candidates=4, seed=3 + seed)))[0]
@@ -252,16 +290,23 @@ def test_a_score_is_written_only_when_asked_for(journey, tmp_path):
     (('evaluate', '--real-time'), '--real-time needs --through-ros'),
     (('evaluate', '--episodes', '0'), 'episodes is 0, expected at least 1')])
 def test_a_wrong_path_or_option_ends_with_one_clear_line(words, message):
-    done = run(*words, code=1)
-    assert done.stdout == ''
-    line, = done.stderr.splitlines()
+    said = say(*words)
+    assert said.out == said.errors == ''
+    line, = said.code.splitlines()
     assert line.startswith('diffusion_planner: ')
     assert message in line
 
 
+def test_that_line_is_all_that_a_process_prints():
+    done = run('info', 'nowhere', code=1)
+    assert done.stdout == ''
+    line, = done.stderr.splitlines()
+    assert line.startswith('diffusion_planner: nowhere/model.yaml: no such file')
+
+
 def test_an_unknown_robot_is_refused_and_the_shipped_ones_are_named():
-    with pytest.raises(SystemExit, match=r"no robot 'r2d2': .* of walker2d"):
-        run_here('train', '--data', 'x.hdf5', '--robot', 'r2d2')
+    said = say('train', '--data', 'x.hdf5', '--robot', 'r2d2')
+    assert re.search(r"no robot 'r2d2': .* of walker2d", said.code)
 
 
 @pytest.mark.parametrize('verb', ['train', 'align', 'evaluate', 'walk'])
@@ -270,10 +315,9 @@ def test_a_setting_outside_its_range_is_refused_with_the_range(verb):
     setting = next(k for k in knobs_of(owner) if k.low is not None)
     option = f'--{prefix}{setting.name}'.replace('_', '-')
     data = ('--data', 'x.hdf5') if verb == 'train' else ()
-    done = subprocess.run(
-        [sys.executable, '-m', 'diffusion_planner_ros.cli', verb, *data, option,
-         str(setting.high + 1)], text=True, capture_output=True, check=False)
-    assert done.returncode in (1, 2)
-    text = ' '.join(re.sub('[│╭╮╰╯─]', ' ', done.stderr).split())
+    said = say(verb, *data, option, setting.high + 1)
+    assert said.code
+    text = f'{said.errors} {said.code}'
+    text = ' '.join(re.sub('[│╭╮╰╯─]', ' ', text).split())
     assert f'{setting.name} is {setting.high + 1}, expected {setting.expectation}' in text
     assert 'Traceback' not in text
