@@ -1,5 +1,6 @@
 """Ctrl-C and SIGTERM at any moment of a process: quiet, and never without effect."""
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 import os
 from pathlib import Path
@@ -16,6 +17,7 @@ from diffusion_planner_ros.nodes.stop_signals import GRACE
 
 TIME_LIMIT = 20.0  # [s]
 MOMENTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)  # [s] after a process is ready for signals
+N_AT_ONCE = 2  # processes that start side by side, without discovering each other
 NODES = [sys.executable, '-m', 'diffusion_planner_ros.nodes']
 STUBBORN = """
 import threading, time
@@ -44,9 +46,10 @@ run_node(Stubborn)
 
 
 @contextmanager
-def process(command):
-    started = subprocess.Popen(command, env=environment(), text=True, start_new_session=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+def process(command, **variables):
+    started = subprocess.Popen(
+        command, env={**environment(), **variables}, text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
         yield started
     finally:
@@ -86,14 +89,19 @@ def read_until(stream, line):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
 @pytest.mark.parametrize('node', ['planner', 'mujoco_bridge', 'recorder'])
 def test_a_signal_while_a_node_starts_ends_it_quietly(node, number, tmp_path):
-    for moment in MOMENTS:
+    def end_at(moment):
         arguments = ['-p', f'file:={tmp_path}/{moment}.hdf5', '--log-level', 'warn']
-        with process([*NODES, node, '--ros-args', *arguments]) as started:
-            wait_for(lambda pid=started.pid: handles(pid, signal.SIGTERM), 'a handler')
+        with process([*NODES, node, '--ros-args', *arguments],
+                     ROS_AUTOMATIC_DISCOVERY_RANGE='OFF') as started:
+            wait_for(lambda: handles(started.pid, signal.SIGTERM), 'a handler')
             time.sleep(moment)
             os.killpg(started.pid, number)  # as Ctrl-C in a terminal: children get it, too
             output, _ = started.communicate(timeout=TIME_LIMIT)
-            assert (started.returncode, output) == (0, ''), moment
+            return moment, started.returncode, output
+
+    with ThreadPoolExecutor(N_AT_ONCE) as pool:
+        ends = list(pool.map(end_at, MOMENTS))
+    assert ends == [(moment, 0, '') for moment in MOMENTS]
 
 
 def test_a_node_that_is_not_there_is_refused_and_the_others_are_named():
@@ -112,13 +120,15 @@ def test_the_simulated_robot_runs_without_a_library_for_windows(tmp_path):
 
 
 def test_ctrl_c_while_the_command_line_starts_ends_it_with_one_line():
-    for moment in MOMENTS[:4]:
+    def end_at(moment):
         with process([sys.executable, '-m', 'diffusion_planner_ros.cli', 'info']) as started:
-            wait_for(lambda pid=started.pid: has_loaded(pid, '_multiarray_umath'), 'an import')
+            wait_for(lambda: has_loaded(started.pid, '_multiarray_umath'), 'an import')
             time.sleep(moment)
             os.killpg(started.pid, signal.SIGINT)
-            output, _ = started.communicate(timeout=TIME_LIMIT)
-            assert 'Traceback' not in output, moment
+            return started.communicate(timeout=TIME_LIMIT)[0]
+
+    with ThreadPoolExecutor(N_AT_ONCE) as pool:
+        assert not any('Traceback' in output for output in pool.map(end_at, MOMENTS[:4]))
 
 
 def test_a_signal_while_a_node_is_built_stops_it_as_soon_as_it_is_there():
