@@ -139,7 +139,7 @@ class HardwareDriver(Node):
         """Simulate until the event is set."""
         step_time = round(TIMESTEP * NANOSECONDS)
         start = time.time_ns()
-        step = 0
+        step = reported = 0
         healthy_until = None
         x_start = self._bench.walker.position
         while not stop.is_set():
@@ -152,8 +152,9 @@ class HardwareDriver(Node):
                 if healthy_until is None and not self._bench.walker.is_healthy:
                     healthy_until = self._simulated
                 self._measure(step, start + step * step_time)
-                if step % REPORT_STEPS == 0:
-                    self._report(healthy_until, x_start)
+            if step - reported >= REPORT_STEPS:  # once it has caught up with the commands
+                reported = step
+                self._report(healthy_until, x_start)
             self._send(now)
             time.sleep(TIMESTEP / 4)
 
