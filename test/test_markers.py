@@ -11,7 +11,7 @@ import numpy as np
 from numpy.testing import assert_allclose
 import pytest
 from rclpy.node import Node
-from ros_processes import observer, spin_for, spin_until
+from ros_processes import spin_for, spin_until
 from visualization_msgs.msg import Marker, MarkerArray
 import yaml
 
@@ -75,8 +75,8 @@ def drawn(moment, urdf):
 
 
 @pytest.fixture
-def screen():
-    with observer() as node:
+def screen(kept):
+    with kept.observer() as node:
         yield node
 
 
