@@ -32,7 +32,7 @@ from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N_STEPS = 400  # of the walk that is replayed, again and again
 MAX_STATE_AGE = 0.1  # [s], the planner's default
-NOISE = 1.0  # [s] that a busy machine may add to any time
+NOISE = 10.0  # [s] that a busy machine may add to any time
 MARGIN = 0.1  # [s]
 REPORT_PERIOD = 1.0  # [s], in which a planner reports a stop of one cause once
 SHORT = 0.4  # [s] of a fault that the planner should bear
