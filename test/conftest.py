@@ -10,8 +10,9 @@ import pytest
 from diffusion_planner_ros.commands.export import export
 from diffusion_planner_ros.learning.config import TrainConfig
 from diffusion_planner_ros.learning.dataset import read_episodes, Windows
+from diffusion_planner_ros.learning.export import TrainedModel, WeightWriter
 from diffusion_planner_ros.learning.trainer import train, Trainer
-from diffusion_planner_ros.planning.bundle import Bundle
+from diffusion_planner_ros.planning.bundle import Bundle, NETWORK_FILES
 from diffusion_planner_ros.robot import Robot
 from diffusion_planner_ros.sim.collect import RecordedData, run_policy
 from diffusion_planner_ros.sim.minari_files import write_minari
@@ -97,6 +98,13 @@ def bundle_of(checkpoint_of, tmp_path_factory) -> Callable[[str, str], Path]:
         export(checkpoint_of(denoiser, prediction), out)
         return out
     return exported
+
+
+@pytest.fixture(scope='session')
+def writer(checkpoint_of, tmp_path_factory) -> WeightWriter:
+    """Write networks shaped like the tiny residual MLP's; to trace them takes seconds."""
+    model = TrainedModel.load(checkpoint_of('mlp', 'x0'))
+    return WeightWriter(model, tmp_path_factory.mktemp('traced'), NETWORK_FILES)
 
 
 @pytest.fixture(scope='session')

@@ -443,7 +443,7 @@ class Harness:
 
 
 @pytest.fixture(scope='module')
-def whole(checkpoint, episodes, tmp_path_factory):
+def whole(checkpoint, episodes, writer, tmp_path_factory):
     """Run an alignment to its end, and note how plans were executed."""
     harness = Harness(tmp_path_factory.mktemp('whole'), checkpoint, episodes)
     harness.explorations, harness.pushes = [], []
@@ -456,6 +456,7 @@ def whole(checkpoint, episodes, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alignment_run, 'run_episodes', watched)
+        patch.setattr(alignment_run, 'WeightWriter', lambda model, folder, names: writer)
         harness.run, harness.report = harness.align(harness.folder)
     harness.writer = harness.run._writer
     return harness

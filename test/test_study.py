@@ -14,7 +14,6 @@ from diffusion_planner_ros.errors import ConfigError, ModelError
 from diffusion_planner_ros.learning import export
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.variants import scaled, variants
-from diffusion_planner_ros.planning.bundle import NETWORK_FILES
 from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.sim import evaluate
 from diffusion_planner_ros.sim.change import UNCHANGED
@@ -41,12 +40,10 @@ def files_in(folder):
 
 
 @pytest.fixture(scope='module')
-def small(checkpoint_of, dataset, tmp_path_factory):
+def small(checkpoint_of, dataset, writer, tmp_path_factory):
     """Options of a study that was run."""
     options = {**SMALL, 'checkpoint': checkpoint_of('mlp', 'x0'), 'data': (dataset,),
                'out': tmp_path_factory.mktemp('study') / 'of_two'}
-    model = export.TrainedModel.load(options['checkpoint'])
-    writer = export.WeightWriter(model, tmp_path_factory.mktemp('traced'), NETWORK_FILES)
     with pytest.MonkeyPatch.context() as patch:
         # Processes take seconds to start, networks to trace: their shapes are the same for all.
         patch.setattr(evaluate, 'open_pool', ThreadPoolExecutor)
