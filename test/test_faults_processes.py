@@ -23,7 +23,7 @@ LONGEST = 0.048  # [s], simulated: the bridge's command_timeout and two periods
 OLDEST = 0.2  # [s], state that a torque may answer: the planner's max_plan_gap, and some patience
 N_KILLS = 3
 N_STOPS = 3
-N_CHANGES = 200
+N_CHANGES = 400
 SETTINGS = {'use_sim_time': True, 'ramp_time': 0.0}
 # Of every parameter the values to take, those to refuse, and what the refusal has to say.
 HAMMER = (('n_candidates', (2, 4, 6), (0, 257), ('1', '256')),
