@@ -37,7 +37,7 @@ class Robot:
         self.commander = Commander(
             SimpleNamespace(publish=self._on_command), limit=np.full(6, 100.0),
             stop=StopBehaviour(StopConfig(), self.walker.actuated_joints, np.full(6, 100.0)),
-            ramp_time=0.0, scale=1.0, max_age=1.0, lockstep=False,
+            ramp_time=0.0, scale=1.0, max_age=TIME_LIMIT, lockstep=False,
             logger=SimpleNamespace(info=quiet, error=quiet))
         bundle = Bundle.load(share_file('models/walker2d'))
         self.replanner = Replanner(
