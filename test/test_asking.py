@@ -86,7 +86,7 @@ def test_a_service_that_nobody_offers_is_named_in_time(node):
     begin = time.monotonic()
     with pytest.raises(TimeoutError, match='service nobody was not found in 1 s'):
         ask(node, client, Trigger.Request(), turn=node.spin_once, limit=1.0)
-    assert time.monotonic() - begin < TIME_LIMIT
+    assert time.monotonic() - begin < 10.0
 
 
 def test_a_service_that_never_answers_is_asked_until_the_time_is_up(node):
