@@ -1,5 +1,6 @@
 """Other nodes that command the same joints: two of them would fight for the robot."""
 
+from collections.abc import Callable
 import math
 import time
 from typing import Any
@@ -11,7 +12,7 @@ from rclpy.subscription import Subscription
 from std_msgs.msg import Float64MultiArray
 
 from ..errors import ConflictError
-from .publishers import Gid, LEASE, listed, participant_of, Senders, UNKNOWN
+from .publishers import Gid, LEASE, listed, participant_of, sender_of, Senders, UNKNOWN
 
 CONTEST = 3.0  # [s] after activation within which two that began at once find each other
 CLEARLY = 125  # messages, a second of them
@@ -29,10 +30,13 @@ class CommandConflicts:
 
     :param topic: of the commands.
     :param group: callback group to listen in.
+    :param on_stranger: called in the thread of the group when another node is heard first.
     """
 
-    def __init__(self, node: Node, topic: str, group: CallbackGroup) -> None:
+    def __init__(self, node: Node, topic: str, group: CallbackGroup,
+                 on_stranger: Callable[[], None]) -> None:
         self._node = node
+        self._on_stranger = on_stranger
         self._topic = topic
         self._group = group
         self._senders = Senders()
@@ -63,7 +67,10 @@ class CommandConflicts:
 
     def _on_command(self, msg: Float64MultiArray, info: dict[str, Any]) -> None:
         del msg
+        is_first = not self._senders.has_heard(gid := sender_of(info))
         self._senders.hear(info)
+        if is_first and not self._is_ours(gid):
+            self._on_stranger()
 
     def check(self) -> None:
         """

@@ -82,7 +82,8 @@ class PlannerNode(LifecycleNode):
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix='loader')
         self._control = ControlThread(self, self._on_control_fault)
-        self._conflicts = CommandConflicts(self, COMMAND_TOPIC, self._control.group)
+        self._conflicts = CommandConflicts(self, COMMAND_TOPIC, self._control.group,
+                                           on_stranger=lambda: self._health.wake())
         self._plans = self.create_publisher(
             JointTrajectory, '~/plan',
             QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))

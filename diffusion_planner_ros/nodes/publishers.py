@@ -54,6 +54,12 @@ def listed(node: Node, topic: str) -> dict[Gid, str]:
             for info in node.get_publishers_info_by_topic(topic)}
 
 
+def sender_of(info: Mapping) -> Gid:
+    """Return who sent a message, by what rclpy tells of it."""
+    gid = info.get('publisher_gid')
+    return UNKNOWN if gid is None else bytes(gid['data'])[:GID_LENGTH]
+
+
 @dataclass(frozen=True)
 class _Heard:
     at: float
@@ -70,15 +76,12 @@ class Senders:
     def __init__(self) -> None:
         self._heard: dict[Gid, _Heard] = {}
 
-    def hear(self, info: Mapping) -> Gid:
-        """Take note of a message by what rclpy tells of it; return who sent it."""
-        gid = info.get('publisher_gid')
-        sender = UNKNOWN if gid is None else bytes(gid['data'])[:GID_LENGTH]
-        now = time.monotonic()
+    def hear(self, info: Mapping) -> None:
+        """Take note of a message by what rclpy tells of it."""
+        sender, now = sender_of(info), time.monotonic()
         last = self._heard.get(sender)
         self._heard[sender] = _Heard(now, LEASE if last is None else now - last.at,
                                      info.get('publication_sequence_number') or 0)
-        return sender
 
     def clear(self) -> None:
         """Forget all."""
