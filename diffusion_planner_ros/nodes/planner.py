@@ -36,7 +36,7 @@ from .conversions import msg_from_plan
 from .diagnostics import msg_from_facts
 from .parameters import changed, declare
 from .periodic import PeriodicThread
-from .publishers import Gid, JUST_BEGUN, listed, SILENCE
+from .publishers import Gid, listed, NAMELESS, SILENCE
 from .replanner import Model
 from .running import run_node, settle
 from .state_source import check_layout, Measurement, StateConfig
@@ -429,7 +429,7 @@ class PlannerNode(LifecycleNode):
         is_active = loop is not None and not loop.is_stopped
         others = self._conflicts.others() if is_active else {}
         names = sorted(others.values())
-        if others.keys() - self._conflict.keys() and JUST_BEGUN not in names:
+        if others.keys() - self._conflict.keys() and NAMELESS not in names:
             self.get_logger().error(
                 f'{", ".join(names)} commands the joints as well, unless it has just died: '
                 'deactivate all but one')

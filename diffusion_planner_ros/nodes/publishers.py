@@ -15,7 +15,7 @@ Gid = bytes  # of a publisher; no two have the same
 UNKNOWN: Gid = b''  # where rclpy does not tell who sent a message (before Kilted)
 GID_LENGTH, PREFIX_LENGTH = 16, 12  # [bytes]
 UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'  # as rmw calls a node whose name has not come yet
-JUST_BEGUN = 'a node that has just begun'  # as we do
+NAMELESS = 'a node whose name is not known yet'  # as we do
 SILENCE = 0.5  # [s] after which a publisher that sent at the control rate counts as dead
 N_INTERVALS = 3  # a slower sender may be silent for so many of its last interval
 LEASE = 25.0  # [s] after which DDS has forgotten a process that was killed
@@ -49,7 +49,7 @@ def listed(node: Node, topic: str) -> dict[Gid, str]:
     DDS goes on to list a process that was killed for up to 20 s, to those that knew it before.
     """
     return {bytes(info.endpoint_gid)[:GID_LENGTH]:
-            JUST_BEGUN if info.node_name == UNKNOWN_NAME
+            NAMELESS if info.node_name == UNKNOWN_NAME
             else f'{info.node_namespace.rstrip("/")}/{info.node_name}'
             for info in node.get_publishers_info_by_topic(topic)}
 
