@@ -103,3 +103,14 @@ def test_beside_late_torques_a_broken_sensor_still_stops_the_robot(robot):
             break
     assert robot.commander.stop_cause == 'out of distribution'
     assert step in BROKEN
+
+
+def test_a_state_from_before_the_first_one_is_planned_for_as_well(robot):
+    robot.nanoseconds = 10 * PERIOD
+    robot.step(is_late=False, is_swapped=False)
+    robot.replanner.forget()
+    robot.step(is_late=False, is_swapped=False)
+    robot.nanoseconds = 5 * PERIOD  # a seed must not be negative
+    robot.commander.forget()
+    robot.step(is_late=False, is_swapped=False)
+    assert not robot.commander.stop_cause

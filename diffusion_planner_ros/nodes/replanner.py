@@ -149,7 +149,7 @@ class Replanner:
             self._go_on(measured, is_answer=delay > 0)
         self._mailbox.put(_Job(
             measured, time.monotonic(), self._epoch,
-            round((measured.stamp - self._origin) / self._period)))
+            max(0, round((measured.stamp - self._origin) / self._period))))
 
     def _go_on(self, measured: Measurement, *, is_answer: bool) -> None:
         """
