@@ -192,6 +192,15 @@ def end_everything(event: ProcessExited, context: LaunchContext) -> list[LaunchD
     return [Shutdown(reason=f'{event.process_name} ended')]
 
 
+def end_if_failed(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """
+    End the launch with a process that has to do its work first; an ``on_exit``.
+
+    :raises PlannerError: if it failed.
+    """
+    return end_everything(event, context) if event.returncode else []
+
+
 def on_robot(arguments: Arguments, nodes: Iterable[LaunchDescriptionEntity]) -> GroupAction:
     """Put nodes into the robot's namespace, with a clock and frames of their own."""
     return GroupAction([PushROSNamespace(arguments['namespace']),

@@ -9,6 +9,7 @@ from diffusion_planner_ros.launching import (
     Arguments,
     common_arguments,
     end_everything,
+    end_if_failed,
     on_robot,
     our_node,
     require,
@@ -49,6 +50,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
              on_exit=end_everything, parameters=[controllers, time]),
         # The effort controller is silent until the planner's first command.
         Node(package='controller_manager', executable='spawner', output='screen',
+             on_exit=end_if_failed,
              arguments=['joint_state_broadcaster', 'effort_controller',
                         '--param-file', controllers]),
         # Without the planner the controller would hold its last torque for ever; a shutdown ends

@@ -86,14 +86,14 @@ def test_serves_measurements_and_clock_while_a_service_blocks_the_executor(world
     k = 0
     while not asked.done():
         k += 1
-        world.numbers.publish(Float64MultiArray(data=[1.0]))
         message = Clock()
         message.clock.nanosec = k
-        world.clock.publish(message)
         before = len(world.heard)
         deadline = time.monotonic() + TIME_LIMIT
         while len(world.heard) == before or world.node.get_clock().now().nanoseconds != k:
             assert time.monotonic() < deadline
+            world.numbers.publish(Float64MultiArray(data=[1.0]))
+            world.clock.publish(message)
             world.observer.spin_once()
     # All of it came while the service had the executor.
     assert k > 2
@@ -102,14 +102,14 @@ def test_serves_measurements_and_clock_while_a_service_blocks_the_executor(world
 
 def test_what_it_serves_does_not_wake_the_executor(world):
     spin_for(world.observer, 0.5)
-    before = world.executor.n_wakes
+    before, begin = world.executor.n_wakes, time.monotonic()
     for _ in range(200):
         world.numbers.publish(Float64MultiArray(data=[1.0]))
         world.clock.publish(Clock())
         time.sleep(0.005)
     spin_until(world.observer, lambda: len(world.heard) > 100, 'messages')
     # Ten a second, as it polls; each message would be one more, or a thousand.
-    assert world.executor.n_wakes - before < 60
+    assert world.executor.n_wakes - before < 20 * (time.monotonic() - begin) + 20
 
 
 def test_a_fault_of_a_callback_ends_it_and_is_passed_on(world):

@@ -342,3 +342,21 @@ def test_a_plan_from_a_state_of_long_ago_stops_the_robot_instead():
     assert not follow(woken, PERIOD, time.monotonic(), measured=time.time_ns() - 200_000_000)
     assert [torque.any() for torque in sent] == [True, False]
     assert woken.stop_cause == 'late plan'
+
+
+def test_the_last_torque_is_repeated_for_a_fresh_state_only():
+    woken, sent = commander()
+    follow(woken, 0, time.monotonic())
+    assert woken.repeat(0, time.time_ns())
+    assert not woken.repeat(0, time.time_ns() - 200_000_000)
+    assert not woken.repeat(PERIOD, time.time_ns())
+    assert len(sent) == 2
+
+
+def test_time_that_jumps_does_not_bring_back_a_planner_that_was_deactivated():
+    retired, sent = commander()
+    retired.retire('deactivated')
+    retired.forget()
+    follow(retired, 0, time.monotonic())
+    assert not np.array(sent).any()
+    assert retired.stop_cause == 'deactivated'

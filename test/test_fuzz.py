@@ -214,12 +214,12 @@ def test_a_label_that_is_no_stamp_says_nothing(label):
 
 def test_a_message_of_very_many_names_is_refused_at_once_and_in_short(robot):
     names = [str(k) for k in range(50_000)]
-    begin = time.monotonic()
+    begin = time.process_time()
     with pytest.raises(StateError, match=r'found 0, 1, .* 49970 more$'):
         JointReader(robot).read(JointState(name=names))
     with pytest.raises(StateError, match="joint '49999' is named 2 times"):
         JointReader(robot).read(JointState(name=[*JOINTS, *names, '49999']))
-    assert time.monotonic() - begin < 1.0
+    assert time.process_time() - begin < 5.0  # quadratic, it took minutes
 
 
 # Nodes

@@ -37,7 +37,7 @@ class Robot:
         self.commander = Commander(
             SimpleNamespace(publish=self._on_command), limit=np.full(6, 100.0),
             stop=StopBehaviour(StopConfig(), self.walker.actuated_joints, np.full(6, 100.0)),
-            ramp_time=0.0, scale=1.0, max_age=1.0, lockstep=False,
+            ramp_time=0.0, scale=1.0, max_age=TIME_LIMIT, lockstep=False,
             logger=SimpleNamespace(info=quiet, error=quiet))
         bundle = Bundle.load(share_file('models/walker2d'))
         self.replanner = Replanner(
@@ -103,3 +103,14 @@ def test_beside_late_torques_a_broken_sensor_still_stops_the_robot(robot):
             break
     assert robot.commander.stop_cause == 'out of distribution'
     assert step in BROKEN
+
+
+def test_a_state_from_before_the_first_one_is_planned_for_as_well(robot):
+    robot.nanoseconds = 10 * PERIOD
+    robot.step(is_late=False, is_swapped=False)
+    robot.replanner.forget()
+    robot.step(is_late=False, is_swapped=False)
+    robot.nanoseconds = 5 * PERIOD  # a seed must not be negative
+    robot.commander.forget()
+    robot.step(is_late=False, is_swapped=False)
+    assert not robot.commander.stop_cause

@@ -269,6 +269,7 @@ def test_a_second_sender_of_commands_is_named_and_one_that_is_silent_is_not(lock
     other = lockstep.node.create_publisher(Float64MultiArray, 'effort_controller/commands', 1)
     lockstep.wait_for_report(lambda _, facts: facts['command_publishers'] == '2')
     lockstep.send(TORQUE, -PERIOD)  # of both one message a second, meant for no state
+    lockstep.next_report()
     assert lockstep.levels[-1] == DiagnosticStatus.OK
 
     n_sent = []

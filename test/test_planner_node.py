@@ -17,10 +17,13 @@ from ros_processes import (
 from rosgraph_msgs.msg import Clock
 
 from diffusion_planner_ros.nodes.conversions import stamp_from_nanoseconds, torque_from_msg
+from diffusion_planner_ros.nodes.mujoco_bridge import EPISODE_GAP
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.share import share_file
+
+LEAP = EPISODE_GAP // PERIOD  # control periods from one episode to the next
 
 
 @pytest.fixture
@@ -255,10 +258,10 @@ def test_states_from_before_a_leap_in_time_are_no_fault(start, walker):
     driver, process = start()
     driver.show_until(lambda: answered(driver, 0), 0, walker.qpos, walker.qvel)
     process.drop_output()  # of before
-    for step in (0, 250, 500):  # the clock goes first, and a late state comes behind it
-        driver.set_clock(step + 250)
+    for step in (0, LEAP, 2 * LEAP):  # the clock goes first, and a late state comes behind it
+        driver.set_clock(step + LEAP)
         driver.show(step, walker.qpos, walker.qvel)
-        driver.show_until(lambda s=step: answered(driver, s + 250), step + 250, walker.qpos,
+        driver.show_until(lambda s=step: answered(driver, s + LEAP), step + LEAP, walker.qpos,
                           walker.qvel)
     assert 'state refused' not in process.output
 
@@ -283,9 +286,9 @@ def test_a_latched_stop_ends_when_the_simulation_begins_a_new_episode(start, wal
     driver.show(0, walker.qpos, walker.qvel)
     spin_for(driver.node, 0.3)
     assert not answered(driver, 0)  # a good state is not enough
-    driver.show(0, walker.qpos, walker.qvel)
-    driver.set_clock(250)
-    driver.show_until(lambda: answered(driver, 250), 250, walker.qpos, walker.qvel)
+    spin_for(driver.node, 1.5)  # it need not hear of the new one at once
+    driver.set_clock(LEAP)
+    driver.show_until(lambda: answered(driver, LEAP), LEAP, walker.qpos, walker.qvel)
 
 
 def test_a_state_that_waited_while_the_planner_was_suspended_gets_no_torque(start, walker):

@@ -13,6 +13,7 @@ from rclpy.publisher import Publisher
 
 from ..planning.stop import StopBehaviour
 from .conversions import msg_from_torque, NANOSECONDS, NO_STATE
+from .stamps import WALL_ADVICE
 from .state_source import Measurement
 
 REPORT_PERIOD = 1.0  # [s], shortest time between two reports of one cause
@@ -45,8 +46,8 @@ class Commander:
     """
     Scale, ramp and clamp planned torques, or stop.
 
-    Thread-safe: the executor, inference and the watchdogs all command. A stop that is not latched
-    ends with the next good plan, and the torque is ramped up again.
+    Thread-safe: the control thread, the executor, inference and the watchdogs all command. A stop
+    that is not latched ends with the next good plan, and the torque is ramped up again.
 
     :param limit: largest torque [N m], shape (A,): the smallest of all limits.
     :param ramp_time: time from zero to full torque after enabling [s].
@@ -74,7 +75,7 @@ class Commander:
         self._stopped_at = -math.inf  # steady time of the latest fault [s]
         self._causes: set[str] = set()  # since the last good plan
         self._reported: dict[str, float] = {}  # when each cause last was [s]
-        self._is_closed = False
+        self._is_closed = self._is_retired = False
         self._last = np.zeros(len(limit)), NO_STATE
         self._ramp_start: int | None = None
 
@@ -114,8 +115,8 @@ class Commander:
             # Simulated time stands still while this process is suspended; the wall clock does not.
             age = time.time_ns() - measured
             if age > self._max_age and not self._lockstep:
-                self._stop_now('late plan', f'its state was sent {age / NANOSECONDS:.3f} s ago',
-                               is_latched=False)
+                detail = f'its state was sent {age / NANOSECONDS:.3f} s ago; {WALL_ADVICE}'
+                self._stop_now('late plan', detail, is_latched=False)
                 return False
             if not np.isfinite(action).all():
                 # A controller drops a command with NaN and holds the old torque for ever.
@@ -138,15 +139,17 @@ class Commander:
         passed = max(0, at - (self._ramp_start or 0))  # a late plan acts before the last one
         return 1.0 if passed >= self._ramp_time else passed / self._ramp_time
 
-    def repeat(self, stamp: int) -> bool:
+    def repeat(self, stamp: int, measured: int) -> bool:
         """
         Send the last command again, if it answers this state.
 
         :param stamp: of a state that is repeated, for its answer was not heard [ns].
+        :param measured: when it was sent, on the system clock [ns].
         :return: whether the last command answers it; a stop command answers none.
         """
         with self._lock:
-            if self._is_closed or self._last[1] != stamp:
+            is_old = not self._lockstep and time.time_ns() - measured > self._max_age
+            if self._is_closed or is_old or self._last[1] != stamp:
                 return False
             self._send(*self._last)
             return True
@@ -188,6 +191,7 @@ class Commander:
     def retire(self, cause: str) -> None:
         """Stop for good because it was asked for: no plan is followed from here on."""
         with self._lock:
+            self._is_retired = True
             if not (self._is_closed or self.is_latched):
                 self._stop = Stop(cause, is_latched=True)
                 self._send(self._behaviour.torque(), NO_STATE)
@@ -204,6 +208,8 @@ class Commander:
     def forget(self) -> None:
         """Begin anew, as after enabling: time jumped, and a latched stop ends as well."""
         with self._lock:
+            if self._is_retired:
+                return
             self._stop = self._ramp_start = None
             self._causes.clear()
             self._behaviour.release()

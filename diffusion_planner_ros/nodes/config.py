@@ -30,7 +30,8 @@ class PlannerNodeConfig:
     stop_duration: float = knob(1.0, 'How long damping or hold goes on after deactivation or '
                                 'shutdown, before the torque is zero.', unit='s', low=0.0,
                                 high=60.0, read_only=True)
-    max_plan_gap: float = knob(0.1, 'Longest wall time between two planned commands before the '
+    max_plan_gap: float = knob(0.1, 'Longest wall time between two planned commands, and from '
+                               'sending a state to the torque that follows from it, before the '
                                'robot is stopped, without lockstep.', unit='s', low=0.001,
                                high=10.0, read_only=True)
     action_delay: int = knob(MEASURED, 'Control periods between a state and the first action that '

@@ -1,5 +1,6 @@
 """Other nodes that command the same joints: two of them would fight for the robot."""
 
+from collections.abc import Callable
 import math
 import time
 from typing import Any
@@ -11,9 +12,10 @@ from rclpy.subscription import Subscription
 from std_msgs.msg import Float64MultiArray
 
 from ..errors import ConflictError
-from .publishers import Gid, LEASE, listed, participant_of, Senders, UNKNOWN
+from .publishers import Gid, LEASE, listed, participant_of, sender_of, Senders, UNKNOWN
 
 CONTEST = 3.0  # [s] after activation within which two that began at once find each other
+CLEARLY = 125  # messages, a second of them
 
 
 class CommandConflicts:
@@ -21,16 +23,20 @@ class CommandConflicts:
     Notice other publishers of commands, before this node commands and while it does.
 
     Publishers are compared by their gids: names can be the same. Before, it listens: a publisher
-    that was heard and has fallen silent is dead, and a planner that takes its place need not wait
-    until the graph has forgotten it. While it commands, it looks at the graph alone, but for the
-    first seconds: discovery takes its time, and two may have begun without knowing of each other.
+    that was heard and has fallen silent counts as dead, and a planner that takes its place need
+    not wait until the graph has forgotten it. While it commands, it looks at the graph alone, but
+    for the first seconds: discovery takes its time, and two may have begun without knowing of each
+    other.
 
     :param topic: of the commands.
     :param group: callback group to listen in.
+    :param on_stranger: called in the thread of the group when another node is heard first.
     """
 
-    def __init__(self, node: Node, topic: str, group: CallbackGroup) -> None:
+    def __init__(self, node: Node, topic: str, group: CallbackGroup,
+                 on_stranger: Callable[[], None]) -> None:
         self._node = node
+        self._on_stranger = on_stranger
         self._topic = topic
         self._group = group
         self._senders = Senders()
@@ -61,7 +67,10 @@ class CommandConflicts:
 
     def _on_command(self, msg: Float64MultiArray, info: dict[str, Any]) -> None:
         del msg
+        is_first = not self._senders.has_heard(gid := sender_of(info))
         self._senders.hear(info)
+        if is_first and not self._is_ours(gid):
+            self._on_stranger()
 
     def check(self) -> None:
         """
@@ -73,11 +82,11 @@ class CommandConflicts:
         alive = {gid for gid in self._senders.alive() if not self._is_ours(gid)}
         names = sorted(name for gid, name in found.items() if not self._is_ours(gid) and (
             {gid, UNKNOWN} & alive or not self._senders.has_heard(gid)))
-        if names or alive:
+        if names:
             raise ConflictError(
                 f"'{self._node.resolve_topic_name(self._topic)}' is commanded by "
-                f'{", ".join(names) or "a node that is not listed"}; deactivate it first, and if '
-                'it was killed, try again after 20 s')
+                f'{", ".join(names)}; deactivate it first, and if it was killed, try again after '
+                '20 s')
         self._dead = set(found)
 
     def begin(self) -> None:
@@ -99,14 +108,16 @@ class CommandConflicts:
         """
         Return whether to leave the robot to another node, having only begun.
 
-        Of two, the one that has sent less yields: both hear how many messages that is. Where
-        neither sends yet, the gids decide.
+        Of two, the one that has clearly sent less yields: both hear how many messages that is.
+        Otherwise the gids decide.
         """
         def rank(gid: Gid) -> tuple[int, Gid]:
-            return self._senders.number(gid), gid
+            return self._senders.number(gid) // CLEARLY, gid
 
+        if not (others and self.is_contested):
+            return False
         own = [rank(gid) for gid in listed(self._node, self._topic) if self._is_ours(gid)]
-        return self.is_contested and any(rank(gid) > max(own) for gid in others if own)
+        return any(rank(gid) > max(own) for gid in others if own)
 
     def _is_ours(self, gid: Gid) -> bool:
         return gid.startswith(self._participant)

@@ -26,7 +26,7 @@ from .watchdog import Watchdog
 COMMAND_TOPIC = 'effort_controller/commands'
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
 ACK_TIME = Duration(seconds=0.5)  # that the last command has to arrive
-LEAP = 1.0  # [s] that simulated time runs ahead of the wall clock when a simulation begins anew
+LEAP = 10.0  # [s] that simulated time runs ahead of the wall clock when a simulation begins anew
 
 
 class ControlLoop:
@@ -38,7 +38,7 @@ class ControlLoop:
 
     :param limit: largest torque [N m], shape (A,).
     :param group: callback group of the measurements.
-    :param on_leap: called in the executor's thread when simulated time leapt, to call ``forget``.
+    :param on_leap: called in the control thread when simulated time leapt, to call ``forget``.
     :param on_plan: called in the inference thread after every plan.
     :param on_fault: called with the exception that ended the inference thread.
     """
@@ -202,4 +202,5 @@ class ControlLoop:
             'plan_value': float('nan') if current is None else current.plan.value,
             **({} if surprise is None else {
                 'prediction_error': surprise.error, 'prediction_percentile': surprise.percentile,
-                'ood_score': surprise.score, 'state_deviation': surprise.deviation})}
+                'ood_score': surprise.score, 'ood_score_only_warns': replanner.is_muted,
+                'state_deviation': surprise.deviation})}

@@ -77,6 +77,7 @@ class ControlThread:
                 # Its events as well: rmw_fastrtps wakes who waits for them at every message.
                 for entity in (subscription, *subscription.event_handlers):
                     entity.callback_group = self.group
+        self._executor.wake()
 
     def wake(self) -> None:
         """Notice at once what is new in the group."""

@@ -41,7 +41,7 @@ DIAGNOSTICS_PERIOD = 1.0  # [s]
 WARNING_PERIOD = 1.0  # [s]
 MAX_UNANSWERED = 125  # states whose answer may still come
 MAX_PUSH = 100.0  # [N s]; the robot weighs 26 kg
-EPISODE_GAP = 2_000_000_000  # [ns] of simulated time between two episodes
+EPISODE_GAP = 20_000_000_000  # [ns] of simulated time between two episodes
 
 
 @document_knobs
@@ -426,8 +426,9 @@ class MujocoBridge(Node):
         commands, clock = self._commands.topic_name, self.resolve_topic_name(CLOCK_TOPIC)
         # The graph lists the dead as well: a planner that crashed and came back is no conflict.
         alive = self._senders.alive()
-        found = {commands: [name for gid, name in listed(self, commands).items()
-                            if gid in alive or UNKNOWN in alive],
+        publishers = listed(self, commands)
+        found = {commands: (sorted(set(publishers.values())) if UNKNOWN in alive else
+                            [name for gid, name in publishers.items() if gid in alive]),
                  clock: list(listed(self, clock).values())}
         for topic, names in found.items():
             if len(names) > 1 and topic not in self._conflicts:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 import traceback
 from typing import Any
@@ -35,7 +36,7 @@ from .conversions import msg_from_plan
 from .diagnostics import msg_from_facts
 from .parameters import changed, declare
 from .periodic import PeriodicThread
-from .publishers import listed, SILENCE
+from .publishers import Gid, listed, NAMELESS, SILENCE
 from .replanner import Model
 from .running import run_node, settle
 from .state_source import check_layout, Measurement, StateConfig
@@ -74,14 +75,15 @@ class PlannerNode(LifecycleNode):
         self._loop: ControlLoop | None = None
         self._failure: BaseException | None = None
         self._fault = ''  # what ended the work without being asked, for diagnostics
-        self._n_loading = 0
+        self._n_loading = self._n_configured = 0
         self._is_telling = False  # whether we set the parameter ourselves
         self._is_told_to_stop = False
-        self._conflict: list[str] = []  # names of the nodes that command beside us
+        self._conflict: dict[Gid, str] = {}  # names of the nodes that command beside us
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix='loader')
         self._control = ControlThread(self, self._on_control_fault)
-        self._conflicts = CommandConflicts(self, COMMAND_TOPIC, self._control.group)
+        self._conflicts = CommandConflicts(self, COMMAND_TOPIC, self._control.group,
+                                           on_stranger=lambda: self._health.wake())
         self._plans = self.create_publisher(
             JointTrajectory, '~/plan',
             QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
@@ -141,6 +143,7 @@ class PlannerNode(LifecycleNode):
     def on_configure(self) -> None:
         """Load and warm up the bundle."""
         self._n_loading += 1
+        self._n_configured += 1
         self._health.wake()
         try:
             self._conflicts.listen()
@@ -166,6 +169,8 @@ class PlannerNode(LifecycleNode):
     @transition
     def on_activate(self) -> None:
         """Start commanding, unless another node does."""
+        if self._is_told_to_stop:
+            raise PlannerError('the process was told to end, expected a running one')
         if self._loop is not None:
             self._finish()
         self._conflicts.check()
@@ -216,6 +221,7 @@ class PlannerNode(LifecycleNode):
     def _finish(self) -> None:
         loop, self._loop = self._loop, None
         loop.close()
+        self._conflicts.ignore()  # what was heard so far may be our own
         self._conflicts.listen()
 
     def _free(self) -> None:
@@ -269,33 +275,33 @@ class PlannerNode(LifecycleNode):
                              f"or control period, expected those of '{mine.name}'")
         return self._model_of(bundle)
 
-    def _on_loaded(self, loading: Future[Model]) -> None:
+    def _on_loaded(self, number: int, loading: Future[Model]) -> None:
         """Report why a bundle did not pass, or take it into use; in the loader's thread."""
         if loading.cancelled():
             return
         fault = loading.exception()
         # In the order in which they were loaded: a failure must not undo the change before it.
         if fault is None:
-            self.executor.create_task(self._use, loading.result())
+            self.executor.create_task(self._use, number, loading.result())
         else:
             reason = (str(fault) if isinstance(fault, PlannerError)
                       else ''.join(traceback.format_exception(fault)))
-            self.executor.create_task(self._keep, reason)
+            self.executor.create_task(self._keep, number, reason)
 
-    def _use(self, model: Model) -> None:
+    def _use(self, number: int, model: Model) -> None:
         """Take a model into use, between two plans."""
         self._n_loading -= 1
-        if self._model is None:
+        if self._model is None or number != self._n_configured:
             return  # cleaned up meanwhile
         self.get_logger().info(f'bundle changed to {model.planner.bundle.path}')
         self._model = model
         self._apply()
         self._tell_bundle()
 
-    def _keep(self, reason: str) -> None:
+    def _keep(self, number: int, reason: str) -> None:
         """Go on with the model in use."""
         self._n_loading -= 1
-        if self._model is None:
+        if self._model is None or number != self._n_configured:
             return  # cleaned up meanwhile
         self.get_logger().error(f'the bundle stays {self._bundle_in_use}: {reason}')
         self._tell_bundle()
@@ -334,7 +340,7 @@ class PlannerNode(LifecycleNode):
             self._n_loading += 1
             self._health.wake()
             loading = self._loader.submit(self._load_beside, path, self._model)
-            loading.add_done_callback(self._on_loaded)
+            loading.add_done_callback(partial(self._on_loaded, self._n_configured))
         self._apply()
 
     def _apply(self) -> None:
@@ -378,7 +384,19 @@ class PlannerNode(LifecycleNode):
         """Report what ended inference, and deactivate; in the inference thread."""
         self._fault = f'inference failed: {fault!r}'
         self.get_logger().fatal(''.join(traceback.format_exception(fault)))
-        self.executor.create_task(self.trigger_deactivate)
+        self.executor.create_task(self._give_up)
+
+    def _give_up(self) -> None:
+        """Deactivate, unless somebody did so meanwhile."""
+        if self._loop is not None and not self._loop.is_stopped:
+            self.trigger_deactivate()
+
+    def _stop_listening(self) -> None:
+        """Leave the commands, once it is clear that they are ours alone."""
+        if (self._loop is not None and not self._loop.is_stopped
+                and not self._conflicts.is_contested):
+            self._conflicts.ignore()
+            self._control.wake()
 
     def _on_control_fault(self, fault: BaseException) -> None:
         """End the node: without states there is nothing to do; in the control thread."""
@@ -411,23 +429,24 @@ class PlannerNode(LifecycleNode):
         is_active = loop is not None and not loop.is_stopped
         others = self._conflicts.others() if is_active else {}
         names = sorted(others.values())
-        if names and names != self._conflict:
+        if others.keys() - self._conflict.keys() and NAMELESS not in names:
             self.get_logger().error(
                 f'{", ".join(names)} commands the joints as well, unless it has just died: '
                 'deactivate all but one')
         if self._conflicts.yields(others):
             self._fault = f'left the robot to {", ".join(names)}, which had begun before'
             self.get_logger().error(self._fault)
-            self.executor.create_task(self.trigger_deactivate)
+            self.executor.create_task(self._give_up)
         elif is_active and self._conflicts.is_listening and not self._conflicts.is_contested:
-            self.executor.create_task(self._conflicts.ignore)
-        self._conflict = names
+            self.executor.create_task(self._stop_listening)
+        self._conflict = others
 
     def _status(self, loop: ControlLoop | None) -> tuple[bytes, str]:
         if self._fault:
             return DiagnosticStatus.ERROR, self._fault
         if self._conflict:
-            return DiagnosticStatus.ERROR, f'also commanded by {", ".join(self._conflict)}'
+            names = ', '.join(sorted(self._conflict.values()))
+            return DiagnosticStatus.ERROR, f'also commanded by {names}'
         if loop is not None:
             return loop.status()
         if self._n_loading:

@@ -6,15 +6,20 @@ import time
 from uuid import uuid4
 
 from rclpy.node import Node
+from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import Empty
+
+from ..errors import PlannerError
 
 Gid = bytes  # of a publisher; no two have the same
 UNKNOWN: Gid = b''  # where rclpy does not tell who sent a message (before Kilted)
 GID_LENGTH, PREFIX_LENGTH = 16, 12  # [bytes]
 UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'  # as rmw calls a node whose name has not come yet
+NAMELESS = 'a node whose name is not known yet'  # as we do
 SILENCE = 0.5  # [s] after which a publisher that sent at the control rate counts as dead
-N_INTERVALS = 3  # that a slower one may be silent, each as long as the last between two messages
+N_INTERVALS = 3  # a slower sender may be silent for so many of its last interval
 LEASE = 25.0  # [s] after which DDS has forgotten a process that was killed
+LISTING_TIME = 1.0  # [s] that the middleware has to list a publisher of ours
 
 
 def participant_of(node: Node) -> Gid:
@@ -22,12 +27,19 @@ def participant_of(node: Node) -> Gid:
     Return what the gids of all publishers of this process begin with, the participant's prefix.
 
     (RTPS 2.5, section 9.3.1: a GUID is a prefix of 12 bytes and the entity's own 4.)
+
+    :raises PlannerError: if the middleware does not list a publisher of ours.
     """
     topic = f'_{uuid4().hex}'  # nobody else has it
     publisher = node.create_publisher(Empty, topic, 1)
-    (gid,) = listed(node, topic)
+    deadline = time.monotonic() + LISTING_TIME
+    while not (gids := list(listed(node, topic))):
+        if time.monotonic() > deadline:
+            raise PlannerError(f'{get_rmw_implementation_identifier()} does not list our own '
+                               'publishers, expected a middleware that does, as rmw_fastrtps_cpp')
+        time.sleep(LISTING_TIME / 100)
     node.destroy_publisher(publisher)
-    return gid[:PREFIX_LENGTH]
+    return gids[0][:PREFIX_LENGTH]
 
 
 def listed(node: Node, topic: str) -> dict[Gid, str]:
@@ -37,9 +49,15 @@ def listed(node: Node, topic: str) -> dict[Gid, str]:
     DDS goes on to list a process that was killed for up to 20 s, to those that knew it before.
     """
     return {bytes(info.endpoint_gid)[:GID_LENGTH]:
-            'a node that has just begun' if info.node_name == UNKNOWN_NAME
+            NAMELESS if info.node_name == UNKNOWN_NAME
             else f'{info.node_namespace.rstrip("/")}/{info.node_name}'
             for info in node.get_publishers_info_by_topic(topic)}
+
+
+def sender_of(info: Mapping) -> Gid:
+    """Return who sent a message, by what rclpy tells of it."""
+    gid = info.get('publisher_gid')
+    return UNKNOWN if gid is None else bytes(gid['data'])[:GID_LENGTH]
 
 
 @dataclass(frozen=True)
@@ -58,15 +76,12 @@ class Senders:
     def __init__(self) -> None:
         self._heard: dict[Gid, _Heard] = {}
 
-    def hear(self, info: Mapping) -> Gid:
-        """Take note of a message by what rclpy tells of it; return who sent it."""
-        gid = info.get('publisher_gid')
-        sender = UNKNOWN if gid is None else bytes(gid['data'])[:GID_LENGTH]
-        now = time.monotonic()
+    def hear(self, info: Mapping) -> None:
+        """Take note of a message by what rclpy tells of it."""
+        sender, now = sender_of(info), time.monotonic()
         last = self._heard.get(sender)
         self._heard[sender] = _Heard(now, LEASE if last is None else now - last.at,
                                      info.get('publication_sequence_number') or 0)
-        return sender
 
     def clear(self) -> None:
         """Forget all."""

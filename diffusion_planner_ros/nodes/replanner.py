@@ -103,6 +103,8 @@ class Replanner:
         # Stamp of the last state that another torque than the planned one led to [ns].
         self._disturbed_at: int | None = None
         self._measures_effort = False
+        self.is_muted = False
+        """Whether the score of the monitor only warns, for another torque acted than planned."""
         self._planned_stamp: int | None = None
         self._lock = threading.Lock()  # what an old epoch's plan does, it does before `forget`
         self._epoch = 0
@@ -125,7 +127,7 @@ class Replanner:
         ranked = sorted(self._delays)  # asked at every state: cheaper than numpy
         return ranked[round(DELAY_PERCENTILE / 100 * (len(ranked) - 1))]
 
-    # The executor's thread
+    # The control thread
 
     def on_state(self, measured: Measurement) -> None:
         """Take a state: plan from it, and go on with the current plan meanwhile."""
@@ -133,7 +135,7 @@ class Replanner:
         if last is not None and measured.stamp == last.stamp and np.array_equal(
                 measured.state, last.state):
             # A state is repeated by who did not hear its answer, and by a paused simulation.
-            if self._commander.repeat(measured.stamp):
+            if self._commander.repeat(measured.stamp, measured.sent):
                 self._on_command()
                 return
             if self._open is not None and self._open.stamp == measured.stamp:
@@ -147,7 +149,7 @@ class Replanner:
             self._go_on(measured, is_answer=delay > 0)
         self._mailbox.put(_Job(
             measured, time.monotonic(), self._epoch,
-            round((measured.stamp - self._origin) / self._period)))
+            max(0, round((measured.stamp - self._origin) / self._period))))
 
     def _go_on(self, measured: Measurement, *, is_answer: bool) -> None:
         """
@@ -274,26 +276,34 @@ class Replanner:
         predicted = None
         if before is not None and lag > 0:
             if (lag == 1 and before.is_in_time and self._commander.is_transparent(before.stamp)
-                    and self._has_acted(before.plan.actions[0], measured)):
+                    and self._has_acted(before.stamp, measured)):
                 predicted = before.plan.states[1]
             else:
                 self._disturbed_at = measured.stamp
         surprise = model.monitor.compare(predicted, measured.state)
-        if surprise.cause == 'score' and self._is_recovering(measured):
+        if self._is_recovering(measured) and surprise.cause == 'score':
             # A late torque leads elsewhere, too: that says nothing of the sensors or the model.
             return replace(surprise, level='warn')
         return surprise
 
-    def _has_acted(self, planned: NDArray, measured: Measurement) -> bool:
+    def _has_acted(self, answered: int, measured: Measurement) -> bool:
         """
-        Return whether a planned torque (A,) acted until this state, and not an older one or none.
+        Return whether the torque that answers a state acted until the next one.
 
-        Who measures torques knows; otherwise it is the last one that was sent before the state.
-        One that is like none of these is a fault of the sensor, and no reason to trust it.
+        Who measures torques knows; otherwise it is the last one that was sent before the next
+        state. A measured torque that is like none of those that were sent is a fault of the
+        sensor.
+
+        :param answered: stamp of the state [ns].
+        :param measured: the next state.
+        :return: False if an older torque acted, or none.
         """
         if self._lockstep:
             return True
         sent = list(self._commander.sent)
+        planned = next((s.torque for s in sent if s.answered == answered), None)
+        if planned is None:
+            return False
         effort = np.array([measured.efforts.get(joint, np.nan) for joint in self._joints])
         is_measured = bool(np.isfinite(effort).all())
         # Drivers that measure no torque may report zeros.
@@ -307,7 +317,9 @@ class Replanner:
         return bool(np.abs(effort - others).max(axis=1).min() > self._same_torque)
 
     def _is_recovering(self, measured: Measurement) -> bool:
-        return self._disturbed_at is not None and measured.stamp - self._disturbed_at < RECOVERY
+        self.is_muted = (self._disturbed_at is not None
+                         and 0 <= measured.stamp - self._disturbed_at < RECOVERY)
+        return self.is_muted
 
     def _count(self, measured: Measurement) -> None:
         """Count the plan, and the control periods since the last one that got none."""

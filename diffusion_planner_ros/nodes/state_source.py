@@ -91,7 +91,8 @@ class StateSource:
 
     :param node: gets the subscriptions ``joint_states`` and, where it is needed, ``odometry``.
     :param robot: the layout of the state, and the control period.
-    :param on_state: called with every state that is passed on, in the executor's thread.
+    :param on_state: called with every state that is passed on, in the thread that serves
+        ``group``.
     :param on_refused: called with the reason where joint states or an odometry are refused.
     :param on_restart: called when the joint states start over, with how far back [s].
     :param group: callback group of the subscriptions; the node's default one if there is none.

@@ -3,6 +3,7 @@
 import traceback
 
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 
 PACKAGE = __name__.partition('.')[0]
 WARNING_PERIOD = 1.0  # [s]
@@ -19,16 +20,17 @@ class TolerantExecutor(SingleThreadedExecutor):
     """
     Warns of what rclpy refuses, and goes on.
 
-    A negative ``/clock`` and a parameter of a type that does not exist raise in rclpy before any
-    code of ours is asked: anybody in the network could end a node with one message. Such a request
-    gets no answer. What our own code raises ends the node.
+    A negative ``/clock``, a parameter of a type that does not exist and, in Jazzy, a transition
+    that is not possible raise in rclpy before any code of ours is asked: anybody in the network
+    could end a node with one message. Such a request gets no answer. What our own code raises ends
+    the node.
     """
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
         """Handle one message, request or timer, or wait for it [s]."""
         try:
             super().spin_once(timeout_sec)
-        except ValueError as error:
+        except (ValueError, rclpy_implementation.RCLError) as error:
             if _is_ours(error):
                 raise
             for node in self.get_nodes():
