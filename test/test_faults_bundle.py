@@ -26,7 +26,7 @@ SETTINGS = {'use_sim_time': True, 'ramp_time': 0.0, 'action_delay': 0, 'ood_warn
             'ood_stop': 0.0, 'max_state_deviation': 0.0, 'max_equal_states': 0}
 SLOW_PLAN = 0.5  # [s]
 MAX_PLAN_GAP = 0.1  # [s], the planner's default
-NOISE = 10.0  # [s] that a busy machine may add to any time
+NOISE = 1.0  # [s] that a busy machine may add to any time
 
 
 @pytest.fixture(autouse=True)

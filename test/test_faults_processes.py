@@ -19,9 +19,10 @@ from diffusion_planner_ros.nodes.control_loop import COMMAND_TOPIC
 from diffusion_planner_ros.nodes.conversions import NANOSECONDS, NO_STATE
 
 PERIOD = 8_000_000  # [ns]
-LONGEST = 0.048  # [s], simulated: the bridge's command_timeout and two periods
+LONGEST = 0.048  # [s], simulated: the bridge's command_timeout and two control periods
+REQUIRED = 0.050  # [s] from the death of a planner to no torque
 OLDEST = 0.2  # [s], state that a torque may answer: the planner's max_plan_gap, and some patience
-N_KILLS = 3
+N_KILLS = 5
 N_STOPS = 3
 N_CHANGES = 400
 SETTINGS = {'use_sim_time': True, 'ramp_time': 0.0}
@@ -83,7 +84,8 @@ def test_torque_ends_within_50_ms_of_the_planner_s_death_and_a_new_planner_takes
             wall, stamps = stop_times(recorder, killed)
             walls.append(wall)
             simulated.append(stamps)
-    # Simulated time shows the watchdog, the wall clock the machine, too.
+    # The best of them shows the watchdog, the others the machine; simulated time shows all.
+    assert min(walls) <= REQUIRED, walls
     assert max(simulated) <= LONGEST, simulated
     recorder.wait(lambda: 'stop behaviour is zero' in bridge.output, 'report', bridge)
     row(record_property, 'planner killed (SIGKILL)',
@@ -344,7 +346,7 @@ def test_parameters_hammered_during_a_walk_are_taken_or_refused_and_it_goes_on(
         assert 0.2 * N_CHANGES < n_refused < 0.8 * N_CHANGES
         steps = [s for s in recorder.states if begin <= s.sent < end]
         driven = np.mean([bool(s.effort.any()) for s in steps])
-        assert driven > 0.0, f'{driven:.2f} of {len(steps)} steps'
+        assert driven > 0.5, f'{driven:.2f} of {len(steps)} steps'
         wait_for_steady_walk(recorder, planner)
 
         # The stop does not wait for what is still to be set.

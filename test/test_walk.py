@@ -69,8 +69,7 @@ def test_walks_in_real_time(tmp_path):
     assert summary['real_time_factor'] == 1.0
     assert summary['missed_deadline_rate'] == pytest.approx(
         summary['missed_deadlines'] / summary['episode_steps'][0])
-    # Time waits for the first answer, so that even the slowest planner meets one deadline.
-    assert summary['missed_deadlines'] < summary['episode_steps'][0]
+    assert summary['episode_steps'][0] > 50  # without torques the robot falls within these
     assert 'plan latency' in done.stderr  # the live line
 
 
