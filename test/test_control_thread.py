@@ -126,3 +126,21 @@ def test_a_clock_that_is_switched_on_later_is_served_as_well(world):
     (clock,) = (s for s in world.node.subscriptions if s.topic_name == '/clock')
     assert clock.callback_group is world.control.group
     assert {e.callback_group for e in clock.event_handlers} == {world.control.group}
+
+
+def test_subscriptions_may_go_while_it_waits_for_them(world):
+    """Another thread destroys them: what rclpy makes of that must not end the thread."""
+    for _ in range(400):
+        passing = world.node.create_subscription(
+            Float64MultiArray, 'numbers', lambda msg: None, 10, callback_group=world.control.group)
+        world.control.wake()
+        world.numbers.publish(Float64MultiArray(data=[1.0]))
+        world.node.destroy_subscription(passing)
+    assert not world.faults
+    before = len(world.heard)
+
+    def is_heard():
+        world.numbers.publish(Float64MultiArray(data=[1.0]))
+        return len(world.heard) > before
+
+    spin_until(world.observer, is_heard, 'a message')

@@ -2,6 +2,7 @@
 
 import traceback
 
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 
@@ -30,6 +31,11 @@ class TolerantExecutor(SingleThreadedExecutor):
         """Handle one message, request or timer, or wait for it [s]."""
         try:
             super().spin_once(timeout_sec)
+        except InvalidHandle as error:
+            # Another thread destroyed a subscription while rclpy was about to wait for its events;
+            # the next turn is without it.
+            if _is_ours(error):
+                raise
         except (ValueError, rclpy_implementation.RCLError) as error:
             if _is_ours(error):
                 raise
