@@ -14,18 +14,18 @@ def main() -> None:
     try:
         import tyro
 
-        from .commands.align import align
-        from .commands.collect import collect
-        from .commands.diagnose import diagnose
-        from .commands.evaluate import evaluate
-        from .commands.export import export
-        from .commands.info import info
-        from .commands.robustness import robustness
-        from .commands.snapshot import snapshot
-        from .commands.soak import soak
-        from .commands.study import study
-        from .commands.train import train
-        from .commands.urdf import urdf
+        from .commands.inspect.info import info
+        from .commands.inspect.snapshot import snapshot
+        from .commands.inspect.urdf import urdf
+        from .commands.learn.align import align
+        from .commands.learn.collect import collect
+        from .commands.learn.export import export
+        from .commands.learn.study import study
+        from .commands.learn.train import train
+        from .commands.measure.diagnose import diagnose
+        from .commands.measure.evaluate import evaluate
+        from .commands.measure.robustness import robustness
+        from .commands.measure.soak import soak
         from .commands.walk import walk
 
         verbs = {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose,

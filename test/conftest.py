@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from diffusion_planner_ros.commands.export import export
-from diffusion_planner_ros.learning.config import TrainConfig
-from diffusion_planner_ros.learning.dataset import read_episodes, Windows
-from diffusion_planner_ros.learning.export import TrainedModel, WeightWriter
+from diffusion_planner_ros.commands.learn.export import export
+from diffusion_planner_ros.data.dataset import read_episodes, Windows
+from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
+from diffusion_planner_ros.learning.train_config import TrainConfig
 from diffusion_planner_ros.learning.trainer import train, Trainer
 from diffusion_planner_ros.planning.bundle import Bundle, NETWORK_FILES
 from diffusion_planner_ros.robot import Robot
-from diffusion_planner_ros.sim.collect import RecordedData, run_policy
-from diffusion_planner_ros.sim.minari_files import write_minari
+from diffusion_planner_ros.sim.behaviour_data import RecordedData, run_policy
+from diffusion_planner_ros.sim.minari_writer import write_minari
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N_EPISODES = 48

@@ -9,7 +9,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
-from diffusion_planner_ros.nodes.conversions import (
+from diffusion_planner_ros.nodes.common.conversions import (
     NO_STATE,
     stamp_from_nanoseconds,
     torque_from_msg,

@@ -13,7 +13,7 @@ from ros_processes import observer, spin_until
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from diffusion_planner_ros.nodes.conversions import (
+from diffusion_planner_ros.nodes.common.conversions import (
     NANOSECONDS,
     nanoseconds_from_stamp,
     NO_STATE,

@@ -31,8 +31,8 @@ from ros_processes import environment, STOP_TIME
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from diffusion_planner_ros.nodes.conversions import NANOSECONDS, stamp_from_nanoseconds
-from diffusion_planner_ros.nodes.diagnostics import msg_from_facts
+from diffusion_planner_ros.nodes.common.conversions import NANOSECONDS, stamp_from_nanoseconds
+from diffusion_planner_ros.nodes.common.diagnostics import msg_from_facts
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 TIMESTEP = 0.001  # [s], of physics and of joint states

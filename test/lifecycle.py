@@ -5,8 +5,8 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from ros_processes import call, spin_until, TIME_LIMIT
 
-from diffusion_planner_ros.nodes.asking import change_state
-from diffusion_planner_ros.nodes.diagnostics import facts_from_msg
+from diffusion_planner_ros.experiments.ros.service_calls import change_state
+from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
 
 CONFIGURE = Transition.TRANSITION_CONFIGURE
 CLEANUP = Transition.TRANSITION_CLEANUP

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 import yaml
 
-from diffusion_planner_ros.nodes.asking import ask
+from diffusion_planner_ros.experiments.ros.service_calls import ask
 
 TIME_LIMIT = 30.0  # [s] for any condition; a healthy one takes a second
 STOP_TIME = 10.0  # [s] for a node to end after SIGINT

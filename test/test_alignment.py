@@ -13,44 +13,44 @@ import pytest
 import torch
 
 from diffusion_planner_ros import cli
-from diffusion_planner_ros.commands import alignment_run
-from diffusion_planner_ros.commands import export as export_verb
-from diffusion_planner_ros.commands.align import align_online
-from diffusion_planner_ros.commands.alignment_run import (
+from diffusion_planner_ros.commands.learn import export as export_verb
+from diffusion_planner_ros.commands.learn.align import align_online
+from diffusion_planner_ros.commands.learn.export import compare, MAX_DIFFERENCE
+from diffusion_planner_ros.data.dataset import read_episodes, Windows, write_d4rl
+from diffusion_planner_ros.data.executed_plans import read_log
+from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, RobotError
+from diffusion_planner_ros.experiments.alignment import alignment_run
+from diffusion_planner_ros.experiments.alignment.alignment_run import (
     AlignmentRun,
     FIRST_SEED,
     GuardResult,
     PROGRESS_FILE,
 )
-from diffusion_planner_ros.commands.export import compare, MAX_DIFFERENCE
-from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, RobotError
-from diffusion_planner_ros.learning import export as learning_export
+from diffusion_planner_ros.experiments.closed_loop import run_episode
+from diffusion_planner_ros.experiments.execution import Execution
+from diffusion_planner_ros.experiments.misalignment import watch_episode
+from diffusion_planner_ros.learning import onnx_export as learning_export
 from diffusion_planner_ros.learning.advantage import generalized_advantage
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.alignment import Aligner
-from diffusion_planner_ros.learning.dataset import read_episodes, Windows, write_d4rl
-from diffusion_planner_ros.learning.export import TrainedModel, WeightWriter
 from diffusion_planner_ros.learning.learner import load_checkpoint, NETWORKS
-from diffusion_planner_ros.learning.log_files import read_log
-from diffusion_planner_ros.learning.networks import (
+from diffusion_planner_ros.learning.networks.registry.registry import (
     build_diffusion,
     build_forward_model,
     build_value,
 )
-from diffusion_planner_ros.nodes.episode_log import RecordedEpisode
-from diffusion_planner_ros.nodes.log_writer import LogWriter
+from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
+from diffusion_planner_ros.nodes.recording.episode_builder import RecordedEpisode
+from diffusion_planner_ros.nodes.recording.log_writer import LogWriter
 from diffusion_planner_ros.planning.bundle import (
     Bundle,
     FORMAT_VERSION,
     NETWORK_FILES,
     write_facts,
 )
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Condition, Planner
-from diffusion_planner_ros.sim.change import Change, UNCHANGED
-from diffusion_planner_ros.sim.evaluate import run_episode
-from diffusion_planner_ros.sim.execution import Execution
-from diffusion_planner_ros.sim.misalignment import watch_episode
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.sim.perturbation import Change, UNCHANGED
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 H, S, A = 8, 17, 6

@@ -13,9 +13,9 @@ from ros_processes import call, environment, observer, parameter, running, spin_
 from std_srvs.srv import Trigger
 
 from diffusion_planner_ros.errors import PlannerError
-from diffusion_planner_ros.nodes.asking import ask
-from diffusion_planner_ros.nodes.session import Session
-from diffusion_planner_ros.planning.config import PlannerConfig
+from diffusion_planner_ros.experiments.ros.ros_session import Session
+from diffusion_planner_ros.experiments.ros.service_calls import ask
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 
 UNHEARD = Path(__file__).with_name('unheard_node.py')
 

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
 from diffusion_planner_ros.errors import ConfigError
-from diffusion_planner_ros.sim.change import Change
+from diffusion_planner_ros.sim.perturbation import Change
 from diffusion_planner_ros.sim.walker2d import FRAME_SKIP, mjcf_path, Walker2D
 
 N_STEPS = 50

@@ -17,34 +17,34 @@ import numpy as np
 import pytest
 
 from diffusion_planner_ros import cli
-from diffusion_planner_ros.commands.align import align
-from diffusion_planner_ros.commands.collect import collect
-from diffusion_planner_ros.commands.diagnose import diagnose
-from diffusion_planner_ros.commands.evaluate import evaluate
-from diffusion_planner_ros.commands.export import export
-from diffusion_planner_ros.commands.info import info
-from diffusion_planner_ros.commands.robustness import robustness
-from diffusion_planner_ros.commands.snapshot import snapshot
-from diffusion_planner_ros.commands.soak import soak
-from diffusion_planner_ros.commands.study import study
-from diffusion_planner_ros.commands.train import train
-from diffusion_planner_ros.commands.urdf import urdf
+from diffusion_planner_ros.commands.inspect.info import info
+from diffusion_planner_ros.commands.inspect.snapshot import snapshot
+from diffusion_planner_ros.commands.inspect.urdf import urdf
+from diffusion_planner_ros.commands.learn.align import align
+from diffusion_planner_ros.commands.learn.collect import collect
+from diffusion_planner_ros.commands.learn.export import export
+from diffusion_planner_ros.commands.learn.study import study
+from diffusion_planner_ros.commands.learn.train import train
+from diffusion_planner_ros.commands.measure.diagnose import diagnose
+from diffusion_planner_ros.commands.measure.evaluate import evaluate
+from diffusion_planner_ros.commands.measure.robustness import robustness
+from diffusion_planner_ros.commands.measure.soak import soak
 from diffusion_planner_ros.commands.walk import walk
+from diffusion_planner_ros.data.dataset import read_episodes, read_metadata
 from diffusion_planner_ros.errors import DatasetError
-from diffusion_planner_ros.knobs import knobs_of
+from diffusion_planner_ros.experiments.closed_loop import run_episode
+from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.learning.align_config import AlignConfig
-from diffusion_planner_ros.learning.config import TrainConfig
-from diffusion_planner_ros.learning.dataset import read_episodes, read_metadata
+from diffusion_planner_ros.learning.train_config import TrainConfig
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.robot import Robot
-from diffusion_planner_ros.sim import behaviour
-from diffusion_planner_ros.sim.behaviour import CHECKPOINT_ROLLOUTS, Learned, N_ENVS
-from diffusion_planner_ros.sim.change import Change
-from diffusion_planner_ros.sim.collect import find_expert
-from diffusion_planner_ros.sim.evaluate import run_episode
-from diffusion_planner_ros.sim.execution import Execution
+from diffusion_planner_ros.settings import knobs_of
+from diffusion_planner_ros.sim import behaviour_policy as behaviour
+from diffusion_planner_ros.sim.behaviour_data import find_expert
+from diffusion_planner_ros.sim.behaviour_policy import CHECKPOINT_ROLLOUTS, Learned, N_ENVS
+from diffusion_planner_ros.sim.perturbation import Change
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
 VERBS = {'align': align, 'collect': collect, 'diagnose': diagnose, 'train': train,

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from diffusion_planner_ros.knobs import knobs_of
-from diffusion_planner_ros.nodes.mujoco_bridge import BridgeConfig
-from diffusion_planner_ros.nodes.planner import CONFIGS
-from diffusion_planner_ros.nodes.recorder import RecorderConfig
+from diffusion_planner_ros.nodes.mujoco_bridge_node import BridgeConfig
+from diffusion_planner_ros.nodes.planner_node import CONFIGS
+from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
 from diffusion_planner_ros.planning.stop import StopConfig
+from diffusion_planner_ros.settings import knobs_of
 
 CONFIG = Path(__file__).parents[1] / 'config'
 NODES = {'planner': CONFIGS, 'mujoco_bridge': (BridgeConfig, StopConfig),

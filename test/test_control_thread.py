@@ -12,7 +12,7 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from diffusion_planner_ros.nodes.control_thread import ControlThread
+from diffusion_planner_ros.nodes.common.control_thread import ControlThread
 
 BLOCKED = 1.0  # [s] that a service keeps the node's executor
 

@@ -9,16 +9,11 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
+from diffusion_planner_ros.data.dataset import MINARI_FILE, read_episodes, read_metadata, Windows
 from diffusion_planner_ros.episode import Episode, return_to_go
 from diffusion_planner_ros.errors import DatasetError
-from diffusion_planner_ros.learning.dataset import (
-    MINARI_FILE,
-    read_episodes,
-    read_metadata,
-    Windows,
-)
 from diffusion_planner_ros.normalizer import Normalizer
-from diffusion_planner_ros.sim.minari_files import write_minari
+from diffusion_planner_ros.sim.minari_writer import write_minari
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
 S, A = 17, 6

@@ -10,20 +10,24 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
 from diffusion_planner_ros import cli
-from diffusion_planner_ros.commands import diagnose
+from diffusion_planner_ros.commands.measure import diagnose
 from diffusion_planner_ros.errors import DatasetError
-from diffusion_planner_ros.planning.config import PlannerConfig
-from diffusion_planner_ros.planning.planner import Planner
-from diffusion_planner_ros.sim.evaluate import run_episode
-from diffusion_planner_ros.sim.execution import Execution
-from diffusion_planner_ros.sim.imagination import execute_whole_plans, imagine, positions_of
-from diffusion_planner_ros.sim.misalignment import watch_episode
-from diffusion_planner_ros.sim.out_of_distribution import (
+from diffusion_planner_ros.experiments.closed_loop import run_episode
+from diffusion_planner_ros.experiments.execution import Execution
+from diffusion_planner_ros.experiments.imagination import (
+    execute_whole_plans,
+    imagine,
+    positions_of,
+)
+from diffusion_planner_ros.experiments.misalignment import watch_episode
+from diffusion_planner_ros.experiments.out_of_distribution import (
     area_under_curve,
     nearest_distance,
     RecordedStates,
     score_episode,
 )
+from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 
 PERIOD = 0.008  # [s]
 A, S = 6, 17

@@ -9,16 +9,16 @@ import pytest
 import torch
 import yaml
 
-from diffusion_planner_ros.commands import export as command
-from diffusion_planner_ros.commands.export import calibrate, compare, export
+from diffusion_planner_ros.commands.learn import export as command
+from diffusion_planner_ros.commands.learn.export import calibrate, compare, export
+from diffusion_planner_ros.data.dataset import Windows
 from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, StateError
-from diffusion_planner_ros.learning import export as learning_export
-from diffusion_planner_ros.learning.dataset import Windows
-from diffusion_planner_ros.learning.export import TrainedModel
+from diffusion_planner_ros.learning import onnx_export as learning_export
 from diffusion_planner_ros.learning.learner import load_checkpoint
+from diffusion_planner_ros.learning.onnx_export import TrainedModel
 from diffusion_planner_ros.planning.bundle import Bundle, read_facts, write_facts, write_score
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Condition, Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 
 H, D, A, S = 8, 23, 6, 17
 T = 10

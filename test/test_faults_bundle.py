@@ -13,7 +13,7 @@ from rcl_interfaces.srv import SetParameters
 from ros_processes import call, parameter, running, spin_for
 import yaml
 
-from diffusion_planner_ros.nodes.conversions import NO_STATE
+from diffusion_planner_ros.nodes.common.conversions import NO_STATE
 from diffusion_planner_ros.planning.bundle import FACTS_FILE, read_facts, write_facts
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.walker2d import Walker2D

@@ -17,7 +17,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from diffusion_planner_ros.errors import OutputError
 from diffusion_planner_ros.files import written
-from diffusion_planner_ros.nodes.markers import CHOSEN
+from diffusion_planner_ros.nodes.display.markers import CHOSEN
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.share import share_file
 

@@ -14,9 +14,9 @@ from ros_processes import call, parameter, running, spin_for, spin_until
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from diffusion_planner_ros.nodes.conflicts import CONTEST
-from diffusion_planner_ros.nodes.control_loop import COMMAND_TOPIC
-from diffusion_planner_ros.nodes.conversions import NANOSECONDS, NO_STATE
+from diffusion_planner_ros.nodes.common.conversions import NANOSECONDS, NO_STATE
+from diffusion_planner_ros.nodes.control.command_conflicts import CONTEST
+from diffusion_planner_ros.nodes.control.control_loop import COMMAND_TOPIC
 
 PERIOD = 8_000_000  # [ns]
 LONGEST = 0.048  # [s], simulated: the bridge's command_timeout and two control periods

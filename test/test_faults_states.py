@@ -16,16 +16,16 @@ from ros_processes import running, spin_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 
-from diffusion_planner_ros.nodes.commander import Commander
-from diffusion_planner_ros.nodes.conversions import (
+from diffusion_planner_ros.nodes.common.conversions import (
     msg_from_joints,
     NANOSECONDS,
     stamp_from_nanoseconds,
     torque_from_msg,
 )
+from diffusion_planner_ros.nodes.control.command_publisher import Commander
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopBehaviour, StopConfig
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.walker2d import Walker2D

@@ -22,15 +22,15 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from diffusion_planner_ros.errors import StateError
-from diffusion_planner_ros.nodes.conversions import (
+from diffusion_planner_ros.nodes.common.conversions import (
     reward_from_msg,
     stamp_from_nanoseconds,
     states_from_plan,
     torque_from_msg,
 )
-from diffusion_planner_ros.nodes.joint_states import JointReader
-from diffusion_planner_ros.nodes.odometry import BaseJoint, BaseReader, pose_and_rates
-from diffusion_planner_ros.nodes.tolerant_executor import TolerantExecutor
+from diffusion_planner_ros.nodes.common.tolerant_executor import TolerantExecutor
+from diffusion_planner_ros.nodes.state.joint_states import JointReader
+from diffusion_planner_ros.nodes.state.odometry import BaseJoint, BaseReader, pose_and_rates
 
 SEED = 20260
 PERIOD = 8_000_000  # [ns]

@@ -11,7 +11,7 @@ from ros_processes import spin_until
 from std_msgs.msg import Float64MultiArray
 import yaml
 
-from diffusion_planner_ros.nodes.control_loop import COMMAND_TOPIC
+from diffusion_planner_ros.nodes.control.control_loop import COMMAND_TOPIC
 
 CONFIG = Path(__file__).parents[1] / 'config'
 SETTINGS = yaml.safe_load((CONFIG / 'hardware.yaml').read_text())['/**/planner']['ros__parameters']

@@ -7,14 +7,19 @@ from numpy.testing import assert_array_equal
 import pytest
 
 from diffusion_planner_ros.errors import ConfigError, StateError
+from diffusion_planner_ros.experiments import closed_loop as evaluate
+from diffusion_planner_ros.experiments.closed_loop import MAX_EPISODE_STEPS, run_episode
+from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.planning.bundle import Bundle, FORWARD_FILE, read_facts, write_facts
-from diffusion_planner_ros.planning.config import PlannerConfig
-from diffusion_planner_ros.planning.joining import committed, hold, plan_joined, torque_step
+from diffusion_planner_ros.planning.delay_compensation import (
+    committed,
+    hold,
+    plan_joined,
+    torque_step,
+)
 from diffusion_planner_ros.planning.planner import Plan, Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim import evaluate
-from diffusion_planner_ros.sim.evaluate import MAX_EPISODE_STEPS, run_episode
-from diffusion_planner_ros.sim.execution import Execution
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 H, S, A = 8, 17, 6

@@ -7,14 +7,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from diffusion_planner_ros.nodes.commander import Commander
-from diffusion_planner_ros.nodes.conversions import torque_from_msg
-from diffusion_planner_ros.nodes.replanner import Model, Replanner
-from diffusion_planner_ros.nodes.state_source import Measurement
+from diffusion_planner_ros.nodes.common.conversions import torque_from_msg
+from diffusion_planner_ros.nodes.control.command_publisher import Commander
+from diffusion_planner_ros.nodes.control.replanner import Model, Replanner
+from diffusion_planner_ros.nodes.state.state_source import Measurement
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.monitor import PredictionMonitor
 from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopBehaviour, StopConfig
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.walker2d import Walker2D

@@ -17,7 +17,7 @@ from ros_processes import environment, observer, spin_until
 from rosgraph_msgs.msg import Clock
 import yaml
 
-from diffusion_planner_ros.nodes.odometry import AXES
+from diffusion_planner_ros.nodes.state.odometry import AXES
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.share import share_file
 

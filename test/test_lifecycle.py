@@ -21,16 +21,16 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from ros_processes import call, parameter, running, spin_for, spin_until
 import yaml
 
-from diffusion_planner_ros.nodes.config import PlannerNodeConfig
-from diffusion_planner_ros.nodes.control_loop import ControlLoop
-from diffusion_planner_ros.nodes.conversions import NO_STATE, torque_from_msg
-from diffusion_planner_ros.nodes.replanner import Model
-from diffusion_planner_ros.nodes.state_source import StateConfig
-from diffusion_planner_ros.nodes.transitions import transition
+from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
+from diffusion_planner_ros.nodes.common.lifecycle_transitions import transition
+from diffusion_planner_ros.nodes.control.control_loop import ControlLoop
+from diffusion_planner_ros.nodes.control.planner_node_config import PlannerNodeConfig
+from diffusion_planner_ros.nodes.control.replanner import Model
+from diffusion_planner_ros.nodes.state.state_source import StateConfig
 from diffusion_planner_ros.planning.bundle import Bundle, FACTS_FILE, read_facts, write_facts
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.monitor import PredictionMonitor
 from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopBehaviour, StopConfig
 from diffusion_planner_ros.share import share_file
 

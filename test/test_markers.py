@@ -16,16 +16,16 @@ from visualization_msgs.msg import Marker, MarkerArray
 import yaml
 
 from diffusion_planner_ros.errors import ConfigError
-from diffusion_planner_ros.nodes import markers
-from diffusion_planner_ros.nodes.conversions import joint_positions, msg_from_plan
-from diffusion_planner_ros.nodes.visuals import Visuals, VisualsConfig
+from diffusion_planner_ros.nodes.common.conversions import joint_positions, msg_from_plan
+from diffusion_planner_ros.nodes.display import markers
+from diffusion_planner_ros.nodes.display.plan_display import Visuals, VisualsConfig
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Plan, Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.robot import ROBOTS
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.walker2d import Walker2D
-from diffusion_planner_ros.urdf import Urdf
+from diffusion_planner_ros.urdf_tree import Urdf
 
 PERIOD = 8_000_000  # [ns]
 STAMP = 5 * PERIOD

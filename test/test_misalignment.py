@@ -8,10 +8,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
 from diffusion_planner_ros.errors import DatasetError
-from diffusion_planner_ros.planning.config import PlannerConfig
-from diffusion_planner_ros.planning.planner import Plan, Planner
-from diffusion_planner_ros.sim.evaluate import noise_seed, run_episode
-from diffusion_planner_ros.sim.misalignment import (
+from diffusion_planner_ros.experiments.closed_loop import noise_seed, run_episode
+from diffusion_planner_ros.experiments.misalignment import (
     branch_from,
     compare_states,
     copy_state,
@@ -22,7 +20,14 @@ from diffusion_planner_ros.sim.misalignment import (
     misalignment_of,
     watch_episode,
 )
-from diffusion_planner_ros.sim.recorded_windows import draw_windows, place, plan_from, replay
+from diffusion_planner_ros.experiments.recorded_windows import (
+    draw_windows,
+    place,
+    plan_from,
+    replay,
+)
+from diffusion_planner_ros.planning.planner import Plan, Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N, H, S, A = 5, 8, 17, 6

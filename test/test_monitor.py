@@ -7,11 +7,11 @@ from numpy.testing import assert_allclose
 import pytest
 
 from diffusion_planner_ros.errors import ConfigError, StateError
-from diffusion_planner_ros.knobs import knobs_of
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.monitor import MonitorConfig, PredictionMonitor
 from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.settings import knobs_of
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.walker2d import Walker2D
 

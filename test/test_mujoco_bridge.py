@@ -14,14 +14,14 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
-from diffusion_planner_ros.nodes.control_loop import LEAP
-from diffusion_planner_ros.nodes.conversions import (
+from diffusion_planner_ros.nodes.common.conversions import (
     msg_from_torque,
     NANOSECONDS,
     nanoseconds_from_stamp,
 )
-from diffusion_planner_ros.nodes.diagnostics import facts_from_msg
-from diffusion_planner_ros.nodes.mujoco_bridge import (
+from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
+from diffusion_planner_ros.nodes.control.control_loop import LEAP
+from diffusion_planner_ros.nodes.mujoco_bridge_node import (
     EPISODE_GAP,
     REPEAT_PERIOD,
     WARNING_PERIOD,

@@ -17,7 +17,7 @@ import pytest
 from ros_processes import environment, observer, spin_until, STOP_TIME
 import setuptools
 
-from diffusion_planner_ros.nodes.diagnostics import facts_from_msg
+from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
 
 PACKAGE = 'diffusion_planner_ros'
 SOURCE = Path(__file__).resolve().parents[1]

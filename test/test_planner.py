@@ -8,11 +8,11 @@ import onnxruntime
 import pytest
 
 from diffusion_planner_ros.errors import ConfigError, ProviderError, StateError
-from diffusion_planner_ros.knobs import knobs_of
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Condition, Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.providers import PROVIDERS
+from diffusion_planner_ros.settings import knobs_of
 
 H, S, A = 8, 17, 6
 T = 10

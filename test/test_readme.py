@@ -6,11 +6,11 @@ import re
 import pytest
 from ros_processes import observer, running, spin_until
 
-from diffusion_planner_ros.knobs import knobs_of
-from diffusion_planner_ros.nodes.mujoco_bridge import BridgeConfig
-from diffusion_planner_ros.nodes.planner import CONFIGS
-from diffusion_planner_ros.nodes.recorder import RecorderConfig
+from diffusion_planner_ros.nodes.mujoco_bridge_node import BridgeConfig
+from diffusion_planner_ros.nodes.planner_node import CONFIGS
+from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
 from diffusion_planner_ros.planning.stop import StopConfig
+from diffusion_planner_ros.settings import knobs_of
 
 README = Path(__file__).parents[1] / 'README.md'
 NODES = {'planner': CONFIGS, 'mujoco_bridge': (BridgeConfig, StopConfig),

@@ -22,11 +22,14 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from diffusion_planner_ros import cli
+from diffusion_planner_ros.data.dataset import read_episodes, Windows
+from diffusion_planner_ros.data.executed_plans import read_log
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import ConfigError, DatasetError, OutputError, StateError
-from diffusion_planner_ros.learning.dataset import read_episodes, Windows
-from diffusion_planner_ros.learning.log_files import read_log
-from diffusion_planner_ros.nodes.conversions import (
+from diffusion_planner_ros.experiments import closed_loop as evaluate
+from diffusion_planner_ros.experiments.closed_loop import run_episode
+from diffusion_planner_ros.experiments.ros.ros_session import session, SessionConfig
+from diffusion_planner_ros.nodes.common.conversions import (
     msg_from_joints,
     msg_from_plan,
     msg_from_reward,
@@ -34,18 +37,15 @@ from diffusion_planner_ros.nodes.conversions import (
     reward_from_msg,
     states_from_plan,
 )
-from diffusion_planner_ros.nodes.episode_log import EpisodeLog, LATE, RecordedEpisode
-from diffusion_planner_ros.nodes.in_order import InOrder
-from diffusion_planner_ros.nodes.log_writer import LogWriter
-from diffusion_planner_ros.nodes.recorder import RecorderConfig
-from diffusion_planner_ros.nodes.session import session, SessionConfig
+from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
+from diffusion_planner_ros.nodes.recording.episode_builder import EpisodeLog, LATE, RecordedEpisode
+from diffusion_planner_ros.nodes.recording.log_writer import LogWriter
+from diffusion_planner_ros.nodes.recording.message_sorter import InOrder
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Plan, Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.robot import QUANTITIES
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim import evaluate
-from diffusion_planner_ros.sim.evaluate import run_episode
 
 H, S, A = 8, 17, 6
 PERIOD = 8_000_000  # [ns]

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from diffusion_planner_ros.commands.robustness import robustness, table
+from diffusion_planner_ros.commands.measure.robustness import robustness, table
 from diffusion_planner_ros.errors import ConfigError, ModelError
+from diffusion_planner_ros.experiments.closed_loop import run_episode
+from diffusion_planner_ros.experiments.execution import REPLANNED
+from diffusion_planner_ros.experiments.robustness_conditions import CONDITIONS, select
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
-from diffusion_planner_ros.sim.change import UNCHANGED
-from diffusion_planner_ros.sim.evaluate import run_episode
-from diffusion_planner_ros.sim.execution import REPLANNED
-from diffusion_planner_ros.sim.robustness import CONDITIONS, select
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.sim.perturbation import UNCHANGED
 
 SHIPPED = Path(__file__).parents[1] / 'models' / 'walker2d'
 # The robot falls soon under these.

@@ -9,8 +9,8 @@ from numpy.testing import assert_allclose
 import pytest
 import torch
 
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.samplers import ddim_step, ddpm_step
 from diffusion_planner_ros.schedule import NoiseSchedule
 

@@ -13,7 +13,7 @@ import time
 import pytest
 from ros_processes import environment, running
 
-from diffusion_planner_ros.nodes.stop_signals import GRACE
+from diffusion_planner_ros.nodes.common.stop_signals import GRACE
 
 TIME_LIMIT = 20.0  # [s]
 MOMENTS = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)  # [s] after a process is ready for signals
@@ -22,7 +22,7 @@ NODES = [sys.executable, '-m', 'diffusion_planner_ros.nodes']
 STUBBORN = """
 import threading, time
 from rclpy.node import Node
-from diffusion_planner_ros.nodes.running import run_node
+from diffusion_planner_ros.nodes.common.run_node import run_node
 
 class Stubborn(Node):
     is_done = False

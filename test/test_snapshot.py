@@ -16,13 +16,13 @@ from rclpy.node import Node
 from ros_processes import environment, observer, spin_for, TIME_LIMIT
 from visualization_msgs.msg import MarkerArray
 
-from diffusion_planner_ros.commands.snapshot import snapshot
+from diffusion_planner_ros.commands.inspect.snapshot import snapshot
 from diffusion_planner_ros.errors import ConfigError, PlannerError
-from diffusion_planner_ros.nodes import markers
+from diffusion_planner_ros.nodes.display import markers
 from diffusion_planner_ros.planning.planner import Plan
 from diffusion_planner_ros.robot import Robot, ROBOTS
 from diffusion_planner_ros.sim.walker2d import Walker2D
-from diffusion_planner_ros.urdf import Urdf
+from diffusion_planner_ros.urdf_tree import Urdf
 
 N_CANDIDATES, HORIZON = 3, 6
 BEST = 41.25

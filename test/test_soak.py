@@ -9,8 +9,13 @@ import numpy as np
 import pytest
 from ros_processes import environment, TIME_LIMIT
 
-from diffusion_planner_ros.nodes.footprint import Footprint, footprint_of, growth_of, leaks_of
-from diffusion_planner_ros.nodes.soak import KINDS, latency_summary, schedule
+from diffusion_planner_ros.experiments.ros.process_footprint import (
+    Footprint,
+    footprint_of,
+    growth_of,
+    leaks_of,
+)
+from diffusion_planner_ros.experiments.ros.soak_run import KINDS, latency_summary, schedule
 
 CLI = [sys.executable, '-m', 'diffusion_planner_ros.cli']
 

@@ -3,9 +3,9 @@
 import pytest
 
 from diffusion_planner_ros.errors import StateError
-from diffusion_planner_ros.nodes import stamps
-from diffusion_planner_ros.nodes.conversions import NANOSECONDS
-from diffusion_planner_ros.nodes.stamps import StampCheck
+from diffusion_planner_ros.nodes.common.conversions import NANOSECONDS
+from diffusion_planner_ros.nodes.state import stamp_check as stamps
+from diffusion_planner_ros.nodes.state.stamp_check import StampCheck
 
 MAX_AGE = 0.1  # [s]
 BEGIN = 1000 * NANOSECONDS

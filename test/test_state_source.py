@@ -11,20 +11,20 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from diffusion_planner_ros.errors import ConfigError, NotFiniteError, StateError
-from diffusion_planner_ros.knobs import knobs_of
-from diffusion_planner_ros.nodes.conversions import (
+from diffusion_planner_ros.nodes.common.conversions import (
     NANOSECONDS,
     nanoseconds_from_stamp,
     stamp_from_nanoseconds,
 )
-from diffusion_planner_ros.nodes.odometry import AXES, OdometryHistory, pose_and_rates
-from diffusion_planner_ros.nodes.pace import Pace
-from diffusion_planner_ros.nodes.parameters import declare
-from diffusion_planner_ros.nodes.state_source import StateConfig, StateSource
+from diffusion_planner_ros.nodes.common.parameters import declare
+from diffusion_planner_ros.nodes.state.down_sampling import Pace
+from diffusion_planner_ros.nodes.state.odometry import AXES, OdometryHistory, pose_and_rates
+from diffusion_planner_ros.nodes.state.state_source import StateConfig, StateSource
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.robot import QUANTITIES, Robot
+from diffusion_planner_ros.settings import knobs_of
 from diffusion_planner_ros.share import share_file
 
 ROBOT = Robot.load('walker2d')

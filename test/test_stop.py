@@ -10,11 +10,11 @@ from rcl_interfaces.srv import SetParameters
 from ros_processes import call, observer, parameter, running, spin_for, spin_until
 
 from diffusion_planner_ros.errors import ConfigError
-from diffusion_planner_ros.nodes.conversions import NO_STATE, torque_from_msg
-from diffusion_planner_ros.nodes.watchdog import Watchdog
+from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
+from diffusion_planner_ros.nodes.control.watchdog import Watchdog
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopBehaviour, StopConfig
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.walker2d import Walker2D

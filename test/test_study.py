@@ -7,18 +7,18 @@ import json
 from numpy.testing import assert_allclose
 import pytest
 
-from diffusion_planner_ros.commands import alignment_run
-from diffusion_planner_ros.commands.study import study
-from diffusion_planner_ros.commands.study_table import compare, table
+from diffusion_planner_ros.commands.learn.study import study
 from diffusion_planner_ros.errors import ConfigError, ModelError
-from diffusion_planner_ros.learning import export
+from diffusion_planner_ros.experiments import closed_loop as evaluate
+from diffusion_planner_ros.experiments.alignment import alignment_run
+from diffusion_planner_ros.experiments.alignment.alignment_variants import scaled, variants
+from diffusion_planner_ros.experiments.alignment.study_table import compare, table
+from diffusion_planner_ros.experiments.closed_loop import run_episodes
+from diffusion_planner_ros.experiments.plots.study_plot import average
+from diffusion_planner_ros.learning import onnx_export as export
 from diffusion_planner_ros.learning.align_config import AlignConfig
-from diffusion_planner_ros.learning.variants import scaled, variants
-from diffusion_planner_ros.planning.config import PlannerConfig
-from diffusion_planner_ros.sim import evaluate
-from diffusion_planner_ros.sim.change import UNCHANGED
-from diffusion_planner_ros.sim.evaluate import run_episodes
-from diffusion_planner_ros.sim.study_picture import average
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.sim.perturbation import UNCHANGED
 
 N_STEPS = 320
 SMALL = {'planner': PlannerConfig(n_candidates=1), 'change': UNCHANGED,

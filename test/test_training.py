@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from diffusion_planner_ros import cli
+from diffusion_planner_ros.data.dataset import Windows
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import ConfigError, ModelError
-from diffusion_planner_ros.learning.dataset import Windows
 from diffusion_planner_ros.learning.learner import (
     CHECKPOINT_FILE,
     ema_update,

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.testing import assert_allclose
 import pytest
 
-from diffusion_planner_ros.commands.urdf import urdf as urdf_command
+from diffusion_planner_ros.commands.inspect.urdf import urdf as urdf_command
 from diffusion_planner_ros.errors import RobotError
 from diffusion_planner_ros.robot import Robot, ROBOTS
 from diffusion_planner_ros.sim.urdf_export import urdf_from_mjcf
 from diffusion_planner_ros.sim.walker2d import Walker2D
-from diffusion_planner_ros.urdf import transformed, Urdf
+from diffusion_planner_ros.urdf_tree import transformed, Urdf
 
 N_POSES = 60
 SHIPPED = ROBOTS / 'walker2d.urdf'

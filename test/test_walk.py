@@ -8,11 +8,11 @@ import time
 import pytest
 from ros_processes import environment, observer, running, spin_until, TIME_LIMIT
 
+from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.config import PlannerConfig
 from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.evaluate import run_episode
 
 CLI = [sys.executable, '-m', 'diffusion_planner_ros.cli']
 # A poor planner: its short episodes say the same of two ways to run them.

@@ -6,11 +6,11 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..files import written
-from ..planning.config import PlannerConfig
+from ..planning.planner_config import PlannerConfig
 from .output import LiveLine, report
 
 if TYPE_CHECKING:
-    from ..nodes.session import Recording
+    from ..experiments.ros.ros_session import Recording
 
 
 def walk(
@@ -43,10 +43,10 @@ def walk(
     :param json: print the summary as JSON.
     """
     from ..errors import ConfigError
-    from ..nodes.session import session, SessionConfig
+    from ..experiments import closed_loop as evaluation
+    from ..experiments.ros.ros_session import session, SessionConfig
     from ..planning.bundle import Bundle
     from ..share import share_file
-    from ..sim import evaluate as evaluation
 
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
@@ -89,8 +89,8 @@ def walk(
 
 def _draw(recording: 'Recording', out: Path, summary: dict) -> str:
     """Draw the last episode; return the file."""
-    from ..nodes.session import executed_path, planned_path
-    from ..sim.picture import draw_walk
+    from ..experiments.plots.walk_plot import draw_walk
+    from ..experiments.ros.ros_session import executed_path, planned_path
 
     file = out / 'plan.png'
     with written(file) as scratch:
@@ -102,8 +102,8 @@ def _draw(recording: 'Recording', out: Path, summary: dict) -> str:
 
 def _render(recording: 'Recording', out: Path) -> list[str]:
     """Render the last episode; return the file, or nothing where OpenGL is missing."""
-    from ..nodes.session import executed_path
-    from ..sim.video import render_apart
+    from ..experiments.plots.video import render_apart
+    from ..experiments.ros.ros_session import executed_path
 
     times, positions = executed_path(recording)
     times = times - times[0]  # the episode may have begun at any time

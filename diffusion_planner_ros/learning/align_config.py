@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ..knobs import check_knobs, document_knobs, knob
+from ..settings import check_knobs, document_knobs, knob
 
 
 @document_knobs

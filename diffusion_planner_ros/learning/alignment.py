@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
+from ..data.dataset import Windows
 from ..episode import Episode
 from ..errors import ConfigError
 from ..normalizer import Normalizer
 from ..robot import Robot
 from .advantage import generalized_advantage
 from .align_config import AlignConfig
-from .buffer import Buffer
-from .config import TrainConfig
-from .dataset import Windows
 from .learner import Learner, load_checkpoint, NETWORKS, WARMUP_UPDATES
+from .replay_buffer import Buffer
+from .train_config import TrainConfig
 
 MAX_SCORED_OFFLINE = 50_000  # steps of the offline data that one round chooses from
 SCORE_BATCH = 8192

@@ -14,9 +14,9 @@ from torch import nn, Tensor
 from ..errors import ConfigError, ModelError
 from ..normalizer import Normalizer
 from ..robot import Robot
-from .config import TrainConfig
 from .diffusion import loss_weight
-from .networks import build_diffusion, build_forward_model, build_value
+from .networks.registry import build_diffusion, build_forward_model, build_value
+from .train_config import TrainConfig
 
 WARMUP_UPDATES = 500
 MAX_GRADIENT_NORM = 1.0

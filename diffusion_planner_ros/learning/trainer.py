@@ -10,12 +10,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..data.dataset import Windows
 from ..errors import ModelError
 from ..normalizer import Normalizer
 from ..robot import Robot
-from .config import TrainConfig
-from .dataset import Windows
 from .learner import CHECKPOINT_FILE, Learner, load_checkpoint
+from .train_config import TrainConfig
 
 
 class Trainer(Learner):

@@ -42,7 +42,7 @@ def _run(name: str) -> None:
     # No node draws. With OpenGL, mujoco imports glfw, which starts a process to look at its
     # library, and that one prints a traceback when a signal ends either of us.
     os.environ['MUJOCO_GL'] = 'disable'
-    import_module(f'{__package__}.{name}').main()
+    import_module(f'{__package__}.{name}_node').main()
 
 
 def _end(signum: int, frame: object) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, StateError
-from ..knobs import check_knobs, document_knobs, knob
+from ..settings import check_knobs, document_knobs, knob
 from .bundle import Bundle
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, StateError
 from .bundle import Bundle
-from .config import PlannerConfig
+from .planner_config import PlannerConfig
 from .samplers import ddim_step, ddpm_step
 
 

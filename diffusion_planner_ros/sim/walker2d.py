@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from .change import Change, UNCHANGED
+from .perturbation import Change, UNCHANGED
 
 FRAME_SKIP = 4
 RESET_NOISE = 5e-3

@@ -1,0 +1,1 @@
+"""Verbs that show or convert a bundle, a plan or a robot."""

@@ -1,0 +1,55 @@
+"""``diffusion_planner info``: what a model bundle is."""
+
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
+
+import tyro
+
+from ..output import report
+
+if TYPE_CHECKING:
+    from ...planning.bundle import Bundle
+
+
+def info(bundle: tyro.conf.Positional[Path | None] = None, json: bool = False) -> None:
+    """
+    Verify a model bundle and print what it is.
+
+    :param bundle: folder of the model bundle; the shipped one by default.
+    :param json: print the report as JSON.
+    """
+    from ...planning.bundle import Bundle, NETWORK_FILES
+    from ...share import share_file
+
+    path = bundle or share_file('models/walker2d')
+    loaded = Bundle.load(path)
+    facts, robot = loaded.facts, loaded.robot
+    report({
+        'bundle': str(path),
+        'hash': loaded.hash,
+        'format_version': facts['format_version'],
+        'robot': robot.name,
+        'control_period_s': robot.control_period,
+        'horizon': loaded.horizon,
+        'schedule': f'{loaded.schedule.name}, {loaded.schedule.n_steps} steps',
+        'state': {f'{e.joint} {e.quantity}': f'[{e.unit}]'
+                  + ('' if e.clip is None else f', clipped to +-{e.clip:g}') for e in robot.state},
+        'action': {e.joint: f'torque, +-{e.limit:g} [N m]' for e in robot.action},
+        'size_mb': {name: (path / name).stat().st_size / 1e6
+                    for name in NETWORK_FILES if name in facts['sha256']},
+        'training': facts['training'],
+        'data': {f'{i}': data for i, data in enumerate(facts['data']['data'], start=1)},
+        'alignment': facts['data'].get('alignment', 'none'),
+        'best_policy_return': facts['data']['best_policy_return'],
+        'prediction_error': _prediction_error(loaded),
+        'score': facts.get('score', 'not measured yet; see evaluate --write-score'),
+    }, as_json=json)
+
+
+def _prediction_error(bundle: 'Bundle') -> dict[str, Any] | str:
+    """Return three of the percentiles [standard deviations] instead of all."""
+    if bundle.calibration is None:
+        return 'not measured, the monitor is off; see export --data'
+    errors = bundle.calibration.errors
+    return {'p50': float(errors[50]), 'p99': float(errors[99]), 'max': float(errors[100]),
+            'n_windows': bundle.facts['prediction_error']['n_windows']}

@@ -1,0 +1,1 @@
+"""Verbs that make data, models and bundles."""

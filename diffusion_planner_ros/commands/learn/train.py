@@ -1,0 +1,98 @@
+"""``diffusion_planner train``: diffusion model, value and forward model from recorded data."""
+
+from pathlib import Path
+import sys
+from typing import TYPE_CHECKING
+
+import tyro
+
+from ...learning.train_config import TrainConfig
+from ..output import progress, report
+
+if TYPE_CHECKING:
+    from ...episode import Episode
+    from ...robot import Robot
+
+
+def train(
+    data: tuple[Path, ...],
+    config: tyro.conf.OmitArgPrefixes[TrainConfig],
+    robot: str = 'walker2d',
+    out: Path = Path('runs/walker2d'),
+    resume: bool = False,
+    skip_unrewarded: bool = False,
+    json: bool = False,
+) -> None:
+    """
+    Train on Minari or D4RL data sets; ``OUT/checkpoint.pt`` is what ``export`` takes.
+
+    TensorBoard logs go to OUT as well.
+
+    :param data: folders of Minari data sets or HDF5 files in D4RL's layout; at least one.
+    :param config: what is learned, and how.
+    :param robot: name of a shipped robot or path of a robot's YAML file.
+    :param out: folder of checkpoint and logs.
+    :param resume: go on from OUT/checkpoint.pt.
+    :param skip_unrewarded: leave out recorded episodes that have no rewards.
+    :param json: print the report as JSON.
+    """
+    import numpy as np
+    from torch.utils.tensorboard import SummaryWriter
+
+    from ...data.dataset import read_metadata, Windows
+    from ...errors import DatasetError, ModelError
+    from ...learning import trainer as learning
+    from ...learning.learner import CHECKPOINT_FILE
+    from ...robot import Robot
+
+    if not data:
+        raise DatasetError('--data names no data set, expected at least one')
+    file = out / CHECKPOINT_FILE
+    if file.exists() and not resume:
+        raise ModelError(f'{file}: exists already; add --resume to go on from it, or choose '
+                         'another --out')
+    layout = Robot.load(robot)
+    episodes = [_read(path, layout, skip_unrewarded) for path in data]
+    everything = [e for part in episodes for e in part]
+    windows = Windows.cut(everything, layout, config.horizon, discount=config.discount,
+                          fall_penalty=config.fall_penalty)
+    policy_returns = [m['policy_return'] for m in map(read_metadata, data) if 'policy_return' in m]
+    facts = {
+        'data': [{'name': path.name, 'episodes': len(part),
+                  'transitions': sum(map(len, part)),
+                  'mean_return': float(np.mean([e.total_return for e in part]))}
+                 for path, part in zip(data, episodes, strict=True)],
+        'n_windows': len(windows.starts),
+        'best_policy_return': max(policy_returns, default=None)}
+    trainer = learning.Trainer(config, layout, windows)
+    if resume:
+        trainer.resume(file)
+    out.mkdir(parents=True, exist_ok=True)
+    with SummaryWriter(str(out)) as log, progress(
+            'training', config.n_updates, unit='updates', done=trainer.n_updates) as advance:
+        def on_update(n_done: int, losses: dict) -> None:
+            if n_done % 50 and n_done != config.n_updates:
+                return
+            figures = {name: float(loss) for name, loss in losses.items()}
+            for name, loss in figures.items():
+                log.add_scalar(f'loss/{name}', loss, n_done)
+            advance(n_done - advance.n, **{k: f'{v:.4f}' for k, v in figures.items()})
+        learning.train(trainer, out, facts, on_update=on_update)
+    report({'checkpoint': str(file), 'n_updates': trainer.n_updates, **facts}, as_json=json)
+
+
+def _read(path: Path, robot: 'Robot', skip_unrewarded: bool) -> 'list[Episode]':
+    import numpy as np
+
+    from ...data.dataset import read_episodes
+    from ...errors import DatasetError
+
+    episodes = read_episodes(path, robot, needs_rewards=not skip_unrewarded)
+    rewarded = [e for e in episodes if np.isfinite(e.rewards).all()]
+    if not rewarded:
+        raise DatasetError(f'{path}: none of {len(episodes)} episodes has rewards, expected at '
+                           'least one that has')
+    if len(rewarded) < len(episodes):
+        print(f'{path}: {len(episodes) - len(rewarded)} of {len(episodes)} episodes have no '
+              'rewards and are left out', file=sys.stderr)
+    return rewarded

@@ -1,0 +1,123 @@
+"""``diffusion_planner evaluate``: closed-loop returns of a bundle."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+import os
+from pathlib import Path
+from typing import Any, TYPE_CHECKING
+
+import tyro
+
+from ...experiments.execution import Execution, REPLANNED
+from ...planning.planner_config import PlannerConfig
+from ...sim.perturbation import Change, UNCHANGED
+from ..output import progress, report
+
+if TYPE_CHECKING:
+    from ...experiments.closed_loop import EpisodeResult
+    from ...experiments.ros.ros_session import SessionConfig
+
+
+def evaluate(
+    planner: PlannerConfig,
+    execution: tyro.conf.OmitArgPrefixes[Execution],
+    change: Change,
+    bundle: Path | None = None,
+    episodes: int = 20,
+    first_seed: int = 0,
+    processes: int | None = None,
+    through_ros: bool = False,
+    real_time: bool = False,
+    record: Path | None = None,
+    write_score: bool = False,
+    json: bool = False,
+) -> None:
+    """
+    Run episodes of Walker2D and report return, falls and latency.
+
+    In process by default: the first action of every plan is executed, and each control period
+    waits for its plan. Through ROS in lockstep gives the same returns.
+
+    :param planner: how to plan.
+    :param execution: how plans are executed, in process.
+    :param change: what is different about the robot, in process.
+    :param bundle: folder of the model bundle; the shipped one by default.
+    :param episodes: number of episodes; their seeds count up from FIRST_SEED.
+    :param first_seed: seed of the first episode's initial state.
+    :param processes: episodes at a time, in process; all cores by default.
+    :param through_ros: run through the two ROS 2 nodes, in lockstep.
+    :param real_time: with --through-ros, run on the wall clock instead of in lockstep.
+    :param record: with --through-ros, HDF5 file to record the executed plans to, for align.
+    :param write_score: write the score into the bundle's model.yaml, with how it was measured.
+    :param json: print the report as JSON.
+    """
+    import numpy as np
+
+    from ...errors import ConfigError
+    from ...experiments import closed_loop as evaluation
+    from ...planning.bundle import Bundle
+    from ...planning.bundle import write_score as write
+    from ...share import share_file
+
+    if episodes < 1:
+        raise ConfigError(f'episodes is {episodes}, expected at least 1')
+    if real_time and not through_ros:
+        raise ConfigError('--real-time needs --through-ros: in process every period waits for its '
+                          'plan')
+    if record and not through_ros:
+        raise ConfigError('--record needs --through-ros: it is a node that records')
+    if through_ros and (execution, change) != (REPLANNED, UNCHANGED):
+        raise ConfigError(f'{execution} and {change} are for episodes in process, expected the '
+                          'defaults with --through-ros')
+    path = bundle or share_file('models/walker2d')
+    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
+    evaluation.check_robot(loaded)
+    execution.check_horizon(loaded.horizon)
+    seeds = range(first_seed, first_seed + episodes)
+    facts = {'bundle': str(path), 'bundle_hash': loaded.hash, 'provider': loaded.provider}
+    results = []
+    with progress('walking', episodes, unit='episodes') as advance:
+        if through_ros:
+            from ...experiments.ros.ros_session import SessionConfig
+            config = SessionConfig(bundle=path, planner=planner, lockstep=not real_time,
+                                   real_time_factor=1.0, first_seed=first_seed,
+                                   log=record)
+            for result in _through_ros(config, seeds, facts):
+                results.append(result)
+                advance(1, ret=f'{result.episode_return:.0f}')
+        else:
+            seconds: list[float] = []
+            steps: list[float] = []
+            with evaluation.open_pool(processes or os.cpu_count() or 1) as pool:
+                for result, trace in evaluation.run_episodes(
+                        path, planner, seeds, pool=pool, execution=execution, change=change):
+                    results.append(result)
+                    seconds += trace.seconds
+                    steps += trace.torque_steps
+                    advance(1, ret=f'{result.episode_return:.0f}')
+            late = (f', {execution.delay} periods late, '
+                    f'{"joined" if execution.join else "not joined"}')
+            facts |= {'mode': 'in process' + (late if execution.delay else ''),
+                      'plan_p50_ms': float(np.percentile(seconds, 50)) * 1e3,
+                      'plan_p99_ms': float(np.percentile(seconds, 99)) * 1e3,
+                      'torque_step_p50_nm': float(np.percentile(steps, 50)),
+                      'torque_step_p99_nm': float(np.percentile(steps, 99))}
+    facts |= evaluation.summarize(results)
+    if write_score:
+        write(path, {key: facts[key] for key in (
+            'mode', 'episodes', 'return_mean', 'return_stderr', 'normalized_score', 'falls')}
+            | {'first_seed': first_seed, 'planner': asdict(planner)})
+    report(facts, as_json=json)
+
+
+def _through_ros(config: 'SessionConfig', seeds: range, facts: dict[str, Any]
+                 ) -> Iterator['EpisodeResult']:
+    """Yield the results of episodes through the nodes, and add their latencies to ``facts``."""
+    from ...experiments.ros.ros_session import session
+
+    with session(config, record=False) as nodes:
+        for seed in seeds:
+            if seed != config.first_seed:
+                nodes.reset(seed)
+            yield nodes.finish_episode(seed, lambda bridge: None)
+        facts |= nodes.timing()

@@ -1,0 +1,100 @@
+"""``diffusion_planner soak``: whether a disturbed robot leaks, slows down or dies over time."""
+
+import json as json_format
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...files import written
+from ..output import LiveLine, report
+
+if TYPE_CHECKING:
+    from ...experiments.ros.soak_run import Soak
+
+
+def soak(
+    minutes: float,
+    seed: int = 0,
+    bundle: Path | None = None,
+    out: Path = Path('soak'),
+    json: bool = False,
+) -> None:
+    """
+    Run both nodes in real time under pushes, resets, pauses and parameter changes.
+
+    Writes OUT/summary.json and OUT/soak.png. Fails if memory or open handles of a node grow after
+    the first minute (in a shorter run: after its first quarter), or if a node dies. Ctrl-C ends it
+    earlier, with the report of what was seen.
+
+    :param minutes: how long.
+    :param seed: of all that happens to the robot.
+    :param bundle: folder of the model bundle; the shipped one by default.
+    :param out: folder of summary and picture.
+    :param json: print the summary as JSON.
+    """
+    from ...errors import ConfigError, PlannerError
+    from ...experiments.closed_loop import check_robot
+    from ...experiments.ros.process_footprint import leaks_of
+    from ...experiments.ros.ros_session import session, SessionConfig
+    from ...experiments.ros.soak_run import schedule, Soak
+    from ...planning.bundle import Bundle
+    from ...planning.planner_config import PlannerConfig
+    from ...share import share_file
+
+    if not 0.0 < minutes < float('inf'):
+        raise ConfigError(f'minutes is {minutes}, expected a finite number above 0')
+    path = bundle or share_file('models/walker2d')
+    loaded = Bundle.load(path)
+    check_robot(loaded)
+    config = SessionConfig(bundle=path, planner=PlannerConfig(), lockstep=False,
+                           real_time_factor=1.0, first_seed=seed, is_endless=True)
+    failures, is_interrupted = [], False
+    with session(config, record=False) as nodes, LiveLine() as line:
+        run = Soak(nodes, lambda soak: line.show(_status(soak, minutes)))
+        try:
+            run.run(schedule(seed, minutes * 60), minutes * 60)
+        except KeyboardInterrupt:
+            is_interrupted = True
+        except PlannerError as error:
+            failures.append(str(error))
+        summary = run.summary()
+    for name in run.footprints:
+        failures += leaks_of(name, summary[name])
+    out.mkdir(parents=True, exist_ok=True)
+    summary |= {'interrupted': is_interrupted, 'failures': failures, 'seed': seed,
+                'bundle': str(path), 'bundle_hash': loaded.hash,
+                'files': [str(out / 'summary.json'), str(out / 'soak.png')]}
+    with written(out / 'soak.png') as scratch:
+        _draw(run, scratch)
+    with written(out / 'summary.json') as scratch:
+        scratch.write_text(json_format.dumps(summary, indent=2) + '\n')
+    report(summary, as_json=json)
+    if failures:
+        raise PlannerError(f'soak failed: {"; ".join(failures)}')
+
+
+def _status(run: 'Soak', minutes: float) -> str:
+    """Return the live line."""
+    memory = '  '.join(f'{name} {seen[-1].memory:.1f} MB'
+                       for name, seen in run.footprints.items() if seen)
+    latency = f'{run.latencies[-1][1]:.1f}' if run.latencies else '-'
+    return (f'{run.elapsed / 60:5.2f} of {minutes:g} min  {memory}  plan latency {latency} ms  '
+            f'falls {run.bridge.get("falls", "-")}  stops {run.bridge.get("stops", "-")}')
+
+
+def _draw(run: 'Soak', file: Path) -> None:
+    """Draw memory and latency over time."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 5), layout='constrained')
+    memory, latency = figure.subplots(2, 1, sharex=True)
+    for name, seen in run.footprints.items():
+        memory.plot([f.time / 60 for f in seen], [f.memory for f in seen], label=name)
+    memory.set(ylabel='resident memory [MB]')
+    memory.legend()
+    if run.latencies:
+        times, p50, p99 = zip(*run.latencies, strict=True)
+        latency.plot([t / 60 for t in times], p50, label='median')
+        latency.plot([t / 60 for t in times], p99, label='99th percentile')
+        latency.legend()
+    latency.set(xlabel='time [min]', ylabel='latency of the last minute [ms]')
+    figure.savefig(file, dpi=100)

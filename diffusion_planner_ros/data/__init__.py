@@ -1,0 +1,1 @@
+"""Recordings: every reader and writer of them, and the windows cut from them."""

@@ -1,0 +1,1 @@
+"""Experiments: closed-loop measurements of a planner, in process and through ROS."""

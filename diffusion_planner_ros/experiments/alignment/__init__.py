@@ -1,0 +1,1 @@
+"""Alignment as an experiment: the loop in simulators, from logs, and studies of it."""

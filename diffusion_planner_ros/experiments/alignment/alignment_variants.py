@@ -1,0 +1,51 @@
+"""Alignments to compare: the improved one, Algorithm 2 as written, and what each part is worth."""
+
+from dataclasses import dataclass, fields, replace
+
+from ...learning.align_config import AlignConfig
+
+IMPROVED = AlignConfig()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A way to align a model, and to plan with it."""
+
+    align: AlignConfig
+    states: str = 'forecast'
+    """As ``PlannerConfig.states``, while the model is aligned and evaluated."""
+
+
+def variants(horizon: int) -> dict[str, Variant]:
+    """
+    Return the variants by name, all with the same number of steps.
+
+    All but the first two are the improved alignment with one part of it taken away or changed.
+
+    :param horizon: of the model; Algorithm 2 executes all of a plan (Hu 2024).
+    """
+    plain = replace(IMPROVED, n_execute=horizon, exploration=0.0, offline_share=0.0,
+                    recent_steps=0, weighting='none', settle_steps=0)
+    changes = {
+        'no-offline-data': {'offline_share': 0.0}, 'no-exploration': {'exploration': 0.0},
+        'no-weighting': {'weighting': 'none'}, 'no-settling': {'settle_steps': 0},
+        'all-steps': {'recent_steps': 0}, 'value-first': {'value_first_steps': 20_000},
+        'recovery': {'recovery_push': 2.0}, 'one-action': {'n_execute': 1}}
+    return {'improved': Variant(IMPROVED), 'plain': Variant(plain, 'denoised'),
+            'denoised-states': Variant(IMPROVED, 'denoised'),
+            **{name: Variant(replace(IMPROVED, **change)) for name, change in changes.items()}}
+
+
+def scaled(config: AlignConfig, n_steps: int) -> AlignConfig:
+    """
+    Make an alignment shorter or longer: all its numbers of steps in proportion.
+
+    What is 0 and so switched off stays so.
+
+    :param n_steps: steps of the robot to learn from.
+    """
+    ratio = n_steps / config.n_steps
+    numbers = {f.name: getattr(config, f.name) for f in fields(config)
+               if f.name.endswith('_steps')}
+    return replace(config, **{name: max(1, round(ratio * number)) if number else 0
+                              for name, number in numbers.items()} | {'n_steps': n_steps})

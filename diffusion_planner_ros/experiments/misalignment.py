@@ -1,0 +1,203 @@
+"""Misalignment: how far the states that a plan promises are from those that its actions give."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from ..episode import Episode
+from ..planning.bundle import Bundle
+from ..planning.planner import Plan, Planner
+from ..planning.planner_config import PlannerConfig
+from ..sim.perturbation import Change, UNCHANGED
+from ..sim.walker2d import Walker2D
+from .closed_loop import EpisodeResult, noise_seed, run_episode
+
+EVERY = 50  # [control periods] between the plans that are executed open loop
+
+
+@dataclass(frozen=True)
+class Misalignment:
+    """
+    Planned and executed states of n plans, as Hu (2024) compares them.
+
+    Normalised by the data's mean and standard deviation; the state that a plan starts from is left
+    out, both have it in common. What follows a fall is NaN and does not count.
+    """
+
+    planned: NDArray
+    """Shape (n, H - 1, S)."""
+    executed: NDArray
+    """By the plan's actions, open loop, shape (n, H - 1, S)."""
+
+    @property
+    def per_plan(self) -> NDArray:
+        """Root mean square over steps and entries [standard deviations], shape (n,)."""
+        return self._root_mean_square(1, 2)
+
+    @property
+    def per_step(self) -> NDArray:
+        """Root mean square over plans and entries [standard deviations], shape (H - 1,)."""
+        return self._root_mean_square(0, 2)
+
+    @property
+    def per_entry(self) -> NDArray:
+        """Root mean square over plans and steps [standard deviations], shape (S,)."""
+        return self._root_mean_square(0, 1)
+
+    @property
+    def mean(self) -> float:
+        """Mean over the plans [standard deviations]: the figure by which models are compared."""
+        return float(self.per_plan.mean())
+
+    @property
+    def stderr(self) -> float:
+        """Standard error of ``mean``; NaN for a single plan."""
+        n = len(self.planned)
+        return float(self.per_plan.std(ddof=1) / np.sqrt(n)) if n > 1 else float('nan')
+
+    def _root_mean_square(self, *axes: int) -> NDArray:
+        square = np.square(self.planned - self.executed)
+        counted = ~np.isnan(square)
+        # By hand: numpy's own warns of a step that no plan reaches.
+        n = counted.sum(axis=axes)
+        return np.sqrt(np.where(counted, square, 0.0).sum(axis=axes)
+                       / np.where(n, n, np.nan))
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A plan, and what comes of its actions when nobody plans again."""
+
+    plan: Plan
+    executed: NDArray
+    """Observations after the plan's first H - 1 actions, NaN after a fall, (H - 1, S)."""
+    forecast: NDArray | None
+    """The same by the bundle's forward model, if it has one."""
+
+
+@dataclass(frozen=True)
+class WatchedEpisode:
+    """A closed-loop episode, all its plans, and some of them executed open loop."""
+
+    result: EpisodeResult
+    episode: Episode
+    plans: NDArray
+    """Chosen trajectory of every control period [N m, SI], rows ``[a | s]``, (n, H, D)."""
+    branches: dict[int, Branch]
+    """By the number of the control period in which the plan was made."""
+
+
+def execute(walker: Walker2D, actions: NDArray) -> NDArray:
+    """
+    Execute torques open loop from where the robot is.
+
+    :param actions: [N m], shape (n, A).
+    :return: the observation after each, NaN after a fall, shape (n, S).
+    """
+    states = np.full((len(actions), len(walker.observation)), np.nan)
+    for k, action in enumerate(actions):
+        states[k], _, fell = walker.step(action)
+        if fell:
+            break
+    return states
+
+
+def copy_state(source: Walker2D, target: Walker2D) -> None:
+    """Put a robot where another one is: all that decides how the simulation goes on."""
+    kind = mujoco.mjtState.mjSTATE_INTEGRATION
+    state = np.empty(mujoco.mj_stateSize(source.model, kind))
+    mujoco.mj_getState(source.model, source.data, state, kind)
+    mujoco.mj_setState(target.model, target.data, state, kind)
+
+
+def branch_from(walker: Walker2D, plan: Plan, bundle: Bundle) -> Branch:
+    """Execute a plan open loop; the robot, which is in the plan's first state, moves."""
+    actions = plan.actions[:-1]
+    start = walker.observation
+    forecast = bundle.forecast(start, actions) if bundle.has_forward else None
+    return Branch(plan, execute(walker, actions), forecast)
+
+
+def watch_episode(seed: int, *, planner: Planner, change: Change = UNCHANGED, every: int = EVERY
+                  ) -> WatchedEpisode:
+    """
+    Run an episode, planning in every control period, and branch off from it.
+
+    The branches are executed by a second robot: the episode is the one that ``run_episode`` gives.
+
+    :param every: control periods between branches; the first is at the start.
+    """
+    second = Walker2D(change)
+    second.reset(seed)
+    plans: list[NDArray] = []
+    branches: dict[int, Branch] = {}
+
+    def watch(walker: Walker2D, plan: Plan) -> None:
+        if len(plans) % every == 0:
+            copy_state(walker, second)
+            branches[len(plans)] = branch_from(second, plan, planner.bundle)
+        plans.append(plan.candidates[plan.best])
+
+    result, trace = run_episode(seed, planner=planner, change=change, on_plan=watch)
+    return WatchedEpisode(result, trace.episode, np.stack(plans), branches)
+
+
+def _watch_in_worker(seed: int, path: Path, config: PlannerConfig, change: Change
+                     ) -> WatchedEpisode:
+    bundle = Bundle.load(path, provider=config.provider, n_threads=config.n_threads)
+    config = replace(config, seed=noise_seed(config, seed))
+    return watch_episode(seed, planner=Planner(bundle, config), change=change)
+
+
+def watch_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
+                   pool: ProcessPoolExecutor, change: Change = UNCHANGED
+                   ) -> Iterator[WatchedEpisode]:
+    """Watch one episode for every seed, in order; see ``run_episodes``."""
+    return pool.map(partial(_watch_in_worker, path=path, config=config, change=change), seeds)
+
+
+def misalignment_of(branches: Iterable[Branch], bundle: Bundle) -> Misalignment:
+    """Compare what plans promise with what their actions give."""
+    branches = list(branches)
+    return compare_states(np.stack([b.plan.states[1:] for b in branches]),
+                          np.stack([b.executed for b in branches]), bundle)
+
+
+def forecast_error_of(branches: Iterable[Branch], bundle: Bundle) -> Misalignment:
+    """Compare what the forward model makes of the plans' actions with what they give."""
+    branches = list(branches)
+    return compare_states(np.stack([b.forecast for b in branches]),
+                          np.stack([b.executed for b in branches]), bundle)
+
+
+def compare_states(planned: NDArray, executed: NDArray, bundle: Bundle) -> Misalignment:
+    """
+    Normalise two sets of states [SI], each (n, H - 1, S).
+
+    Planned velocities are clipped as observed ones are: beyond it they cannot agree.
+    """
+    clip, normalize = bundle.robot.state_clip, bundle.normalizer.normalize_state
+    return Misalignment(normalize(np.clip(planned, -clip, clip)), normalize(executed))
+
+
+def measure_misalignment(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
+                         pool: ProcessPoolExecutor, change: Change = UNCHANGED) -> Misalignment:
+    """
+    Measure the misalignment of plans in the states that closed-loop episodes visit.
+
+    Every ``EVERY``-th plan is executed open loop on the side, in the very state of the simulator
+    that it was made in.
+
+    :param path: folder of the bundle.
+    :param seeds: of the episodes.
+    :param change: what is different about the robot, in the episodes and on the side.
+    """
+    bundle = Bundle.load(path, provider=config.provider, n_threads=config.n_threads)
+    watched = watch_episodes(path, config, seeds, pool=pool, change=change)
+    return misalignment_of((b for w in watched for b in w.branches.values()), bundle)

@@ -1,0 +1,43 @@
+"""The conditions under which the robustness of a planner is measured."""
+
+from collections.abc import Sequence
+
+from ..errors import ConfigError
+from ..sim.perturbation import Change, UNCHANGED
+from .execution import Execution, REPLANNED
+
+Condition = tuple[Change, Execution]
+
+CONDITIONS: dict[str, Condition] = {
+    'nominal': (UNCHANGED, REPLANNED),
+    # Pushes and noise: the shipped model withstands most of the weaker and few of the stronger.
+    'push 2 N s': (Change(push=2.0), REPLANNED),
+    'push 4 N s': (Change(push=4.0), REPLANNED),
+    'torque noise 5 N m': (Change(torque_noise=5.0), REPLANNED),
+    'torque noise 10 N m': (Change(torque_noise=10.0), REPLANNED),
+    'joint friction -20 %': (Change(friction=0.8), REPLANNED),
+    'joint friction +20 %': (Change(friction=1.2), REPLANNED),
+    'ground friction -20 %': (Change(ground_friction=0.8), REPLANNED),
+    'ground friction +20 %': (Change(ground_friction=1.2), REPLANNED),
+    'mass -10 %': (Change(mass=0.9), REPLANNED),
+    'mass +10 %': (Change(mass=1.1), REPLANNED),
+    'mass -20 %': (Change(mass=0.8), REPLANNED),
+    'mass +20 %': (Change(mass=1.2), REPLANNED),
+    'delay 1, joined': (UNCHANGED, Execution(delay=1)),
+    'delay 1, not joined': (UNCHANGED, Execution(delay=1, join=False)),
+}
+"""Names, as they stand in table and picture, of changed robots and of late execution."""
+
+
+def select(words: Sequence[str] | None) -> dict[str, Condition]:
+    """
+    Return the conditions whose names contain one of the words; all without words.
+
+    :raises ConfigError: for a word that no name contains.
+    """
+    for word in words or ():
+        if not any(word in name for name in CONDITIONS):
+            raise ConfigError(f"no condition is called '{word}', expected a part of one of: "
+                              + '; '.join(CONDITIONS))
+    return {name: condition for name, condition in CONDITIONS.items()
+            if words is None or any(word in name for word in words)}

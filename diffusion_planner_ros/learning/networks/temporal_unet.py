@@ -1,0 +1,90 @@
+"""Denoiser: the temporal U-Net of Diffuser (Janner et al. 2022, https://arxiv.org/abs/2205.09991)."""
+
+import torch
+from torch import nn, Tensor
+
+from ...errors import ConfigError
+from .layers import TimeEmbedding
+
+KERNEL = 5
+GROUPS = 8
+
+
+class ConvBlock(nn.Sequential):
+    """Convolution over plan time, group norm, Mish."""
+
+    def __init__(self, in_dim: int, out_dim: int) -> None:
+        super().__init__(nn.Conv1d(in_dim, out_dim, KERNEL, padding=KERNEL // 2),
+                         nn.GroupNorm(GROUPS, out_dim), nn.Mish())
+
+
+class ResidualBlock(nn.Module):
+    """Two convolution blocks with the diffusion time added between them."""
+
+    def __init__(self, in_dim: int, out_dim: int, time_dim: int) -> None:
+        super().__init__()
+        self.first = ConvBlock(in_dim, out_dim)
+        self.second = ConvBlock(out_dim, out_dim)
+        self.time = nn.Sequential(nn.Mish(), nn.Linear(time_dim, out_dim))
+        self.skip = nn.Conv1d(in_dim, out_dim, 1) if in_dim != out_dim else nn.Identity()
+
+    def forward(self, h: Tensor, time: Tensor) -> Tensor:
+        """Map (B, in_dim, H) to (B, out_dim, H)."""
+        return self.second(self.first(h) + self.time(time)[:, :, None]) + self.skip(h)
+
+
+class TemporalUNet(nn.Module):
+    """
+    Convolutions over plan time at several resolutions, local in time and of any horizon.
+
+    :param horizon: rows of a window; a multiple of ``2 ** (len(multipliers) - 1)``.
+    :param width: channels at full resolution, a multiple of 8.
+    :param multipliers: channels of each resolution over ``width``.
+    """
+
+    def __init__(self, horizon: int, row_dim: int, width: int,
+                 multipliers: tuple[int, ...] = (1, 2, 4)) -> None:
+        super().__init__()
+        coarsest = 2 ** (len(multipliers) - 1)
+        if horizon % coarsest:
+            raise ConfigError(f'horizon is {horizon}, expected a multiple of {coarsest} for a '
+                              f'U-Net of {len(multipliers)} resolutions')
+        if width % GROUPS:
+            raise ConfigError(f'width is {width}, expected a multiple of {GROUPS}')
+        dims = [width * m for m in multipliers]
+        self.time = TimeEmbedding(width, width)
+        self.down = nn.ModuleList()
+        self.shrink = nn.ModuleList()
+        in_dim = row_dim
+        for dim in dims:
+            self.down.append(nn.ModuleList([ResidualBlock(in_dim, dim, width),
+                                            ResidualBlock(dim, dim, width)]))
+            self.shrink.append(nn.Conv1d(dim, dim, 3, stride=2, padding=1))
+            in_dim = dim
+        self.shrink[-1] = nn.Identity()
+        self.middle = nn.ModuleList([ResidualBlock(in_dim, in_dim, width) for _ in range(2)])
+        self.up = nn.ModuleList()
+        self.grow = nn.ModuleList()
+        for dim in reversed(dims[:-1]):
+            self.grow.append(nn.ConvTranspose1d(in_dim, in_dim, 4, stride=2, padding=1))
+            self.up.append(nn.ModuleList([ResidualBlock(in_dim + dim, dim, width),
+                                          ResidualBlock(dim, dim, width)]))
+            in_dim = dim
+        self.exit = nn.Sequential(ConvBlock(in_dim, width), nn.Conv1d(width, row_dim, 1))
+
+    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+        """Predict x_0 or eps (B, H, D) from x_t (B, H, D) and t (B,)."""
+        time = self.time(t)
+        h = x_t.transpose(1, 2)  # (B, D, H)
+        skips = []
+        for (first, second), shrink in zip(self.down, self.shrink, strict=True):
+            h = second(first(h, time), time)
+            skips.append(h)
+            h = shrink(h)
+        for block in self.middle:
+            h = block(h, time)
+        skips.pop()  # the coarsest resolution has nothing to skip over
+        for grow, (first, second) in zip(self.grow, self.up, strict=True):
+            h = torch.cat([grow(h), skips.pop()], dim=1)
+            h = second(first(h, time), time)
+        return self.exit(h).transpose(1, 2)

@@ -1,0 +1,1 @@
+"""What several nodes need: parameters, diagnostics, conversions, threads, start and end."""

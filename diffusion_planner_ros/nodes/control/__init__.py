@@ -1,0 +1,1 @@
+"""From plans to torques: control loop, replanning, stop, command publisher."""

@@ -1,0 +1,228 @@
+"""The last stage before the joints: nothing reaches them but through here."""
+
+from collections import deque
+from dataclasses import dataclass
+import math
+import threading
+import time
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.publisher import Publisher
+
+from ...planning.stop import StopBehaviour
+from ..common.conversions import msg_from_torque, NANOSECONDS, NO_STATE
+from ..state.stamp_check import WALL_ADVICE
+from ..state.state_source import Measurement
+
+REPORT_PERIOD = 1.0  # [s], shortest time between two reports of one cause
+N_SENT = 16  # commands that are remembered, two horizons of them
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Why the joints get the stop torque."""
+
+    cause: str
+    """Short and without numbers: a stop is reported once per cause."""
+    is_latched: bool
+    """Whether only a person, or a reset of the simulation, ends it."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A command that was sent."""
+
+    torque: NDArray
+    """[N m], shape (A,)."""
+    answered: int
+    """Stamp of the state that it answers [ns], or ``NO_STATE``."""
+    at: int
+    """When, on the system clock [ns]."""
+
+
+class Commander:
+    """
+    Scale, ramp and clamp planned torques, or stop.
+
+    Thread-safe: the control thread, the executor, inference and the watchdogs all command. A stop
+    that is not latched ends with the next good plan, and the torque is ramped up again.
+
+    :param limit: largest torque [N m], shape (A,): the smallest of all limits.
+    :param ramp_time: time from zero to full torque after enabling [s].
+    :param scale: factor on every planned torque.
+    :param max_age: age of the measured state, on the wall clock, above which no torque that was
+        planned is sent [s]; without effect in lockstep.
+    """
+
+    def __init__(self, publisher: Publisher, *, limit: NDArray, stop: StopBehaviour,
+                 ramp_time: float, scale: float, max_age: float, lockstep: bool,
+                 logger: RcutilsLogger) -> None:
+        self.scale = scale
+        self.sent: deque[Sent] = deque(maxlen=N_SENT)
+        """The last commands, newest last."""
+        self.n_clamped = self.n_stops = 0
+        self._publisher = publisher
+        self._limit = limit
+        self._behaviour = stop
+        self._ramp_time = round(ramp_time * NANOSECONDS)
+        self._max_age = round(max_age * NANOSECONDS)
+        self._lockstep = lockstep
+        self._logger = logger
+        self._lock = threading.Lock()
+        self._stop: Stop | None = None
+        self._stopped_at = -math.inf  # steady time of the latest fault [s]
+        self._causes: set[str] = set()  # since the last good plan
+        self._reported: dict[str, float] = {}  # when each cause last was [s]
+        self._is_closed = self._is_retired = False
+        self._last = np.zeros(len(limit)), NO_STATE
+        self._ramp_start: int | None = None
+
+    @property
+    def stop_cause(self) -> str:
+        """Why the joints are stopped; empty while they are not."""
+        return '' if self._stop is None else self._stop.cause
+
+    @property
+    def is_latched(self) -> bool:
+        """Whether the stop needs a person to end it."""
+        return self._stop is not None and self._stop.is_latched
+
+    def is_transparent(self, stamp: int) -> bool:
+        """Whether planned torques reach the joints as they are at this time [ns]."""
+        return (self._stop is None and self.scale == 1.0 and self._ramp_start is not None
+                and stamp - self._ramp_start >= self._ramp_time)
+
+    def follow(self, action: NDArray, *, at: int, came: float, measured: int, answered: int,
+               was_clamped: bool) -> bool:
+        """
+        Send a planned torque; that of a plan for a newer state ends a stop that is not latched.
+
+        :param action: [N m], shape (A,).
+        :param at: time at which it acts [ns].
+        :param came: steady time at which the state of its plan came [s].
+        :param measured: when the newest state was sent, on the system clock [ns].
+        :param answered: stamp of the state that the plan starts from [ns].
+        :param was_clamped: whether the plan wanted more than the limit.
+        :return: False if the state is too old, and the joints were stopped instead.
+        """
+        with self._lock:
+            if self.is_latched or self._is_closed or answered < self._last[1]:
+                return True  # or a newer plan was ready before the old one could go on
+            if self._stop is not None and came <= self._stopped_at:
+                return True  # made before the fault
+            # Simulated time stands still while this process is suspended; the wall clock does not.
+            age = time.time_ns() - measured
+            if age > self._max_age and not self._lockstep:
+                detail = f'its state was sent {age / NANOSECONDS:.3f} s ago; {WALL_ADVICE}'
+                self._stop_now('late plan', detail, is_latched=False)
+                return False
+            if not np.isfinite(action).all():
+                # A controller drops a command with NaN and holds the old torque for ever.
+                raise ValueError(f'planned torque is {action}, expected finite numbers [N m]')
+            if self._stop is not None:
+                self._logger.info(f'planning again after a stop: {self._stop.cause}',
+                                  throttle_duration_sec=REPORT_PERIOD)
+                self._stop = self._ramp_start = None
+                self._causes.clear()
+                self._behaviour.release()
+            if self._ramp_start is None:
+                self._ramp_start = at
+            torque = action * (self.scale * self._ramp(at))
+            clamped = np.clip(torque, -self._limit, self._limit)
+            self.n_clamped += was_clamped or bool((clamped != torque).any())
+            self._send(clamped, answered)
+            return True
+
+    def _ramp(self, at: int) -> float:
+        passed = max(0, at - (self._ramp_start or 0))  # a late plan acts before the last one
+        return 1.0 if passed >= self._ramp_time else passed / self._ramp_time
+
+    def repeat(self, stamp: int, measured: int) -> bool:
+        """
+        Send the last command again, if it answers this state.
+
+        :param stamp: of a state that is repeated, for its answer was not heard [ns].
+        :param measured: when it was sent, on the system clock [ns].
+        :return: whether the last command answers it; a stop command answers none.
+        """
+        with self._lock:
+            is_old = not self._lockstep and time.time_ns() - measured > self._max_age
+            if self._is_closed or is_old or self._last[1] != stamp:
+                return False
+            self._send(*self._last)
+            return True
+
+    def stop(self, cause: str, detail: str, *, is_latched: bool = False) -> None:
+        """
+        Stop because of a fault: send the stop torque now, and report a new cause.
+
+        A fault that lasts stops again and again: the first command may have been lost.
+
+        :param cause: in a few words, without numbers.
+        :param detail: numbers, for the report.
+        :param is_latched: whether a good plan is not enough to end it.
+        """
+        with self._lock:
+            if self._is_closed:
+                return
+            if self.is_latched:
+                self._send(self._behaviour.torque(), NO_STATE)
+            else:
+                self._stop_now(cause, detail, is_latched=is_latched)
+
+    def _stop_now(self, cause: str, detail: str, *, is_latched: bool) -> None:
+        self.n_stops += self._stop is None or self._stop.cause != cause
+        self._stop = Stop(cause, is_latched)
+        self._stopped_at = time.monotonic()
+        self._send(self._behaviour.torque(), NO_STATE)
+        self._report(cause, detail)  # only now: the first line of a log takes 30 ms
+
+    def _report(self, cause: str, detail: str) -> None:
+        """Report a cause once in a stop, but once a second only if it comes and goes."""
+        now = time.monotonic()
+        is_due = now - self._reported.get(cause, -math.inf) > REPORT_PERIOD
+        if cause not in self._causes and (is_due or self.is_latched):
+            self._causes.add(cause)
+            self._reported[cause] = now
+            self._logger.error(f'stop: {cause}: {detail}')
+
+    def retire(self, cause: str) -> None:
+        """Stop for good because it was asked for: no plan is followed from here on."""
+        with self._lock:
+            self._is_retired = True
+            if not (self._is_closed or self.is_latched):
+                self._stop = Stop(cause, is_latched=True)
+                self._send(self._behaviour.torque(), NO_STATE)
+
+    def follow_stop(self, measured: Measurement) -> None:
+        """While stopped, answer a fresh state with the stop torque; otherwise do nothing."""
+        with self._lock:
+            if self._stop is None or self._is_closed:
+                return
+            torque = self._behaviour.torque(measured.positions, measured.velocities)
+            # In lockstep the simulation waits for an answer to every state, a stop included.
+            self._send(torque, measured.stamp if self._lockstep else NO_STATE)
+
+    def forget(self) -> None:
+        """Begin anew, as after enabling: time jumped, and a latched stop ends as well."""
+        with self._lock:
+            if self._is_retired:
+                return
+            self._stop = self._ramp_start = None
+            self._causes.clear()
+            self._behaviour.release()
+            self._last = np.zeros(len(self._limit)), NO_STATE
+
+    def close(self) -> None:
+        """Send zero torque, the last command: from here on nobody follows the joints."""
+        with self._lock:
+            if not self._is_closed:
+                self._send(np.zeros(len(self._limit)), NO_STATE)
+            self._is_closed = True
+
+    def _send(self, torque: NDArray, answered: int) -> None:
+        self._last = torque, answered
+        self.sent.append(Sent(torque, answered, time.time_ns()))
+        self._publisher.publish(msg_from_torque(torque, answered))

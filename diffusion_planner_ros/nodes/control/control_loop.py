@@ -1,0 +1,206 @@
+"""From joint states to joint torques, for as long as the planner node is active."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+import time
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from numpy.typing import NDArray
+from rclpy.callback_groups import CallbackGroup
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import Float64MultiArray
+
+from ...errors import NotFiniteError, StateError
+from ...planning.planner import Plan
+from ...planning.stop import StopBehaviour
+from ..common.conversions import NANOSECONDS
+from ..state.state_source import Measurement, StateConfig, StateSource
+from .command_publisher import Commander
+from .planner_node_config import PlannerNodeConfig
+from .replanner import Model, Replanner
+from .watchdog import Watchdog
+
+COMMAND_TOPIC = 'effort_controller/commands'
+WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
+ACK_TIME = Duration(seconds=0.5)  # that the last command has to arrive
+LEAP = 10.0  # [s] that simulated time runs ahead of the wall clock when a simulation begins anew
+
+
+class ControlLoop:
+    """
+    Everything that runs only while the node is active.
+
+    The command publisher exists as long as this does, so that the graph shows who commands. If it
+    cannot be built, nothing of it is left.
+
+    :param limit: largest torque [N m], shape (A,).
+    :param group: callback group of the measurements.
+    :param on_leap: called in the control thread when simulated time leapt, to call ``forget``.
+    :param on_plan: called in the inference thread after every plan.
+    :param on_fault: called with the exception that ended the inference thread.
+    """
+
+    def __init__(self, node: Node, model: Model, limit: NDArray, *, config: PlannerNodeConfig,
+                 stop: StopBehaviour, state_config: StateConfig, group: CallbackGroup,
+                 on_leap: Callable[[], None],
+                 on_plan: Callable[[Model, Plan, Measurement], None],
+                 on_fault: Callable[[BaseException], None]) -> None:
+        robot = model.planner.bundle.robot
+        self._node = node
+        self._clock = node.get_clock()
+        self._lockstep = config.lockstep
+        self._on_leap = on_leap
+        self._stop_duration = config.stop_duration
+        self._n_refused = 0
+        self._finish_at = float('inf')
+        self._newest: tuple[int, float] | None = None  # stamp [ns] and steady time of a state [s]
+        self._behaviour = stop
+        stop.release()
+        with ExitStack() as undo:
+            self._publisher = node.create_publisher(
+                Float64MultiArray, COMMAND_TOPIC,
+                QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
+            undo.callback(node.destroy_publisher, self._publisher)
+            self._commander = Commander(
+                self._publisher, limit=limit, stop=stop, ramp_time=config.ramp_time,
+                scale=config.torque_scale, max_age=config.max_plan_gap, lockstep=config.lockstep,
+                logger=node.get_logger())
+            self._state_watchdog = Watchdog('state watchdog', state_config.max_state_age,
+                                            self._on_no_state)
+            undo.callback(self._state_watchdog.close)
+            self._plan_watchdog = Watchdog('plan watchdog', config.max_plan_gap, self._on_no_plan)
+            undo.callback(self._plan_watchdog.close)
+            self._replanner = Replanner(
+                model, self._commander, lockstep=config.lockstep,
+                action_delay=config.action_delay, clock=self._clock,
+                on_command=self._on_command, on_plan=on_plan, on_refused=self._on_refused,
+                on_fault=on_fault)
+            undo.callback(self._replanner.close)
+            self._source = StateSource(node, robot, state_config, on_state=self._on_state,
+                                       on_refused=self._on_refused, on_restart=self._on_restart,
+                                       group=group)
+            undo.pop_all()
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether it was told to stop."""
+        return self._finish_at < float('inf')
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether a stop behaviour that follows the joints has lasted long enough."""
+        return time.monotonic() >= self._finish_at
+
+    def apply(self, model: Model, scale: float) -> None:
+        """Use another model and another torque scale from the next plan on."""
+        self._replanner.model = model
+        self._commander.scale = scale
+
+    def forget(self) -> None:
+        """Drop plan, history and watchdog state: time jumped."""
+        self._newest = None
+        self._state_watchdog.rest()
+        self._plan_watchdog.rest()
+        self._replanner.forget()
+        self._commander.forget()
+        self._source.forget()
+
+    def stop(self, cause: str) -> None:
+        """
+        Stop planning for good; damping and hold go on for ``stop_duration``.
+
+        The stop command does not wait for the plan that is being computed.
+        """
+        self._commander.retire(cause)
+        self._replanner.close()
+        follows = self._behaviour.follows_state and not self._lockstep
+        self._finish_at = time.monotonic() + (self._stop_duration if follows else 0.0)
+
+    def close(self) -> None:
+        """Send zero torque as the last command and free everything."""
+        self._source.destroy()
+        self._state_watchdog.close()
+        self._plan_watchdog.close()
+        self._commander.close()
+        self._publisher.wait_for_all_acked(ACK_TIME)
+        self._node.destroy_publisher(self._publisher)
+
+    def _on_state(self, measured: Measurement) -> None:
+        if self._begins_anew(measured):
+            self._on_leap()
+        self._newest = measured.stamp, time.monotonic()
+        if not self._lockstep:  # there, time waits for us
+            # A state that is repeated while time goes on is as old as its stamp says.
+            age = self._clock.now().nanoseconds - measured.stamp
+            self._state_watchdog.feed(max(0.0, age / NANOSECONDS))
+        self._commander.follow_stop(measured)
+        if not self._commander.is_latched:
+            self._replanner.on_state(measured)
+
+    def _begins_anew(self, measured: Measurement) -> bool:
+        """
+        Return whether a simulation leapt ahead in time, as ours does to begin an episode.
+
+        What tells a leap from a silence is that it takes no time on the wall clock (in lockstep
+        there is no silence, for time waits for us). On hardware a stop that is latched stays.
+        """
+        if self._newest is None or not self._clock.ros_time_is_active:
+            return False
+        stamp, came = self._newest
+        step = (measured.stamp - stamp) / NANOSECONDS
+        passed = 0.0 if self._lockstep else time.monotonic() - came
+        return step - passed > LEAP
+
+    def _on_restart(self, back: float) -> None:
+        self._commander.stop('joint states started over', f'{back:.3f} s before the last ones')
+        self._newest = None
+        self._replanner.forget()
+
+    def _on_refused(self, error: StateError) -> None:
+        self._n_refused += 1
+        self._node.get_logger().warning(f'state refused: {error}',
+                                        throttle_duration_sec=WARNING_PERIOD)
+        if isinstance(error, NotFiniteError):
+            self._commander.stop('state not finite', str(error))
+
+    def _on_command(self) -> None:
+        if not self._lockstep:
+            self._plan_watchdog.feed()
+
+    def _on_no_state(self, age: float) -> None:
+        self._commander.stop('stale state', f'none for {age:.3f} s')
+
+    def _on_no_plan(self, age: float) -> None:
+        if not self._commander.stop_cause:
+            self._commander.stop('stale plan', f'none for {age:.3f} s')
+
+    def status(self) -> tuple[bytes, str]:
+        """Return the level of ``diagnostic_msgs`` and what goes on in a few words."""
+        if cause := self._commander.stop_cause:
+            return DiagnosticStatus.ERROR, f'stopped: {cause}'
+        if self._replanner.current is None:
+            return DiagnosticStatus.WARN, 'waiting for joint states'
+        surprise = self._replanner.surprise
+        if surprise is not None and surprise.level == 'warn':
+            return DiagnosticStatus.WARN, f'out of distribution: score {surprise.score:.2f}'
+        return DiagnosticStatus.OK, 'planning'
+
+    def facts(self) -> dict[str, Any]:
+        """Return what diagnostics tell of the loop."""
+        replanner, commander = self._replanner, self._commander
+        current, surprise = replanner.current, replanner.surprise
+        return {
+            'plans': replanner.n_plans, 'states_without_plan': replanner.n_unplanned,
+            'refused_states': self._n_refused, 'stops': commander.n_stops,
+            'clamped_commands': commander.n_clamped,
+            **replanner.latency.facts(),
+            'action_delay_in_use': replanner.delay,
+            **replanner.torque_step.facts(),
+            'plan_value': float('nan') if current is None else current.plan.value,
+            **({} if surprise is None else {
+                'prediction_error': surprise.error, 'prediction_percentile': surprise.percentile,
+                'ood_score': surprise.score, 'ood_score_only_warns': replanner.is_muted,
+                'state_deviation': surprise.deviation})}

@@ -1,0 +1,196 @@
+"""Show plans in rviz2: path, markers and the denoising, drawn beside the planning."""
+
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+import threading
+import time
+import traceback
+
+from nav_msgs.msg import Path
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from visualization_msgs.msg import MarkerArray
+
+from ...errors import StateError
+from ...planning.planner import Plan, Planner
+from ...settings import check_knobs, document_knobs, knob
+from ...urdf_tree import Urdf
+from ..common.conversions import NANOSECONDS
+from .markers import delete_all, denoising_markers, header_at, MAX_DRAWN, plan_markers, plan_path
+
+EXECUTED_PERIOD = NANOSECONDS // 50  # [ns], shortest time between two executed positions
+STEP_PERIOD = 0.2  # [s] that a denoising step stays on the screen
+DENOISING_PERIOD = 2.0  # [s] between two plans whose denoising is shown
+N_SHOWN_STEPS = 8
+MAX_DENOISE_STEPS = 50  # a model of more steps is denoised in this many
+
+
+@document_knobs
+@dataclass(frozen=True)
+class VisualsConfig:
+    """Parameters of what is drawn."""
+
+    marker_rate: float = knob(10.0, 'Drawings of the plan per second, while somebody looks.',
+                              unit='Hz', low=0.1, high=60.0, read_only=True)
+    frame_id: str = knob('world', "Frame of everything drawn: the URDF's root link.",
+                         read_only=True)
+    executed_time: float = knob(3.0, 'Length of the executed path that is drawn.', unit='s',
+                                low=0.0, high=60.0, read_only=True)
+
+    def __post_init__(self) -> None:
+        check_knobs(self)
+
+
+@dataclass(eq=False, slots=True)
+class Shown:
+    """A plan to draw, with all that belongs to it."""
+
+    planner: Planner
+    plan: Plan
+    stamp: int
+    """Time of the state that it starts from [ns]."""
+    positions: dict[str, float]
+    """Measured joint positions [m, rad]."""
+    state: NDArray
+    """Measured state, shape (S,)."""
+
+
+class Visuals:
+    """
+    Publishes ``~/plan_path``, ``~/markers`` and ``~/denoising`` of a planner node.
+
+    Drawing has a thread of its own, wakes at its own rate and draws only what is subscribed. A
+    fault in it is logged as an error once and ends the drawing, never the planning.
+
+    :param urdf: of the planner's robot.
+    """
+
+    def __init__(self, node: Node, urdf: Urdf, config: VisualsConfig) -> None:
+        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+        self._paths = node.create_publisher(Path, '~/plan_path', qos)
+        self._markers = node.create_publisher(MarkerArray, '~/markers', qos)
+        self._denoising = node.create_publisher(MarkerArray, '~/denoising', qos)
+        self._logger = node.get_logger()
+        self._urdf = urdf
+        self._config = config
+        self._lock = threading.Lock()
+        self._latest: Shown | None = None
+        self._is_forgotten = False
+        self._executed: deque[tuple[int, dict[str, float]]] = deque(
+            maxlen=2 + round(config.executed_time * NANOSECONDS / EXECUTED_PERIOD))
+        # Of the drawing thread alone.
+        self._drawn: tuple[Shown | None, int] = (None, 0)
+        self._steps: deque[MarkerArray] = deque()
+        self._denoise_at = 0.0
+        self._closing = threading.Event()
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix='visuals')
+        self._threads.submit(self._draw).add_done_callback(self._report)
+
+    def show(self, planner: Planner, plan: Plan, stamp_ns: int, positions: dict[str, float],
+             state: NDArray) -> None:
+        """
+        Note a new plan; cheap, whoever looks.
+
+        :param stamp_ns: of the state that it starts from [ns].
+        :param positions: measured joint positions [m, rad]; not changed afterwards.
+        :param state: in the order of the robot's state, shape (S,); not changed afterwards.
+        """
+        shown = Shown(planner, plan, stamp_ns, positions, state)
+        with self._lock:
+            self._latest = shown
+            if not self._executed or stamp_ns - self._executed[-1][0] >= EXECUTED_PERIOD:
+                self._executed.append((stamp_ns, positions))
+
+    def forget(self) -> None:
+        """Take everything off the screen: time jumped, what was drawn is of another run."""
+        with self._lock:
+            self._latest = None
+            self._executed.clear()
+            self._is_forgotten = True
+
+    def close(self) -> None:
+        """End the drawing."""
+        self._closing.set()
+        self._threads.shutdown()
+
+    def _report(self, drawing: 'Future[None]') -> None:
+        if (error := drawing.exception()) is not None:
+            self._logger.error('drawing has ended, planning goes on:\n'
+                               + ''.join(traceback.format_exception(error)))
+
+    def _draw(self) -> None:
+        now = draw_at = step_at = time.monotonic()
+        while not self._closing.wait(max(0.0, min(draw_at, step_at) - now)):
+            with self._lock:
+                shown, executed = self._latest, list(self._executed)
+                is_forgotten, self._is_forgotten = self._is_forgotten, False
+            if is_forgotten:
+                self._clear()
+            now = time.monotonic()
+            if now >= draw_at:
+                draw_at = now + 1.0 / self._config.marker_rate
+                self._draw_plan(shown, executed)
+            if now >= step_at:
+                step_at = now + STEP_PERIOD
+                self._draw_denoising(shown, now)
+
+    def _clear(self) -> None:
+        self._steps.clear()
+        nothing = delete_all(header_at(0, self._config.frame_id))
+        self._markers.publish(nothing)
+        self._denoising.publish(nothing)
+        self._paths.publish(Path(header=header_at(0, self._config.frame_id)))
+
+    def _draw_plan(self, shown: Shown | None, executed: list[tuple[int, dict[str, float]]]
+                   ) -> None:
+        wants_markers = self._markers.get_subscription_count()
+        wants_path = self._paths.get_subscription_count()
+        # What is on the screen stays there; only who comes later has not seen it.
+        due = (shown, wants_markers + wants_path)
+        if shown is None or due == self._drawn:
+            return
+        self._drawn = due
+        robot = shown.planner.bundle.robot
+        header = header_at(shown.stamp, self._config.frame_id)
+        if wants_path:
+            self._paths.publish(plan_path(shown.plan, robot, self._urdf, shown.positions, header))
+        if wants_markers:
+            oldest = shown.stamp - round(self._config.executed_time * NANOSECONDS)
+            recent = [positions for stamp, positions in executed if stamp >= oldest]
+            self._markers.publish(plan_markers(
+                shown.plan, robot, self._urdf, shown.positions, recent, header))
+
+    def _draw_denoising(self, shown: Shown | None, now: float) -> None:
+        if not self._denoising.get_subscription_count():
+            self._steps.clear()
+            return
+        if not self._steps and shown is not None and now >= self._denoise_at:
+            self._denoise_at = now + DENOISING_PERIOD
+            self._steps.extend(self._denoise(shown))
+        if self._steps:
+            self._denoising.publish(self._steps.popleft())
+
+    def _denoise(self, shown: Shown) -> list[MarkerArray]:
+        """Plan again in small steps, and draw some of them from noise to plan."""
+        bundle = shown.planner.bundle
+        n_steps = bundle.schedule.n_steps
+        config = shown.planner.config
+        planner = Planner(bundle, replace(
+            config, n_denoise_steps=min(n_steps, MAX_DENOISE_STEPS),
+            n_candidates=min(config.n_candidates, MAX_DRAWN)))
+        recorded: list[tuple[int, NDArray]] = []
+        period = round(bundle.robot.control_period * NANOSECONDS)
+        try:
+            plan = planner.plan(shown.state, step=round(shown.stamp / period),
+                                on_step=lambda t, x_t: recorded.append((t, x_t)))
+        except StateError:
+            return []  # the planning itself says what is wrong with the state
+        header = header_at(shown.stamp, self._config.frame_id)
+        chosen = np.unique(np.linspace(0, len(recorded) - 1, N_SHOWN_STEPS).round().astype(int))
+        return [denoising_markers(
+            bundle.normalizer.unnormalize(x_t.astype(np.float64))[..., plan.action_dim:],
+            plan.values, t, n_steps, bundle.robot, self._urdf, shown.positions, header)
+            for t, x_t in (recorded[i] for i in chosen)]

@@ -1,0 +1,459 @@
+"""The planner node: joint states in, joint torques out, for any robot whose bundle it loads."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+import traceback
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+import numpy as np
+from numpy.typing import NDArray
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.clock import Clock, ClockType, JumpThreshold
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from trajectory_msgs.msg import JointTrajectory
+
+from ..errors import ConfigError, ModelError, PlannerError, RobotError
+from ..planning.bundle import Bundle, FACTS_FILE, facts_file
+from ..planning.monitor import MonitorConfig, PredictionMonitor
+from ..planning.planner import Plan, Planner
+from ..planning.planner_config import PlannerConfig
+from ..planning.stop import per_joint, StopBehaviour, StopConfig
+from ..robot import Robot, shipped_urdf
+from ..share import share_file
+from ..urdf_tree import Urdf
+from .common.control_thread import CLOCK_TOPIC, ControlThread
+from .common.conversions import msg_from_plan
+from .common.diagnostics import msg_from_facts
+from .common.lifecycle_transitions import transition
+from .common.parameters import changed, declare
+from .common.publishers import Gid, listed, NAMELESS, SILENCE
+from .common.run_node import run_node, settle
+from .control.command_conflicts import CommandConflicts
+from .control.control_loop import COMMAND_TOPIC, ControlLoop
+from .control.periodic_thread import PeriodicThread
+from .control.planner_node_config import PlannerNodeConfig
+from .control.replanner import Model
+from .display.plan_display import Visuals, VisualsConfig
+from .state.state_source import check_layout, Measurement, StateConfig
+
+DIAGNOSTICS_PERIOD = 1.0  # [s]
+CLOCK_PERIOD = 10.0  # [s], shortest time between two reports of two clocks
+STOPPING_PERIOD = 0.02  # [s], between two looks whether a stop behaviour is over
+SHIPPED_BUNDLE = 'models/walker2d'
+CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, VisualsConfig)
+Configs = dict[type, Any]
+
+
+def bundle_path(name: str) -> Path:
+    """Return the folder of a bundle, as parameter ``bundle`` names it."""
+    return Path(name) if name else share_file(SHIPPED_BUNDLE)
+
+
+class PlannerNode(LifecycleNode):
+    """
+    Replan with a model bundle at the rate of the joint states.
+
+    A managed node: once configured it has loaded its bundle, while active it commands. The control
+    thread takes clock and measurements; inference, watchdogs, diagnostics and drawing have threads
+    of their own; the node's executor is left with services, which may block it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('planner')
+        self._configs = {config: declare(self, config) for config in CONFIGS}
+        self._model: Model | None = None
+        self._limit: NDArray | None = None
+        self._stop: StopBehaviour | None = None
+        self._visuals: Visuals | None = None
+        self._loop: ControlLoop | None = None
+        self._failure: BaseException | None = None
+        self._fault = ''  # what ended the work without being asked, for diagnostics
+        self._n_loading = self._n_configured = 0
+        self._is_telling = False  # whether we set the parameter ourselves
+        self._is_told_to_stop = False
+        self._conflict: dict[Gid, str] = {}  # names of the nodes that command beside us
+        self._wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self._loader = ThreadPoolExecutor(1, thread_name_prefix='loader')
+        self._control = ControlThread(self, self._on_control_fault)
+        self._conflicts = CommandConflicts(self, COMMAND_TOPIC, self._control.group,
+                                           on_stranger=lambda: self._health.wake())
+        self._plans = self.create_publisher(
+            JointTrajectory, '~/plan',
+            QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
+        self._jump = self.get_clock().create_jump_callback(
+            JumpThreshold(min_forward=None, min_backward=Duration(nanoseconds=-1),
+                          on_clock_change=False),
+            post_callback=self._on_jump)
+        self._control.start()
+        self._health = PeriodicThread('diagnostics', DIAGNOSTICS_PERIOD, self._report)
+        if self._config.autostart:
+            self._once(0.0, self._autoconfigure)
+
+    @property
+    def _config(self) -> PlannerNodeConfig:
+        return self._configs[PlannerNodeConfig]
+
+    # The life of the process
+
+    def _once(self, delay: float, function: Callable[[], None]) -> None:
+        def run() -> None:
+            self.destroy_timer(timer)
+            function()
+        timer = self.create_timer(delay, run, clock=self._wall)
+
+    def _autoconfigure(self) -> None:
+        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            self._once(SILENCE, self.trigger_activate)
+        else:
+            self._failure = PlannerError('could not be configured, as said above')
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the process may end: told to and stopped, or never started."""
+        return self._failure is not None or (self._is_told_to_stop and self._loop is None)
+
+    def stop(self) -> None:
+        """Stop commanding; the node is done when the stop behaviour is over."""
+        self._is_told_to_stop = True
+        if self._loop is not None and not self._loop.is_stopped:
+            self._deactivate('shutdown')
+
+    def close(self) -> None:
+        """End all threads; zero torque is the last command."""
+        self._health.close()
+        self._loader.shutdown(cancel_futures=True)
+        self._free()
+        self._control.close()
+        if self._failure is not None:
+            raise self._failure
+
+    # Lifecycle: rclpy calls these
+
+    @transition
+    def on_configure(self) -> None:
+        """Load and warm up the bundle."""
+        self._n_loading += 1
+        self._n_configured += 1
+        self._health.wake()
+        try:
+            self._conflicts.listen()
+            self._control.wake()
+            bundle = self._load(bundle_path(self._config.bundle))
+            check_layout(bundle.robot, self._configs[StateConfig])
+            self._limit, urdf = self._limits(bundle)
+            self._stop = StopBehaviour(self._configs[StopConfig],
+                                       [entry.joint for entry in bundle.robot.action], self._limit)
+            self._model = self._model_of(bundle)
+            if urdf is not None:
+                self._visuals = Visuals(self, urdf, self._configs[VisualsConfig])
+            settle()
+        except PlannerError:
+            self._free()
+            raise
+        finally:
+            self._n_loading -= 1
+        self.get_logger().info(
+            f"planning for '{bundle.robot.name}' with {bundle.path} on {bundle.provider}, "
+            f'{"lockstep" if self._config.lockstep else "real time"}')
+
+    @transition
+    def on_activate(self) -> None:
+        """Start commanding, unless another node does."""
+        if self._is_told_to_stop:
+            raise PlannerError('the process was told to end, expected a running one')
+        if self._loop is not None:
+            self._finish()
+        self._conflicts.check()
+        self._fault = ''
+        loop = ControlLoop(
+            self, self._model, self._limit, config=self._config,
+            stop=self._stop, state_config=self._configs[StateConfig], group=self._control.group,
+            on_leap=self._forget, on_plan=self._on_plan, on_fault=self._on_fault)
+        self._conflicts.begin()
+        self._loop = loop
+        self._control.wake()
+
+    @transition
+    def on_deactivate(self) -> None:
+        """Stop planning, and send the stop command last."""
+        self._deactivate('deactivated')
+
+    @transition
+    def on_cleanup(self) -> None:
+        """Free the bundle."""
+        self._free()
+
+    @transition
+    def on_shutdown(self) -> None:
+        """Stop and free everything."""
+        self._free()
+
+    @transition
+    def on_error(self) -> None:
+        """Stop and free everything; the node can be configured again."""
+        self._free()
+
+    def _deactivate(self, cause: str) -> None:
+        self._loop.stop(cause)
+        if self._loop.is_finished:
+            self._finish()
+        else:
+            self._once(STOPPING_PERIOD, self._finish_if_due)
+
+    def _finish_if_due(self) -> None:
+        if self._loop is None or not self._loop.is_stopped:
+            return  # activated again meanwhile
+        if self._loop.is_finished:
+            self._finish()
+        else:
+            self._once(STOPPING_PERIOD, self._finish_if_due)
+
+    def _finish(self) -> None:
+        loop, self._loop = self._loop, None
+        loop.close()
+        self._conflicts.ignore()  # what was heard so far may be our own
+        self._conflicts.listen()
+
+    def _free(self) -> None:
+        if self._loop is not None:
+            if not self._loop.is_stopped:
+                self._loop.stop('shutdown')
+            self._finish()
+        self._conflicts.ignore()
+        if self._visuals is not None:
+            self._visuals.close()
+        self._visuals = self._model = None
+
+    # Models
+
+    def _load(self, path: Path) -> Bundle:
+        settings = self._configs[PlannerConfig]
+        return Bundle.load(path, provider=settings.provider, n_threads=settings.n_threads)
+
+    def _model_of(self, bundle: Bundle) -> Model:
+        return Model(Planner(bundle, self._configs[PlannerConfig]),
+                     PredictionMonitor(bundle, self._configs[MonitorConfig]))
+
+    def _limits(self, bundle: Bundle) -> tuple[NDArray, Urdf | None]:
+        """Return the smallest of all torque limits [N m], (A,), and the robot's description."""
+        robot = bundle.robot
+        limits = [robot.torque_limit,
+                  per_joint('torque_limit', self._config.torque_limit, robot.action_dim)]
+        urdf = self._urdf(robot)
+        if urdf is not None:
+            for entry in robot.action:
+                if entry.joint not in urdf.effort_limits:
+                    raise RobotError(f"{bundle.path / FACTS_FILE}: commands joint "
+                                     f"'{entry.joint}', expected joints whose effort the URDF "
+                                     f'limits: {", ".join(urdf.effort_limits)}')
+            limits.append([urdf.effort_limits[entry.joint] for entry in robot.action])
+        return np.min(limits, axis=0), urdf
+
+    def _urdf(self, robot: Robot) -> Urdf | None:
+        if self._config.robot_description:
+            return Urdf.from_text(self._config.robot_description, 'robot_description')
+        shipped = shipped_urdf(robot.name)
+        return None if shipped is None else Urdf.load(shipped)
+
+    def _load_beside(self, path: Path, used: Model) -> Model:
+        """Load another bundle beside the one in use; in the loader's thread."""
+        bundle = self._load(path)
+        mine, found = used.planner.bundle.robot, bundle.robot
+        if (found.state, found.action, found.control_period) != (
+                mine.state, mine.action, mine.control_period):
+            raise ModelError(f"{bundle.path}: is for robot '{found.name}' with another layout "
+                             f"or control period, expected those of '{mine.name}'")
+        return self._model_of(bundle)
+
+    def _on_loaded(self, number: int, loading: Future[Model]) -> None:
+        """Report why a bundle did not pass, or take it into use; in the loader's thread."""
+        if loading.cancelled():
+            return
+        fault = loading.exception()
+        # In the order in which they were loaded: a failure must not undo the change before it.
+        if fault is None:
+            self.executor.create_task(self._use, number, loading.result())
+        else:
+            reason = (str(fault) if isinstance(fault, PlannerError)
+                      else ''.join(traceback.format_exception(fault)))
+            self.executor.create_task(self._keep, number, reason)
+
+    def _use(self, number: int, model: Model) -> None:
+        """Take a model into use, between two plans."""
+        self._n_loading -= 1
+        if self._model is None or number != self._n_configured:
+            return  # cleaned up meanwhile
+        self.get_logger().info(f'bundle changed to {model.planner.bundle.path}')
+        self._model = model
+        self._apply()
+        self._tell_bundle()
+
+    def _keep(self, number: int, reason: str) -> None:
+        """Go on with the model in use."""
+        self._n_loading -= 1
+        if self._model is None or number != self._n_configured:
+            return  # cleaned up meanwhile
+        self.get_logger().error(f'the bundle stays {self._bundle_in_use}: {reason}')
+        self._tell_bundle()
+
+    def _tell_bundle(self) -> None:
+        """Once nothing is being loaded, let the parameter tell what is in use."""
+        if not self._n_loading and bundle_path(self._config.bundle) != self._bundle_in_use:
+            self._is_telling = True
+            self.set_parameters([Parameter('bundle', value=str(self._bundle_in_use))])
+            self._is_telling = False
+
+    @property
+    def _bundle_in_use(self) -> Path:
+        return self._model.planner.bundle.path
+
+    # Parameters
+
+    def _check_parameters(self, parameters: list[Parameter]) -> SetParametersResult:
+        try:
+            configs = changed(self._configs, parameters)
+            if self._model is not None:
+                Planner(self._model.planner.bundle, configs[PlannerConfig])
+                if any(p.name == 'bundle' for p in parameters):
+                    facts_file(bundle_path(configs[PlannerNodeConfig].bundle))
+        except (ConfigError, ModelError) as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+    def _apply_parameters(self, parameters: list[Parameter]) -> None:
+        self._configs = changed(self._configs, parameters)
+        self._control.adopt_clock()  # there is another one if use_sim_time was set
+        if self._model is None:
+            return
+        path = bundle_path(self._config.bundle)
+        if any(p.name == 'bundle' for p in parameters) and not self._is_telling:
+            self._n_loading += 1
+            self._health.wake()
+            loading = self._loader.submit(self._load_beside, path, self._model)
+            loading.add_done_callback(partial(self._on_loaded, self._n_configured))
+        self._apply()
+
+    def _apply(self) -> None:
+        """Plan with the parameters as they are from the next plan on."""
+        monitor = self._model.monitor  # which remembers the last states
+        monitor.configure(self._configs[MonitorConfig])
+        self._model = Model(Planner(self._model.planner.bundle, self._configs[PlannerConfig]),
+                            monitor)
+        if self._loop is not None:
+            self._loop.apply(self._model, self._config.torque_scale)
+
+    # What happens while active
+
+    def _on_jump(self, jump: object) -> None:
+        del jump
+        clocks = sorted(listed(self, CLOCK_TOPIC).values())
+        if len(clocks) > 1:
+            self.get_logger().error(
+                f"time jumped back: '{self.resolve_topic_name(CLOCK_TOPIC)}' has {len(clocks)} "
+                f'publishers, expected one; end all but one of {", ".join(clocks)}, or give each '
+                'robot a namespace', throttle_duration_sec=CLOCK_PERIOD)
+        self._forget()
+
+    def _forget(self) -> None:
+        loop, visuals = self._loop, self._visuals  # the executor may take them away meanwhile
+        if loop is not None:
+            loop.forget()
+        if visuals is not None:
+            visuals.forget()
+
+    def _on_plan(self, model: Model, plan: Plan, measured: Measurement) -> None:
+        """Show a plan to who wants to see it; in the inference thread."""
+        robot = model.planner.bundle.robot
+        if self._plans.get_subscription_count():
+            self._plans.publish(msg_from_plan(plan, robot, measured.stamp, measured.positions))
+        if self._visuals is not None:
+            self._visuals.show(model.planner, plan, measured.stamp, measured.positions,
+                               measured.state)
+
+    def _on_fault(self, fault: BaseException) -> None:
+        """Report what ended inference, and deactivate; in the inference thread."""
+        self._fault = f'inference failed: {fault!r}'
+        self.get_logger().fatal(''.join(traceback.format_exception(fault)))
+        self.executor.create_task(self._give_up)
+
+    def _give_up(self) -> None:
+        """Deactivate, unless somebody did so meanwhile."""
+        if self._loop is not None and not self._loop.is_stopped:
+            self.trigger_deactivate()
+
+    def _stop_listening(self) -> None:
+        """Leave the commands, once it is clear that they are ours alone."""
+        if (self._loop is not None and not self._loop.is_stopped
+                and not self._conflicts.is_contested):
+            self._conflicts.ignore()
+            self._control.wake()
+
+    def _on_control_fault(self, fault: BaseException) -> None:
+        """End the node: without states there is nothing to do; in the control thread."""
+        self._failure = fault
+
+    # Diagnostics
+
+    def _report(self) -> None:
+        """Publish health; in a thread of its own, so that loading and faults are seen."""
+        model, loop = self._model, self._loop
+        self._look_for_conflicts(loop)
+        level, message = self._status(loop)
+        facts: dict[str, Any] = {}
+        for config in self._configs.values():
+            facts |= asdict(config)
+        if model is not None:
+            bundle = model.planner.bundle
+            facts |= {'bundle': bundle.path, 'bundle_hash': bundle.hash,
+                      'provider_in_use': bundle.provider}
+        if loop is not None:
+            facts |= loop.facts()
+        facts |= {'is_loading': self._n_loading > 0,
+                  'plan_subscribers': self._plans.get_subscription_count()}
+        self._diagnostics.publish(msg_from_facts(
+            self, '' if model is None else model.planner.bundle.robot.name, message, facts,
+            level=level, stamp=self.get_clock().now().to_msg()))
+
+    def _look_for_conflicts(self, loop: ControlLoop | None) -> None:
+        """Report once that another node commands the joints beside us."""
+        is_active = loop is not None and not loop.is_stopped
+        others = self._conflicts.others() if is_active else {}
+        names = sorted(others.values())
+        if others.keys() - self._conflict.keys() and NAMELESS not in names:
+            self.get_logger().error(
+                f'{", ".join(names)} commands the joints as well, unless it has just died: '
+                'deactivate all but one')
+        if self._conflicts.yields(others):
+            self._fault = f'left the robot to {", ".join(names)}, which had begun before'
+            self.get_logger().error(self._fault)
+            self.executor.create_task(self._give_up)
+        elif is_active and self._conflicts.is_listening and not self._conflicts.is_contested:
+            self.executor.create_task(self._stop_listening)
+        self._conflict = others
+
+    def _status(self, loop: ControlLoop | None) -> tuple[bytes, str]:
+        if self._fault:
+            return DiagnosticStatus.ERROR, self._fault
+        if self._conflict:
+            names = ', '.join(sorted(self._conflict.values()))
+            return DiagnosticStatus.ERROR, f'also commanded by {names}'
+        if loop is not None:
+            return loop.status()
+        if self._n_loading:
+            return DiagnosticStatus.WARN, 'loading'
+        return DiagnosticStatus.WARN, 'unconfigured' if self._model is None else 'inactive'
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the planner node."""
+    run_node(PlannerNode, argv)

@@ -1,0 +1,256 @@
+"""Records executed plans: what the robot did, was rewarded for and had planned, as episodes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+import time
+from typing import Any, Literal
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from nav_msgs.msg import Odometry
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory
+
+from ..errors import ConfigError, StateError
+from ..planning.bundle import bundle_hash, FACTS_FILE, read_facts
+from ..robot import Robot
+from ..settings import check_knobs, document_knobs, knob
+from ..share import share_file
+from .common.conversions import (
+    NANOSECONDS,
+    nanoseconds_from_stamp,
+    reward_from_msg,
+    states_from_plan,
+    torque_from_msg,
+)
+from .common.diagnostics import msg_from_facts
+from .common.parameters import declare
+from .common.run_node import run_node
+from .control.control_loop import COMMAND_TOPIC
+from .recording.episode_builder import EpisodeLog, RecordedEpisode
+from .recording.log_writer import LogWriter
+from .recording.message_sorter import InOrder
+from .state.joint_states import JointReader
+from .state.odometry import BaseReader, OdometryHistory, pose_and_rates
+from .state.state_source import StateConfig
+
+PLAN_TOPIC, REWARD_TOPIC = 'planner/plan', 'reward'
+DEPTH = 1000  # messages of a topic that wait for us: on a busy machine we are the last
+HOLD = 0.5  # [s] that messages wait for those of other topics
+LOOK_PERIOD = 0.05  # [s] between looks for messages that have waited long enough
+LAST_TIME = 2.0  # [s], longest time to take what was published before we were told to stop
+ODOMETRY_WAIT = 2  # control periods that odometry may come after its joint states
+DIAGNOSTICS_PERIOD = 1.0  # [s]
+WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
+
+
+@document_knobs
+@dataclass(frozen=True)
+class RecorderConfig:
+    """Parameters of the recorder."""
+
+    file: str = knob('', 'HDF5 file to write; it must not be there yet.', read_only=True)
+    bundle: str = knob('', 'Folder of the model bundle that plans, for the layout of states and '
+                       'actions; empty takes the shipped Walker2D.', read_only=True)
+    torque_source: Literal['effort', 'commands'] = knob(
+        'effort', "Where the executed torque is taken from: the 'effort' of the joint states that "
+        "follow it, or the last one of the 'commands' before them.", read_only=True)
+    odometry_joints: tuple[str, ...] = knob(
+        ('',), "Joints of the base that topic 'odometry' measures, as the parameter of the "
+        'planner.', read_only=True)
+    max_episode_steps: int = knob(
+        10_000, 'Steps after which an episode is cut and written; the next one goes on from '
+        'there.', unit='control periods', low=1, high=1_000_000, read_only=True)
+
+    def __post_init__(self) -> None:
+        check_knobs(self)
+        if not self.file:
+            raise ConfigError("file is '', expected the name of a file to write")
+
+    @property
+    def bundle_folder(self) -> Path:
+        """Where the facts of the model are."""
+        return Path(self.bundle) if self.bundle else share_file('models/walker2d')
+
+
+class Recorder(Node):
+    """
+    Listen to what planner and robot publish anyway, and write it down as episodes.
+
+    Nobody waits for this node: it hears the others as best it can, and a state or reward that it
+    misses ends an episode. Action k of an episode is the torque that acted between state k and
+    k + 1.
+    """
+
+    def __init__(self) -> None:
+        super().__init__('recorder')
+        config = declare(self, RecorderConfig)
+        facts = read_facts(config.bundle_folder)
+        robot = Robot.from_dict(facts['robot'], str(config.bundle_folder / FACTS_FILE))
+        state_config = StateConfig(odometry_joints=config.odometry_joints)
+        joints = state_config.base_joints
+        self._robot = robot
+        self._horizon = int(facts['horizon'])
+        self._takes_effort = config.torque_source == 'effort'
+        self._joints = JointReader(robot, {j.joint for j in joints})
+        self._base = BaseReader(robot, joints) if joints else None
+        self._odometry = OdometryHistory(round(state_config.max_odometry_gap * NANOSECONDS))
+        period = round(robot.control_period * NANOSECONDS)
+        self._odometry_wait = ODOMETRY_WAIT * period
+        self._command = np.full(robot.action_dim, np.nan)  # the last one [N m]
+        self._writer = LogWriter(Path(config.file), robot, bundle_hash=bundle_hash(facts))
+        self._log = EpisodeLog(period=period, horizon=self._horizon, on_episode=self._write,
+                               max_steps=config.max_episode_steps)
+        self._messages = InOrder(HOLD)
+        self._n_steps = self._n_plans = self._n_refused = 0
+        self._newest = 0  # when the newest joint states were published [ns]
+        self._told = float('inf')  # when we were told to stop [ns]
+        best_effort = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
+        for kind, topic, handle in (
+                (JointState, 'joint_states', self._on_joint_states),
+                (JointTrajectory, PLAN_TOPIC, self._on_plan),
+                *([] if self._takes_effort
+                  else [(Float64MultiArray, COMMAND_TOPIC, self._on_command)]),
+                *([] if self._base is None else [(Odometry, 'odometry', self._on_odometry)]),
+                (JointState, REWARD_TOPIC, self._on_reward)):
+            self.create_subscription(kind, topic, partial(self._put, handle), best_effort)
+        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(LOOK_PERIOD, self._look, clock=wall)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._report, clock=wall)
+        self.get_logger().info(f"recording '{robot.name}' to {config.file}")
+
+    # The life of the process
+
+    def stop(self) -> None:
+        """Take what was published so far; then the node is done."""
+        self._told = time.time_ns()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all that was published before we were told to stop has come."""
+        waited = (time.time_ns() - self._told) / NANOSECONDS
+        # A state that was published later says that the earlier ones came; what belongs to them
+        # may take as long as it may at any other time.
+        return (self._newest > self._told and waited > HOLD) or waited > LAST_TIME
+
+    def close(self) -> None:
+        """Write what has not been written, unless the file cannot be written."""
+        if not self._writer.has_failed:
+            self._messages.release_all()
+            self._log.close()
+
+    # Messages, as they come
+
+    def _put(self, handle: Callable[[Any], None], msg: Any, info: dict[str, Any]) -> None:
+        sent = info['source_timestamp'] or time.time_ns()
+        if isinstance(msg, JointTrajectory):
+            self._log.announce_plan(nanoseconds_from_stamp(msg.header.stamp))
+        elif isinstance(msg, Odometry):
+            sent -= self._odometry_wait  # it is there before the joint states that it belongs to
+        elif handle == self._on_joint_states:
+            self._newest = sent
+            if sent > self._told:
+                return  # its reward might not come any more
+        self._messages.put(sent, time.monotonic(), partial(self._handle, handle, msg))
+
+    def _look(self) -> None:
+        self._messages.release(time.monotonic())
+        self._log.settle(time.monotonic_ns())
+
+    # Messages, as they were published
+
+    def _handle(self, handle: Callable[[Any], None], msg: Any) -> None:
+        try:
+            handle(msg)
+        except StateError as error:
+            self._n_refused += 1
+            self.get_logger().warning(f'not recorded: {error}',
+                                      throttle_duration_sec=WARNING_PERIOD)
+
+    def _on_joint_states(self, msg: JointState) -> None:
+        stamp = nanoseconds_from_stamp(msg.header.stamp)
+        if not self._log.is_due(stamp):
+            return
+        reading = self._joints.read(msg)
+        if self._base is not None:
+            if (pose := self._odometry.at(stamp)) is None:
+                raise StateError('the joint states have no odometry near enough')
+            self._base.fill(pose, reading.state, reading.positions, reading.velocities)
+        clip = self._robot.state_clip
+        torque = self._effort(msg) if self._takes_effort else self._command
+        self._log.add_state(time.monotonic_ns(), stamp, np.clip(reading.state, -clip, clip),
+                            torque / self._robot.torque_limit)
+
+    def _effort(self, msg: JointState) -> NDArray:
+        """Return the torque that was applied before these joint states [N m], shape (A,)."""
+        effort = dict(zip(msg.name, msg.effort, strict=False))
+        torque = np.array([effort.get(e.joint, np.nan) for e in self._robot.action])
+        if not np.isfinite(torque).all():
+            self.get_logger().warning(
+                f'the joint states have the efforts {torque.tolist()}, expected finite numbers '
+                "[N m], or torque_source 'commands' where the driver measures none",
+                throttle_duration_sec=WARNING_PERIOD)
+        return torque
+
+    def _on_command(self, msg: Float64MultiArray) -> None:
+        torque, _ = torque_from_msg(msg)
+        if torque.shape == self._command.shape and np.isfinite(torque).all():
+            self._command = torque  # anything else a controller drops
+
+    def _on_plan(self, msg: JointTrajectory) -> None:
+        if len(msg.points) != self._horizon:
+            raise StateError(f'the plan has {len(msg.points)} states, expected {self._horizon}, '
+                             'the horizon of the bundle; does the planner use another one?')
+        self._log.add_plan(nanoseconds_from_stamp(msg.header.stamp),
+                           states_from_plan(msg, self._robot))
+
+    def _on_reward(self, msg: JointState) -> None:
+        reward, terminated = reward_from_msg(msg)
+        self._log.add_reward(time.monotonic_ns(), nanoseconds_from_stamp(msg.header.stamp),
+                             reward, terminated)
+
+    def _on_odometry(self, msg: Odometry) -> None:
+        pose = pose_and_rates(msg)
+        self._base.check(pose)
+        stamp = nanoseconds_from_stamp(msg.header.stamp)
+        if self._odometry.newest is not None and stamp < self._odometry.newest:
+            self._odometry.clear()  # time jumped back
+        self._odometry.add(stamp, pose)
+
+    def _write(self, episode: RecordedEpisode) -> None:
+        number = self._writer.n_episodes
+        self._writer.write(episode)
+        n_plans = int(np.isfinite(episode.plans[:, 0, 0]).sum())
+        self._n_steps += len(episode.actions)
+        self._n_plans += n_plans
+        self.get_logger().info(
+            f'episode {number}: {len(episode.actions)} steps, {n_plans} plans, '
+            f'{"no" if episode.rewards is None else "with"} rewards, '
+            f'{"ended in a fall" if episode.terminated else "cut off"}'
+            + (f'; {episode.n_left_out} steps beside it without a reward left out'
+               if episode.n_left_out else ''))
+
+    def _report(self) -> None:
+        is_hearing = self._newest > 0
+        self._diagnostics.publish(msg_from_facts(
+            self, self._robot.name,
+            'recording' if is_hearing else 'waiting for joint states',
+            {'file': self._writer.file, 'episodes': self._writer.n_episodes,
+             'steps': self._n_steps, 'plans': self._n_plans, 'refused': self._n_refused,
+             'plan_publishers': self.count_publishers(PLAN_TOPIC),
+             'reward_publishers': self.count_publishers(REWARD_TOPIC)},
+            level=DiagnosticStatus.OK if is_hearing else DiagnosticStatus.WARN,
+            stamp=self.get_clock().now().to_msg()))
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the recorder."""
+    run_node(Recorder, argv)

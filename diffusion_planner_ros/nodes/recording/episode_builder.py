@@ -1,0 +1,233 @@
+"""Cut the stream of what a robot did into episodes: states, actions, plans, rewards."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..state.down_sampling import Pace
+
+LONGEST_STEP, SHORTEST_STEP = 1.5, 0.5  # control periods between two states of one episode
+LATE = 500_000_000  # [ns] that plans and rewards may come after the end of their episode
+EARLY = 500_000_000  # [ns], by stamp, that they may come before their state
+N_PLANNED = 512  # stamps of plans that are remembered
+
+
+@dataclass(frozen=True)
+class RecordedEpisode:
+    """What was executed and planned in consecutive control periods."""
+
+    observations: NDArray
+    """States [SI], shape (n + 1, S)."""
+    actions: NDArray
+    """What was applied between one state and the next, shape (n, A)."""
+    rewards: NDArray | None
+    """Shape (n,); None if there is none for every step."""
+    terminated: bool
+    """Whether it ended in a fall."""
+    plans: NDArray
+    """Planned states [SI], row 0 the state that the plan starts from, NaN where no plan came,
+    shape (n, H, S)."""
+    n_left_out: int = 0
+    """Steps before or after it that were left out, for they had no reward."""
+
+
+@dataclass
+class _Open:
+    """An episode that is being recorded; everything by stamp [ns]."""
+
+    rows: dict[int, tuple[NDArray, NDArray]]
+    """States, and the action that led to each."""
+    plans: dict[int, NDArray] = field(default_factory=dict)
+    rewards: dict[int, tuple[float, bool]] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> int:
+        return next(reversed(self.rows))
+
+    @property
+    def n_steps(self) -> int:
+        return len(self.rows) - 1
+
+    def has_step_to(self, stamp: int) -> bool:
+        return stamp in self.rows and stamp != next(iter(self.rows))
+
+    def is_near(self, stamp: int) -> bool:
+        """Return whether this is the stamp of a state, or of one that is soon to come."""
+        return stamp in self.rows or 0 < stamp - self.newest <= EARLY
+
+    def finished(self, horizon: int) -> list[RecordedEpisode]:
+        """
+        Return what came of it: several episodes where rewards are missing between others.
+
+        Where no two steps in a row have one, it is a single episode without rewards: they are not
+        published for every step, or only to tell of a fall.
+        """
+        stamps = list(self.rows)
+        # Whoever judges a fall may need some time for it, and the robot went on meanwhile.
+        falls = [k for k, s in enumerate(stamps) if k and self.rewards.get(s, (0.0, False))[1]]
+        stamps = stamps[:falls[0] + 1] if falls else stamps
+        runs = [(has_reward, len(list(steps))) for has_reward, steps in groupby(
+            stamp in self.rewards for stamp in stamps[1:])]
+        if len(runs) > 1 and all(length == 1 for has_reward, length in runs if has_reward):
+            runs = [(False, len(stamps) - 1)]
+        if len(runs) == 1:
+            return [self._part(stamps, horizon, has_rewards=runs[0][0])]
+        parts, n_left_out, first = [], 0, 0
+        for has_reward, length in runs:
+            if has_reward:
+                part = stamps[first:first + length + 1]
+                parts.append(replace(self._part(part, horizon, has_rewards=True),
+                                     n_left_out=n_left_out))
+            n_left_out = 0 if has_reward else n_left_out + length
+            first += length
+        if parts:
+            parts[-1] = replace(parts[-1], n_left_out=parts[-1].n_left_out + n_left_out)
+        return parts
+
+    def _part(self, stamps: list[int], horizon: int, *, has_rewards: bool) -> RecordedEpisode:
+        states = np.array([self.rows[stamp][0] for stamp in stamps])
+        plans = np.full((len(stamps) - 1, horizon, states.shape[1]), np.nan, dtype=np.float32)
+        for k, stamp in enumerate(stamps[:-1]):
+            if stamp in self.plans:
+                plans[k] = self.plans[stamp]
+        return RecordedEpisode(
+            states, np.array([self.rows[stamp][1] for stamp in stamps[1:]]),
+            np.array([self.rewards[s][0] for s in stamps[1:]]) if has_rewards else None,
+            self.rewards.get(stamps[-1], (0.0, False))[1], plans)
+
+
+class EpisodeLog:
+    """
+    Assemble episodes from messages, told about them in the order in which they were published.
+
+    An episode ends where the stamp jumps back, at a gap of more than ``LONGEST_STEP``, where the
+    action is not known, and with the reward that says so. It is handed over a little later, for
+    its last plans may come after the first state of the next one. Steps without a reward, while
+    others have one, are left out, which ends an episode as well.
+
+    :param period: control period [ns].
+    :param horizon: states of a plan, H.
+    :param max_steps: steps after which an episode is cut, the next one going on from there.
+    :param on_episode: called with every episode of at least one action.
+    """
+
+    def __init__(self, *, period: int, horizon: int, max_steps: int,
+                 on_episode: Callable[[RecordedEpisode], None]) -> None:
+        self._period, self._horizon, self._max_steps = period, horizon, max_steps
+        self._on_episode = on_episode
+        self._pace = Pace(period)
+        self._planned: deque[int] = deque(maxlen=N_PLANNED)
+        self._current: _Open | None = None
+        self._ended: _Open | None = None  # but not yet handed over
+        self._ended_at = 0  # on the clock of whoever calls [ns]
+
+    def announce_plan(self, stamp: int) -> None:
+        """Note that a plan starts from the state of this stamp [ns], before it is its turn."""
+        self._planned.append(stamp)
+
+    def is_due(self, stamp: int) -> bool:
+        """
+        Return whether to record the state of this stamp [ns].
+
+        Of a stream that is faster than the control rate the states that plans start from are, and
+        where there are none, one for every control period.
+        """
+        if self._current is not None and stamp < self._current.newest:
+            self._pace = Pace(self._period)
+            self._forget_plans_before_jump()
+        self._pace.see(stamp)
+        if stamp in self._planned:
+            self._pace.align(stamp)
+            return True
+        is_beside_one = any(abs(stamp - p) < self._period / 2 for p in self._planned)
+        if is_beside_one or not self._pace.is_due(stamp):
+            return False
+        self._pace.accept(stamp)
+        return True
+
+    def _forget_plans_before_jump(self) -> None:
+        """Keep the announcements since stamps jumped back, if they have done so here as well."""
+        stamps = list(self._planned)
+        jumps = [k for k in range(1, len(stamps)) if stamps[k] < stamps[k - 1]]
+        if jumps:
+            self._planned = deque(stamps[jumps[-1]:], maxlen=N_PLANNED)
+
+    def add_state(self, now: int, stamp: int, state: NDArray, action: NDArray) -> None:
+        """
+        Take the next state; one that is repeated counts once.
+
+        :param now: on any clock that goes on steadily [ns].
+        :param state: shape (S,).
+        :param action: that led here, shape (A,), NaN if it is not known.
+        """
+        current = self._current
+        if current is not None:
+            newest = current.newest
+            if stamp == newest and np.array_equal(state, current.rows[newest][0]):
+                return
+            step = (stamp - newest) / self._period
+            if SHORTEST_STEP <= step <= LONGEST_STEP and np.isfinite(action).all():
+                if current.n_steps >= self._max_steps:
+                    current = self._continue_in_a_new_one(now)
+                current.rows[stamp] = state, action
+                self._end_if_terminated(now, stamp)
+                return
+        self._end(now)
+        self._current = _Open({stamp: (state, action)})
+
+    def add_plan(self, stamp: int, states: NDArray) -> None:
+        """Take the states (H, S) planned from the state of this stamp [ns]."""
+        ended, current = self._ended, self._current
+        is_late = (ended is not None and stamp in ended.rows and stamp not in ended.plans
+                   and (current is None or stamp not in current.rows))
+        owner = ended if is_late else current
+        if owner is not None and owner.is_near(stamp):
+            owner.plans[stamp] = states
+
+    def add_reward(self, now: int, stamp: int, reward: float, terminated: bool) -> None:
+        """Take the reward of the step that led to the state of this stamp [ns]."""
+        ended, current = self._ended, self._current
+        is_late = (ended is not None and ended.has_step_to(stamp) and stamp not in ended.rewards
+                   and (current is None or not current.has_step_to(stamp)))
+        owner = ended if is_late else current
+        if owner is not None and owner.is_near(stamp):
+            owner.rewards[stamp] = reward, terminated
+            self._end_if_terminated(now, stamp)
+
+    def settle(self, now: int) -> None:
+        """Hand over an episode that nothing more can come of, as it ended ``LATE`` ago [ns]."""
+        if self._ended is not None and now - self._ended_at > LATE:
+            self._hand_over()
+
+    def close(self) -> None:
+        """Hand over what there is."""
+        self._end(0)
+        self._hand_over()
+
+    def _end_if_terminated(self, now: int, stamp: int) -> None:
+        current = self._current
+        if current is not None and current.has_step_to(stamp) and current.rewards.get(
+                stamp, (0.0, False))[1]:
+            self._end(now)
+
+    def _end(self, now: int) -> None:
+        if self._current is not None:
+            self._hand_over()
+            self._ended, self._current, self._ended_at = self._current, None, now
+
+    def _continue_in_a_new_one(self, now: int) -> _Open:
+        current, stamp = self._current, self._current.newest
+        self._end(now)
+        self._current = _Open({stamp: current.rows[stamp]})
+        if stamp in current.plans:
+            self._current.plans[stamp] = current.plans[stamp]
+        return self._current
+
+    def _hand_over(self) -> None:
+        ended, self._ended = self._ended, None
+        for episode in ended.finished(self._horizon) if ended is not None else ():
+            self._on_episode(episode)

@@ -1,0 +1,1 @@
+"""From messages to the robot's state at the control rate."""

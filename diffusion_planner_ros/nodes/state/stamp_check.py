@@ -1,0 +1,77 @@
+"""Whether the stamps of a stream of measurements fit the clock and each other."""
+
+import time
+
+from rclpy.clock import Clock
+
+from ...errors import StateError
+from ..common.conversions import NANOSECONDS
+
+WALL_ADVICE = 'are the clocks of the two machines synchronised? (chrony, PTP)'
+SIMULATED_ADVICE = ("does whoever publishes '/clock' publish these too, and does only one node "
+                    'publish it?')
+
+
+class StampCheck:
+    """
+    Refuse measurements of another time.
+
+    :param what: the stream, as the subject of a sentence.
+    :param clock: of the node.
+    :param max_age: largest difference between a stamp and the clock [s].
+    """
+
+    def __init__(self, what: str, clock: Clock, max_age: float) -> None:
+        self._what = what
+        self._clock = clock
+        self._max_age = max_age
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew: any stamp may be the first one."""
+        self._newest: int | None = None  # [ns]
+        self._advanced_at = 0.0  # steady time when the newest stamp last came [s]
+        self._misfit_since: float | None = None  # steady time [s]
+
+    def check(self, stamp: int) -> bool:
+        """
+        Return whether to use a measurement of this stamp [ns].
+
+        Simulated time and measurements come on topics of their own, and when time jumps one of
+        them is the first to tell: for ``max_age``, measurements of the other time are dropped
+        without a word.
+
+        :raises StateError: if it is older than ``max_age`` or as far in the future.
+        """
+        age = (self._clock.now().nanoseconds - stamp) / NANOSECONDS
+        if abs(age) <= self._max_age:
+            self._misfit_since = None
+            return True
+        is_simulated = self._clock.ros_time_is_active
+        now = time.monotonic()
+        if self._misfit_since is None:
+            self._misfit_since = now
+        if is_simulated and now - self._misfit_since <= self._max_age:
+            return False
+        distance = f'{age:.3f} s old' if age > 0 else f'{-age:.3f} s in the future'
+        raise StateError(f'the {self._what} {distance}, expected at most {self._max_age} s '
+                         f'(max_state_age); {SIMULATED_ADVICE if is_simulated else WALL_ADVICE}')
+
+    def advance(self, stamp: int) -> float:
+        """
+        Put a stamp [ns] behind those before it.
+
+        A stream whose stamps went back, and which then sent nothing newer for ``max_age``, has
+        started over.
+
+        :return: how far back it started over [s], 0 if it did not.
+        :raises StateError: if the stamp is older than the last one.
+        """
+        now = time.monotonic()
+        back = 0 if self._newest is None else self._newest - stamp
+        if back > 0 and now - self._advanced_at <= self._max_age:
+            raise StateError(f'the {self._what} {back / NANOSECONDS:.3f} s older than the last '
+                             'ones; does their driver send them in order, and does only one send '
+                             'them?')
+        self._newest, self._advanced_at = stamp, now
+        return max(0, back) / NANOSECONDS

@@ -1,0 +1,220 @@
+"""The measured state of a robot: joint states, and its base from odometry, joined by stamp."""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+import time
+from typing import Any
+
+from nav_msgs.msg import Odometry
+from numpy.typing import NDArray
+from rclpy.callback_groups import CallbackGroup
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+
+from ...errors import StateError
+from ...robot import Robot
+from ...settings import check_knobs, document_knobs, knob
+from ..common.conversions import NANOSECONDS, nanoseconds_from_stamp
+from .down_sampling import Pace
+from .joint_states import JointReader
+from .odometry import BaseJoint, BaseReader, OdometryHistory, pose_and_rates
+from .stamp_check import StampCheck
+
+WAIT = 2  # control periods that joint states wait for their odometry
+ODOMETRY_DEPTH = 5  # messages; a late executor should not lose the neighbour of a state
+
+
+@document_knobs
+@dataclass(frozen=True)
+class StateConfig:
+    """How the state of the robot is measured."""
+
+    max_state_age: float = knob(0.1, 'Oldest state to plan from.', unit='s', low=0.001, high=10.0,
+                                read_only=True)
+    odometry_joints: tuple[str, ...] = knob(
+        ('',), "Joints of the base that topic 'odometry' measures, as rootx=x, rootz=z, "
+        "rooty=pitch, of x, y, z, roll, pitch, yaw, negated with a minus sign; one empty text "
+        'takes all joints from the joint states.', read_only=True)
+    max_odometry_gap: float = knob(
+        0.004, 'Longest time between joint states and the nearest odometry; they wait for a '
+        'nearer one.', unit='s', low=0.0, high=1.0, read_only=True)
+
+    def __post_init__(self) -> None:
+        check_knobs(self)
+        _ = self.base_joints  # refuses what it cannot read
+
+    @property
+    def base_joints(self) -> tuple[BaseJoint, ...]:
+        """What the odometry measures; empty texts say nothing."""
+        return tuple(BaseJoint.parse(text) for text in self.odometry_joints if text)
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """A state that was accepted."""
+
+    stamp: int
+    """Time of the state [ns]."""
+    sent: int
+    """When its joint states were sent, on the system clock [ns]."""
+    state: NDArray
+    """In the order and units of ``robot.state``, shape (S,)."""
+    positions: dict[str, float]
+    """Measured positions by joint [m, rad], the base included."""
+    velocities: dict[str, float]
+    """Measured velocities by joint [m/s, rad/s], likewise."""
+    efforts: dict[str, float] = field(default_factory=dict)
+    """Measured torques by joint [N m], of joints that report one."""
+
+
+def check_layout(robot: Robot, config: StateConfig) -> None:
+    """
+    Check that the joints of the odometry are in the layout of a robot.
+
+    :raises ConfigError: naming the joint that is not.
+    """
+    if config.base_joints:
+        BaseReader(robot, config.base_joints)
+
+
+class StateSource:
+    """
+    Subscribe to the robot's measurements and pass on one state per control period.
+
+    A state is of one instant, the stamp of its joint states. Where the base comes from odometry,
+    it is taken at that stamp: between two odometries, or within ``max_odometry_gap`` beside one.
+    Joint states that have no odometry yet wait; the newest that can be joined are passed on.
+
+    A stamp that comes again is passed on again: its receiver did not hear the answer.
+
+    :param node: gets the subscriptions ``joint_states`` and, where it is needed, ``odometry``.
+    :param robot: the layout of the state, and the control period.
+    :param on_state: called with every state that is passed on, in the thread that serves
+        ``group``.
+    :param on_refused: called with the reason where joint states or an odometry are refused.
+    :param on_restart: called when the joint states start over, with how far back [s].
+    :param group: callback group of the subscriptions; the node's default one if there is none.
+    :raises ConfigError: if the odometry is to measure joints that the robot does not have.
+    """
+
+    def __init__(self, node: Node, robot: Robot, config: StateConfig,
+                 on_state: Callable[[Measurement], None],
+                 on_refused: Callable[[StateError], None],
+                 on_restart: Callable[[float], None],
+                 group: CallbackGroup | None = None) -> None:
+        self._node = node
+        self._on_state = on_state
+        self._on_refused = on_refused
+        self._on_restart = on_restart
+        self._max_gap = config.max_odometry_gap
+        clock, max_age = node.get_clock(), config.max_state_age
+        self._joint_stamps = StampCheck('joint states are', clock, max_age)
+        self._odometry_stamps = StampCheck('odometry is', clock, max_age)
+        self._period = round(robot.control_period * NANOSECONDS)
+        joints = config.base_joints
+        self._joints = JointReader(robot, {j.joint for j in joints})
+        self._base = BaseReader(robot, joints) if joints else None
+        self._odometry = OdometryHistory(round(self._max_gap * NANOSECONDS))
+        self._start_anew()
+        best_effort = ReliabilityPolicy.BEST_EFFORT
+        self._subscriptions = [node.create_subscription(
+            JointState, 'joint_states', self._on_joint_states,
+            QoSProfile(depth=1, reliability=best_effort), callback_group=group)]
+        if self._base is not None:
+            self._subscriptions.append(node.create_subscription(
+                Odometry, 'odometry', self._on_odometry,
+                QoSProfile(depth=ODOMETRY_DEPTH, reliability=best_effort),
+                callback_group=group))
+
+    def forget(self) -> None:
+        """Drop all history: time jumped."""
+        self._start_anew()
+
+    def destroy(self) -> None:
+        """Remove the subscriptions."""
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        self._subscriptions = []
+
+    def _start_anew(self) -> None:
+        self._pace = Pace(self._period)
+        self._joint_stamps.forget()
+        self._odometry_stamps.forget()
+        self._odometry.clear()
+        self._passed: int | None = None  # stamp of the last state that was passed on [ns]
+        self._waiting: deque[Measurement] = deque()  # for their odometry, oldest first
+
+    def _on_joint_states(self, msg: JointState, info: dict[str, Any]) -> None:
+        stamp = nanoseconds_from_stamp(msg.header.stamp)
+        try:
+            if not self._joint_stamps.check(stamp):
+                return
+            if back := self._joint_stamps.advance(stamp):
+                self._start_anew()
+                self._joint_stamps.advance(stamp)
+                self._on_restart(back)
+            self._pace.see(stamp)
+            if stamp != self._passed and not self._pace.is_due(stamp):
+                return
+            reading = self._joints.read(msg)
+        except StateError as error:
+            self._on_refused(error)
+            return
+        measured = Measurement(stamp, info['source_timestamp'] or time.time_ns(), reading.state,
+                               reading.positions, reading.velocities, reading.efforts)
+        if self._base is None:
+            self._pass_on(measured)
+        else:
+            self._wait_for_odometry(measured)
+
+    def _on_odometry(self, msg: Odometry) -> None:
+        stamp = nanoseconds_from_stamp(msg.header.stamp)
+        try:
+            if not self._odometry_stamps.check(stamp):
+                return
+            if self._odometry_stamps.advance(stamp):
+                self._odometry.clear()
+            pose = pose_and_rates(msg)
+            self._base.check(pose)
+        except StateError as error:
+            self._on_refused(error)
+            return
+        self._odometry.add(stamp, pose)
+        self._join()
+
+    def _wait_for_odometry(self, measured: Measurement) -> None:
+        """Join joint states now or later; refuse them once the oldest waited in vain."""
+        if self._waiting and self._waiting[-1].stamp == measured.stamp:
+            self._waiting.pop()  # a repetition
+        self._waiting.append(measured)
+        self._join()
+        if self._waiting and measured.stamp - self._waiting[0].stamp > WAIT * self._period:
+            oldest = self._waiting[0].stamp
+            self._waiting.clear()
+            distance = self._odometry.distance(oldest)
+            nearest = 'none has come' if distance is None else (
+                f'the nearest is {distance / NANOSECONDS:.3f} s away, expected at most '
+                f'{self._max_gap} s (max_odometry_gap)')
+            self._on_refused(StateError(f'the joint states have no odometry: {nearest}'))
+
+    def _join(self) -> None:
+        """Pass on the newest joint states whose odometry is there; older ones are outrun."""
+        for k in reversed(range(len(self._waiting))):
+            measured = self._waiting[k]
+            pose = self._odometry.at(measured.stamp)
+            if pose is not None:
+                for _ in range(k + 1):
+                    self._waiting.popleft()
+                self._base.fill(pose, measured.state, measured.positions, measured.velocities)
+                self._pass_on(measured)
+                break
+        while self._waiting and not self._pace.is_due(self._waiting[0].stamp):
+            self._waiting.popleft()
+
+    def _pass_on(self, measured: Measurement) -> None:
+        if measured.stamp != self._passed:
+            self._pace.accept(measured.stamp)
+        self._passed = measured.stamp
+        self._on_state(measured)

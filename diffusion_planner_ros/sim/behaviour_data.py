@@ -1,0 +1,151 @@
+"""Behaviour data for Walker2D: D4RL's medium, medium-replay and medium-expert, and poor."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..episode import Episode
+from ..errors import DatasetError
+from .behaviour_policy import Checkpoint, CHECKPOINT_TRANSITIONS, Learned, Policy
+from .walker2d import MAX_EPISODE_STEPS, normalized_score, Walker2D
+
+# Each episode explores with one of these shares of the policy's own noise: the quiet ones show how
+# good the policy is, the loud ones how it recovers.
+NOISE_SHARES = (0.0, 0.5, 1.0)
+MEDIUM_SHARE = (1.0 / 3.0, 1.0 / 2.0)  # of the expert's return
+POOR_SHARE = (1.0 / 6.0, 1.0 / 4.0)
+N_POOR_TRANSITIONS = 50_000  # at most: what a first, bad controller might have recorded
+N_SIMULATORS = 16
+POLICY_SEEDS = range(20)  # a policy's return is its mean over these, without noise
+N_EXPERT_CANDIDATES = 3
+
+
+@dataclass(frozen=True)
+class RecordedData:
+    """One data set, ready to be written."""
+
+    name: str
+    episodes: list[Episode]
+    policy_return: float
+    """Mean return of the best policy in it, without noise, over seeds 0 to 19."""
+
+
+def run_policy(policy: Policy, *, seeds: Sequence[int], noise_share: NDArray,
+               rng: np.random.Generator) -> list[Episode]:
+    """
+    Run one episode for every seed, all at once.
+
+    :param seeds: of the initial states, n.
+    :param noise_share: of the policy's noise in each episode, shape (n,).
+    """
+    walkers = [Walker2D() for _ in seeds]
+    observations = [[w.reset(seed)] for w, seed in zip(walkers, seeds, strict=True)]
+    actions: list[list[NDArray]] = [[] for _ in seeds]
+    rewards: list[list[float]] = [[] for _ in seeds]
+    fell = np.zeros(len(seeds), dtype=bool)
+    for _ in range(MAX_EPISODE_STEPS):
+        alive = np.flatnonzero(~fell)
+        if not len(alive):
+            break
+        noise = noise_share[:, None] * rng.standard_normal((len(seeds), len(walkers[0].gear)))
+        batch = policy.act(np.array([observations[i][-1] for i in alive]), noise[alive])
+        for i, action in zip(alive, batch, strict=True):
+            observation, reward, fell[i] = walkers[i].step(action * walkers[i].gear)
+            observations[i].append(observation)
+            actions[i].append(action)
+            rewards[i].append(reward)
+    return [Episode(np.array(o), np.array(a), np.array(r), bool(f))
+            for o, a, r, f in zip(observations, actions, rewards, fell, strict=True)]
+
+
+def policy_return(policy: Policy) -> float:
+    """Mean return without noise over ``POLICY_SEEDS``."""
+    episodes = run_policy(policy, seeds=POLICY_SEEDS, noise_share=np.zeros(len(POLICY_SEEDS)),
+                          rng=np.random.default_rng(0))
+    return float(np.mean([e.total_return for e in episodes]))
+
+
+def gather(policy: Policy, *, n_transitions: int, seed: int,
+           on_progress: Callable[[int], None]) -> list[Episode]:
+    """Run whole episodes until they hold at least ``n_transitions`` steps."""
+    rng = np.random.default_rng(seed)
+    episodes: list[Episode] = []
+    n_gathered = 0
+    while n_gathered < n_transitions:
+        batch = run_policy(policy, seeds=rng.integers(2**31, size=N_SIMULATORS).tolist(),
+                           noise_share=rng.choice(NOISE_SHARES, size=N_SIMULATORS), rng=rng)
+        episodes += batch
+        n_batch = sum(len(e) for e in batch)
+        n_gathered += n_batch
+        on_progress(n_batch)
+    return episodes
+
+
+def find_expert(learned: Learned) -> tuple[Checkpoint, float]:
+    """Return the best of the most promising checkpoints, and its return."""
+    if not learned.checkpoints:
+        raise DatasetError('PPO learned from too few transitions to save a policy, expected at '
+                           f'least {CHECKPOINT_TRANSITIONS}')
+    promising = sorted(learned.checkpoints, key=lambda c: c.training_return)
+    scored = [(policy_return(learned.policy(c)), c) for c in promising[-N_EXPERT_CANDIDATES:]]
+    best_return, best = max(scored, key=lambda pair: pair[0])
+    return best, best_return
+
+
+def find_between(learned: Learned, low: float, high: float) -> tuple[Checkpoint, float]:
+    """
+    Return the first checkpoint with a return from ``low`` to ``high``, and its return.
+
+    Where none falls into that band, the one nearest to its middle is taken.
+    """
+    tried = []
+    promising = [c for c in learned.checkpoints if c.training_return >= low / 2]
+    for checkpoint in promising or learned.checkpoints:
+        score = policy_return(learned.policy(checkpoint))
+        tried.append((abs(score - (low + high) / 2), checkpoint, score))
+        if low <= score <= high:
+            return checkpoint, score
+        if checkpoint.training_return > high:
+            break
+    _, checkpoint, score = min(tried, key=lambda entry: entry[0])
+    return checkpoint, score
+
+
+def collect(learned: Learned, *, n_transitions: int, seed: int,
+            on_progress: Callable[[int], None]) -> list[RecordedData]:
+    """
+    Make the data sets from one PPO run.
+
+    :param n_transitions: of the medium data, and of the expert half of medium-expert.
+    :param seed: seed of the initial states and the exploration.
+    :param on_progress: called with the number of transitions gathered since the last call.
+    """
+    expert, expert_return = find_expert(learned)
+    medium, medium_return = find_between(
+        learned, *(share * expert_return for share in MEDIUM_SHARE))
+    poor, poor_return = find_between(learned, *(share * expert_return for share in POOR_SHARE))
+    medium_episodes = gather(learned.policy(medium), n_transitions=n_transitions, seed=seed,
+                             on_progress=on_progress)
+    expert_episodes = gather(learned.policy(expert), n_transitions=n_transitions, seed=seed + 1,
+                             on_progress=on_progress)
+    poor_episodes = gather(learned.policy(poor), seed=seed + 2, on_progress=on_progress,
+                           n_transitions=min(n_transitions, N_POOR_TRANSITIONS))
+    return [
+        RecordedData('medium', medium_episodes, medium_return),
+        RecordedData('medium-replay', learned.episodes[:medium.n_episodes], medium_return),
+        RecordedData('medium-expert', medium_episodes + expert_episodes, expert_return),
+        RecordedData('poor', poor_episodes, poor_return),
+    ]
+
+
+def describe(data: RecordedData) -> dict[str, float]:
+    """Facts of a data set that go into its metadata."""
+    returns = [e.total_return for e in data.episodes]
+    return {
+        'mean_return': float(np.mean(returns)),
+        'normalized_score': normalized_score(float(np.mean(returns))),
+        'policy_return': data.policy_return,
+        'policy_normalized_score': normalized_score(data.policy_return),
+    }

@@ -1,0 +1,76 @@
+"""A robot that is not the one in the data: other masses, other friction, pushes, noise."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from ..settings import check_knobs, document_knobs, knob
+
+SLIDING = 0  # column of MuJoCo's geom_friction; with condim 3 the others have no effect
+
+
+@document_knobs
+@dataclass(frozen=True)
+class Change:
+    """What is different about the simulated robot; nothing by default."""
+
+    mass: float = knob(1.0, 'Factor on the mass and inertia of every body.', low=0.1, high=10.0)
+    friction: float = knob(
+        1.0, 'Factor on the friction of every joint, which is viscous: its damping.',
+        low=0.0, high=1000.0)
+    ground_friction: float = knob(
+        1.0, 'Factor on the coefficient of sliding friction between feet and ground.',
+        low=0.0, high=10.0)
+    push: float = knob(
+        0.0, 'Impulse on the torso at every PUSH_PERIOD, forwards or backwards at random.',
+        unit='N s', low=0.0, high=100.0)
+    push_period: float = knob(
+        1.0, 'Time between pushes; the first one comes at random within it.', unit='s', low=0.008,
+        high=60.0)
+    torque_noise: float = knob(
+        0.0, 'Standard deviation of noise on every torque, drawn anew in every control period, '
+        'before the torque limit.', unit='N m', low=0.0, high=1000.0)
+
+    def __post_init__(self) -> None:
+        check_knobs(self)
+
+    def alter(self, model: mujoco.MjModel) -> None:
+        """Scale masses, inertias and friction of a simulation's model."""
+        model.dof_damping *= self.friction
+        model.geom_friction[:, SLIDING] *= self.ground_friction
+        if self.mass != 1.0:
+            model.body_mass *= self.mass
+            model.body_inertia *= self.mass
+            # Total masses and the solver's scales follow from these.
+            mujoco.mj_setConst(model, mujoco.MjData(model))
+
+    def disturbances(self, seed: int, *, control_period: float, n_torques: int
+                     ) -> Iterator[tuple[NDArray | None, NDArray | float]]:
+        """
+        Yield what happens in each control period of an episode, without an end.
+
+        The streams of random numbers are apart from each other and from that of the initial
+        state: with the same seed, a stronger push comes at the same time from the same side.
+
+        :param seed: of the episode.
+        :param control_period: [s].
+        :param n_torques: A.
+        :return: the impulse of a push, shape (3,) [N s], or None; noise on the torques, shape
+            (A,) [N m], or zero.
+        """
+        pushing, noise = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
+        n_between = max(1, round(self.push_period / control_period))
+        until_push = int(pushing.integers(n_between))
+        while True:
+            impulse = None
+            if self.push and not until_push:
+                impulse = np.array([self.push * pushing.choice((-1.0, 1.0)), 0.0, 0.0])
+            until_push = (until_push - 1) % n_between
+            yield impulse, (noise.normal(0.0, self.torque_noise, n_torques)
+                            if self.torque_noise else 0.0)
+
+
+UNCHANGED = Change()
