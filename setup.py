@@ -47,7 +47,7 @@ setup(
         'gpu': ['onnxruntime-gpu>=1.17'], 'test': TEST},
     zip_safe=False,
     entry_points={'console_scripts': [
-        f'diffusion_planner = {PACKAGE}.cli:main',
+        f'diffusion_planner = {PACKAGE}.commands.__main__:main',
         f'planner = {PACKAGE}.nodes.__main__:planner',
         f'mujoco_bridge = {PACKAGE}.nodes.__main__:mujoco_bridge',
         f'recorder = {PACKAGE}.nodes.__main__:recorder']},

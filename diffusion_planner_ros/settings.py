@@ -1,7 +1,7 @@
 """
 Settings that say their unit and range once.
 
-A knob is a dataclass field whose metadata holds description, unit and range. The command line's
+A setting is a dataclass field whose metadata holds description, unit and range. The command line's
 help, the ROS parameter descriptors, the checks and the README's tables all come from there.
 """
 
@@ -14,7 +14,7 @@ from .errors import ConfigError
 
 
 @dataclass(frozen=True)
-class Knob:
+class Setting:
     """Everything about one setting."""
 
     name: str
@@ -74,7 +74,7 @@ class Knob:
         return is_valid
 
 
-def knob(default: Any, description: str, *, unit: str = '', low: float | None = None,
+def setting(default: Any, description: str, *, unit: str = '', low: float | None = None,
          high: float | None = None, read_only: bool = False) -> Any:
     """
     Declare a field of a settings dataclass.
@@ -91,35 +91,35 @@ def knob(default: Any, description: str, *, unit: str = '', low: float | None = 
         'read_only': read_only})
 
 
-def _knob_of(owner: type, entry: Field) -> Knob:
+def _setting_of(owner: type, entry: Field) -> Setting:
     hint = get_type_hints(owner)[entry.name]
     choices = get_args(hint) if get_origin(hint) is Literal else ()
     is_list = get_origin(hint) is tuple  # tuple[float, ...]
     element = get_args(hint)[0] if is_list else hint
-    return Knob(name=entry.name, type=str if choices else element, is_list=is_list,
+    return Setting(name=entry.name, type=str if choices else element, is_list=is_list,
                 default=entry.default, choices=choices, **entry.metadata)
 
 
-def knobs_of(owner: type) -> Iterator[Knob]:
-    """Yield the knobs of a settings dataclass, in order."""
+def settings_of(owner: type) -> Iterator[Setting]:
+    """Yield the settings of a settings dataclass, in order."""
     for entry in fields(owner):
         if 'description' in entry.metadata:
-            yield _knob_of(owner, entry)
+            yield _setting_of(owner, entry)
 
 
-def check_knobs(config: Any) -> None:
+def check_settings(config: Any) -> None:
     """
-    Check every knob of an instance.
+    Check every setting of an instance.
 
     :raises ConfigError: for the first value that is not allowed.
     """
-    for setting in knobs_of(type(config)):
+    for setting in settings_of(type(config)):
         setting.check(getattr(config, setting.name))
 
 
-def document_knobs(owner: type) -> type:
-    """Write the knobs into the class's docstring, where the command line's help finds them."""
+def document_settings(owner: type) -> type:
+    """Write the settings into the class's docstring, where the command line's help finds them."""
     lines = [f':param {k.name}: {k.description} Expected: {k.expectation}.'
-             for k in knobs_of(owner)]
+             for k in settings_of(owner)]
     owner.__doc__ = '\n'.join([owner.__doc__ or '', '', *lines])
     return owner

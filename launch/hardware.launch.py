@@ -5,7 +5,7 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.substitutions import Command
 from launch_ros.actions import Node
 
-from diffusion_planner_ros.nodes.launching import (
+from diffusion_planner_ros.launching import (
     Arguments,
     common_arguments,
     end_everything,

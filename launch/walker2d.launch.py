@@ -3,7 +3,7 @@
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
-from diffusion_planner_ros.nodes.launching import (
+from diffusion_planner_ros.launching import (
     Arguments,
     BOOLEANS,
     common_arguments,

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from ..episode import Episode
 from ..errors import RobotError
 from ..planning.bundle import Bundle
-from ..planning.delay_compensation import plan_joined, torque_step
+from ..planning.delay_compensation import plan_compensated, torque_step
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
-from ..sim.perturbation import Change, UNCHANGED
+from ..sim.perturbation import Perturbation, UNPERTURBED
 from ..sim.walker2d import MAX_EPISODE_STEPS, normalized_score, Walker2D
 from .execution import Execution, REPLANNED
 
@@ -67,20 +67,21 @@ class Trace:
 
 
 def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED,
-                change: Change = UNCHANGED, on_plan: Callable[[Walker2D, Plan], None] | None = None
+                perturbation: Perturbation = UNPERTURBED, on_plan: Callable[[Walker2D, Plan],
+                                                                            None] | None = None
                 ) -> tuple[EpisodeResult, Trace]:
     """
     Plan and execute until the robot falls or time is over.
 
-    :param seed: of the initial state, and of whatever is random in ``change``.
+    :param seed: of the initial state, and of whatever is random in ``perturbation``.
     :param execution: how plans are executed.
-    :param change: what is different about the robot.
+    :param perturbation: what is different about the robot.
     :param on_plan: sees the robot as it is when each plan is made, and the plan.
     :raises ConfigError: if a plan does not outlast its execution.
     """
     horizon, delay, n_execute = planner.bundle.horizon, execution.delay, execution.n_execute
     execution.check_horizon(horizon)
-    walker = Walker2D(change)
+    walker = Walker2D(perturbation)
     states = [walker.reset(seed)]
     start = walker.position
     seconds: list[float] = []
@@ -94,7 +95,7 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
         if len(waiting) == delay:
             before = time.perf_counter()
             if execution.join and delay:
-                plan = plan_joined(planner, states[-1], np.stack(waiting), step=len(rewards))
+                plan = plan_compensated(planner, states[-1], np.stack(waiting), step=len(rewards))
             else:
                 plan = planner.plan(states[-1], step=len(rewards))
             seconds.append(time.perf_counter() - before)
@@ -131,10 +132,11 @@ def noise_seed(config: PlannerConfig, seed: int) -> int:
 
 
 def _run_in_worker(seed: int, path: Path, config: PlannerConfig, execution: Execution,
-                   change: Change) -> tuple[EpisodeResult, Trace]:
+                   perturbation: Perturbation) -> tuple[EpisodeResult, Trace]:
     bundle = Bundle.load(path, provider=config.provider, n_threads=config.n_threads)
     config = replace(config, seed=noise_seed(config, seed))
-    return run_episode(seed, planner=Planner(bundle, config), execution=execution, change=change)
+    return run_episode(seed, planner=Planner(bundle, config), execution=execution,
+                       perturbation=perturbation)
 
 
 def open_pool(n_processes: int) -> ProcessPoolExecutor:
@@ -145,7 +147,8 @@ def open_pool(n_processes: int) -> ProcessPoolExecutor:
 
 def run_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
                  pool: ProcessPoolExecutor, execution: Execution = REPLANNED,
-                 change: Change = UNCHANGED) -> Iterator[tuple[EpisodeResult, Trace]]:
+                 perturbation: Perturbation = UNPERTURBED) -> Iterator[tuple[EpisodeResult,
+                                                                             Trace]]:
     """
     Run one episode for every seed, as many at a time as ``pool`` has processes, in order.
 
@@ -153,7 +156,7 @@ def run_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
     would no longer give the same episode as on the robot.
     """
     return pool.map(partial(_run_in_worker, path=path, config=config, execution=execution,
-                            change=change), seeds)
+                            perturbation=perturbation), seeds)
 
 
 def summarize(results: Sequence[EpisodeResult]) -> dict[str, Any]:

@@ -3,24 +3,27 @@
 from dataclasses import dataclass
 
 from ..errors import ConfigError
-from ..settings import check_knobs, document_knobs, knob
+from ..settings import check_settings, document_settings, setting
 
 
-@document_knobs
+@document_settings
 @dataclass(frozen=True)
 class Execution:
     """How plans are executed."""
 
-    n_execute: int = knob(1, 'Actions executed of every plan, before the next one is made.',
-                          low=1, high=1024)
-    delay: int = knob(0, 'Control periods between a state and the first action planned from it; '
-                      'until the first plan is ready the torque is zero.', low=0, high=1024)
-    join: bool = knob(True, 'With a delay: let every plan know the actions until it is ready.')
-    exploration: float = knob(0.0, 'Standard deviation of noise on every executed action.',
-                              unit='torque limits', low=0.0, high=1.0)
+    n_execute: int = setting(
+        1, 'Actions executed of every plan, before the next one is made.',
+        low=1, high=1024)
+    delay: int = setting(
+        0, 'Control periods between a state and the first action planned from it; '
+        'until the first plan is ready the torque is zero.', low=0, high=1024)
+    join: bool = setting(True, 'With a delay: let every plan know the actions until it is ready.')
+    exploration: float = setting(
+        0.0, 'Standard deviation of noise on every executed action.',
+        unit='torque limits', low=0.0, high=1.0)
 
     def __post_init__(self) -> None:
-        check_knobs(self)
+        check_settings(self)
 
     def check_horizon(self, horizon: int) -> None:
         """

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..planning.planner import Planner
-from ..sim.perturbation import Change, UNCHANGED
+from ..sim.perturbation import Perturbation, UNPERTURBED
 from ..sim.walker2d import Walker2D
 
 
@@ -33,7 +33,8 @@ def positions_of(states: NDArray, control_period: float) -> NDArray:
     return np.column_stack([np.append(0.0, np.cumsum(steps)), positions])
 
 
-def execute_whole_plans(planner: Planner, seed: int, n_plans: int, *, change: Change = UNCHANGED
+def execute_whole_plans(planner: Planner, seed: int, n_plans: int, *,
+                        perturbation: Perturbation = UNPERTURBED
                         ) -> NDArray:
     """
     Execute each plan to its end, then plan from the state that was reached.
@@ -43,7 +44,7 @@ def execute_whole_plans(planner: Planner, seed: int, n_plans: int, *, change: Ch
     :param seed: of the initial state.
     :return: joint positions [m, rad], one per control period, up to a fall at most, shape (n, 9).
     """
-    walker = Walker2D(change)
+    walker = Walker2D(perturbation)
     state = walker.reset(seed)
     positions = [walker.qpos]
     for _ in range(n_plans):

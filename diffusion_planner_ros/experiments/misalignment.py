@@ -14,7 +14,7 @@ from ..episode import Episode
 from ..planning.bundle import Bundle
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
-from ..sim.perturbation import Change, UNCHANGED
+from ..sim.perturbation import Perturbation, UNPERTURBED
 from ..sim.walker2d import Walker2D
 from .closed_loop import EpisodeResult, noise_seed, run_episode
 
@@ -78,7 +78,7 @@ class Branch:
     executed: NDArray
     """Observations after the plan's first H - 1 actions, NaN after a fall, (H - 1, S)."""
     forecast: NDArray | None
-    """The same by the bundle's forward model, if it has one."""
+    """The same by the bundle's dynamics model, if it has one."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,12 @@ def branch_from(walker: Walker2D, plan: Plan, bundle: Bundle) -> Branch:
     """Execute a plan open loop; the robot, which is in the plan's first state, moves."""
     actions = plan.actions[:-1]
     start = walker.observation
-    forecast = bundle.forecast(start, actions) if bundle.has_forward else None
+    forecast = bundle.forecast(start, actions) if bundle.has_dynamics else None
     return Branch(plan, execute(walker, actions), forecast)
 
 
-def watch_episode(seed: int, *, planner: Planner, change: Change = UNCHANGED, every: int = EVERY
+def watch_episode(seed: int, *, planner: Planner, perturbation: Perturbation = UNPERTURBED,
+                  every: int = EVERY
                   ) -> WatchedEpisode:
     """
     Run an episode, planning in every control period, and branch off from it.
@@ -133,7 +134,7 @@ def watch_episode(seed: int, *, planner: Planner, change: Change = UNCHANGED, ev
 
     :param every: control periods between branches; the first is at the start.
     """
-    second = Walker2D(change)
+    second = Walker2D(perturbation)
     second.reset(seed)
     plans: list[NDArray] = []
     branches: dict[int, Branch] = {}
@@ -144,22 +145,23 @@ def watch_episode(seed: int, *, planner: Planner, change: Change = UNCHANGED, ev
             branches[len(plans)] = branch_from(second, plan, planner.bundle)
         plans.append(plan.candidates[plan.best])
 
-    result, trace = run_episode(seed, planner=planner, change=change, on_plan=watch)
+    result, trace = run_episode(seed, planner=planner, perturbation=perturbation, on_plan=watch)
     return WatchedEpisode(result, trace.episode, np.stack(plans), branches)
 
 
-def _watch_in_worker(seed: int, path: Path, config: PlannerConfig, change: Change
+def _watch_in_worker(seed: int, path: Path, config: PlannerConfig, perturbation: Perturbation
                      ) -> WatchedEpisode:
     bundle = Bundle.load(path, provider=config.provider, n_threads=config.n_threads)
     config = replace(config, seed=noise_seed(config, seed))
-    return watch_episode(seed, planner=Planner(bundle, config), change=change)
+    return watch_episode(seed, planner=Planner(bundle, config), perturbation=perturbation)
 
 
 def watch_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
-                   pool: ProcessPoolExecutor, change: Change = UNCHANGED
+                   pool: ProcessPoolExecutor, perturbation: Perturbation = UNPERTURBED
                    ) -> Iterator[WatchedEpisode]:
     """Watch one episode for every seed, in order; see ``run_episodes``."""
-    return pool.map(partial(_watch_in_worker, path=path, config=config, change=change), seeds)
+    return pool.map(partial(_watch_in_worker, path=path, config=config,
+                            perturbation=perturbation), seeds)
 
 
 def misalignment_of(branches: Iterable[Branch], bundle: Bundle) -> Misalignment:
@@ -170,7 +172,7 @@ def misalignment_of(branches: Iterable[Branch], bundle: Bundle) -> Misalignment:
 
 
 def forecast_error_of(branches: Iterable[Branch], bundle: Bundle) -> Misalignment:
-    """Compare what the forward model makes of the plans' actions with what they give."""
+    """Compare what the dynamics model makes of the plans' actions with what they give."""
     branches = list(branches)
     return compare_states(np.stack([b.forecast for b in branches]),
                           np.stack([b.executed for b in branches]), bundle)
@@ -187,7 +189,8 @@ def compare_states(planned: NDArray, executed: NDArray, bundle: Bundle) -> Misal
 
 
 def measure_misalignment(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
-                         pool: ProcessPoolExecutor, change: Change = UNCHANGED) -> Misalignment:
+                         pool: ProcessPoolExecutor,
+                         perturbation: Perturbation = UNPERTURBED) -> Misalignment:
     """
     Measure the misalignment of plans in the states that closed-loop episodes visit.
 
@@ -196,8 +199,8 @@ def measure_misalignment(path: Path, config: PlannerConfig, seeds: Sequence[int]
 
     :param path: folder of the bundle.
     :param seeds: of the episodes.
-    :param change: what is different about the robot, in the episodes and on the side.
+    :param perturbation: what is different about the robot, in the episodes and on the side.
     """
     bundle = Bundle.load(path, provider=config.provider, n_threads=config.n_threads)
-    watched = watch_episodes(path, config, seeds, pool=pool, change=change)
+    watched = watch_episodes(path, config, seeds, pool=pool, perturbation=perturbation)
     return misalignment_of((b for w in watched for b in w.branches.values()), bundle)

@@ -77,7 +77,7 @@ class Scores:
     surprise: NDArray
     """Planned less arrived: the state against the second row of the plan before; NaN at first."""
     inconsistency: NDArray | None
-    """Steps of the plan against the forward model's; None without such a model."""
+    """Steps of the plan against the dynamics model's; None without such a model."""
     state_distance: NDArray | None
     """Of the state to the data; None without data."""
     plan_distance: NDArray | None
@@ -93,7 +93,7 @@ class Scores:
 
 
 SCORES = {'surprise': 'surprise: state against the plan before',
-          'inconsistency': 'plan against the forward model',
+          'inconsistency': 'plan against the dynamics model',
           'state_distance': 'state: distance to the data',
           'plan_distance': "plan's last state: distance to the data"}
 
@@ -109,7 +109,7 @@ def score_episode(watched: WatchedEpisode, bundle: Bundle, recorded: RecordedSta
     surprise = np.full(n, np.nan)
     surprise[1:] = _root_mean_square(rows[:-1, 1, n_action:] - visited[1:])
     inconsistency = state_distance = plan_distance = None
-    if bundle.has_forward:
+    if bundle.has_dynamics:
         steps = rows[:, :-1].reshape(-1, bundle.row_dim).astype(np.float32)
         following = rows[:, 1:, n_action:]
         difference = bundle.next_state(steps).reshape(following.shape) - following

@@ -10,7 +10,7 @@ from ..episode import Episode
 from ..errors import DatasetError
 from ..planning.planner import Planner
 from ..robot import Robot
-from ..sim.perturbation import Change, UNCHANGED
+from ..sim.perturbation import Perturbation, UNPERTURBED
 from ..sim.walker2d import Walker2D
 from .misalignment import Branch, branch_from, execute
 
@@ -64,27 +64,29 @@ def place(walker: Walker2D, observation: NDArray) -> None:
     mujoco.mj_forward(walker.model, walker.data)
 
 
-def replay(windows: NDArray, action_dim: int, *, change: Change = UNCHANGED) -> NDArray:
+def replay(windows: NDArray, action_dim: int, *,
+           perturbation: Perturbation = UNPERTURBED) -> NDArray:
     """
     Execute recorded torques open loop: what differs from the recorded states is no plan's fault.
 
     :param windows: shape (n, H, D).
     :return: states after the first H - 1 actions, shape (n, H - 1, S).
     """
-    walker, executed = Walker2D(change), []
+    walker, executed = Walker2D(perturbation), []
     for window in windows:
         place(walker, window[0, action_dim:])
         executed.append(execute(walker, window[:-1, :action_dim]))
     return np.stack(executed)
 
 
-def plan_from(windows: NDArray, planner: Planner, *, change: Change = UNCHANGED) -> list[Branch]:
+def plan_from(windows: NDArray, planner: Planner, *,
+              perturbation: Perturbation = UNPERTURBED) -> list[Branch]:
     """
     Plan from the first state of every window and execute the plans open loop.
 
     :param windows: shape (n, H, D).
     """
-    walker, branches = Walker2D(change), []
+    walker, branches = Walker2D(perturbation), []
     for step, window in enumerate(windows):
         place(walker, window[0, planner.bundle.robot.action_dim:])
         plan = planner.plan(walker.observation, step=step)

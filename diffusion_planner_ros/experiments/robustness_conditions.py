@@ -3,28 +3,28 @@
 from collections.abc import Sequence
 
 from ..errors import ConfigError
-from ..sim.perturbation import Change, UNCHANGED
+from ..sim.perturbation import Perturbation, UNPERTURBED
 from .execution import Execution, REPLANNED
 
-Condition = tuple[Change, Execution]
+Condition = tuple[Perturbation, Execution]
 
 CONDITIONS: dict[str, Condition] = {
-    'nominal': (UNCHANGED, REPLANNED),
+    'nominal': (UNPERTURBED, REPLANNED),
     # Pushes and noise: the shipped model withstands most of the weaker and few of the stronger.
-    'push 2 N s': (Change(push=2.0), REPLANNED),
-    'push 4 N s': (Change(push=4.0), REPLANNED),
-    'torque noise 5 N m': (Change(torque_noise=5.0), REPLANNED),
-    'torque noise 10 N m': (Change(torque_noise=10.0), REPLANNED),
-    'joint friction -20 %': (Change(friction=0.8), REPLANNED),
-    'joint friction +20 %': (Change(friction=1.2), REPLANNED),
-    'ground friction -20 %': (Change(ground_friction=0.8), REPLANNED),
-    'ground friction +20 %': (Change(ground_friction=1.2), REPLANNED),
-    'mass -10 %': (Change(mass=0.9), REPLANNED),
-    'mass +10 %': (Change(mass=1.1), REPLANNED),
-    'mass -20 %': (Change(mass=0.8), REPLANNED),
-    'mass +20 %': (Change(mass=1.2), REPLANNED),
-    'delay 1, joined': (UNCHANGED, Execution(delay=1)),
-    'delay 1, not joined': (UNCHANGED, Execution(delay=1, join=False)),
+    'push 2 N s': (Perturbation(push=2.0), REPLANNED),
+    'push 4 N s': (Perturbation(push=4.0), REPLANNED),
+    'torque noise 5 N m': (Perturbation(torque_noise=5.0), REPLANNED),
+    'torque noise 10 N m': (Perturbation(torque_noise=10.0), REPLANNED),
+    'joint friction -20 %': (Perturbation(friction=0.8), REPLANNED),
+    'joint friction +20 %': (Perturbation(friction=1.2), REPLANNED),
+    'ground friction -20 %': (Perturbation(ground_friction=0.8), REPLANNED),
+    'ground friction +20 %': (Perturbation(ground_friction=1.2), REPLANNED),
+    'mass -10 %': (Perturbation(mass=0.9), REPLANNED),
+    'mass +10 %': (Perturbation(mass=1.1), REPLANNED),
+    'mass -20 %': (Perturbation(mass=0.8), REPLANNED),
+    'mass +20 %': (Perturbation(mass=1.2), REPLANNED),
+    'delay 1, joined': (UNPERTURBED, Execution(delay=1)),
+    'delay 1, not joined': (UNPERTURBED, Execution(delay=1, join=False)),
 }
 """Names, as they stand in table and picture, of changed robots and of late execution."""
 

@@ -44,7 +44,7 @@ class Aligner(Learner):
         trained = replace(
             TrainConfig(**saved['config']), batch_size=config.batch_size, seed=config.seed,
             learning_rate=config.learning_rate, value_learning_rate=config.value_learning_rate,
-            forward_learning_rate=config.forward_learning_rate, ema_decay=config.ema_decay,
+            dynamics_learning_rate=config.dynamics_learning_rate, ema_decay=config.ema_decay,
             n_threads=config.n_threads, device='cpu')
         robot = Robot.from_dict(saved['robot'], str(checkpoint))
         super().__init__(
@@ -190,7 +190,7 @@ class Aligner(Learner):
         x_t = self.diffusion.noised(x_0, t, eps)
         losses = {
             'denoising': self.averaged_diffusion.loss(x_0, x_t, t, eps, self._weight),
-            'forward': self.averaged_forward_model.loss(
+            'forward': self.averaged_dynamics_model.loss(
                 x_0[:, 0], x_0[:, 1, self.robot.action_dim:])}
         return {name: float(loss) for name, loss in losses.items()}
 
@@ -252,12 +252,12 @@ class Aligner(Learner):
         for _ in range(n_updates):
             imitated = torch.cat([
                 buffer.windows(self._draw(n, *imitable)) for buffer, n, _, *imitable in sources])
-            # Value and forward model learn from everything, good or bad.
+            # Value and dynamics model learn from everything, good or bad.
             picked = [self._draw(n, starts, None) for _, n, starts, *_ in sources]
             judged, values = (torch.cat(list(parts)) for parts in zip(*(
                 (buffer.windows(starts), buffer.values(starts))
                 for (buffer, *_), starts in zip(sources, picked, strict=True)), strict=True))
-            losses = {'forward': self.forward_loss(judged)}
+            losses = {'forward': self.dynamics_loss(judged)}
             if self._learns_value:
                 losses['value'] = self.value_loss(*self._judged(judged), values)
             if self.n_steps > settings.value_first_steps:

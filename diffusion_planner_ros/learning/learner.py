@@ -15,13 +15,13 @@ from ..errors import ConfigError, ModelError
 from ..normalizer import Normalizer
 from ..robot import Robot
 from .diffusion import loss_weight
-from .networks.registry import build_diffusion, build_forward_model, build_value
+from .networks.registry import build_diffusion, build_dynamics_model, build_value
 from .train_config import TrainConfig
 
 WARMUP_UPDATES = 500
 MAX_GRADIENT_NORM = 1.0
 CHECKPOINT_FILE = 'checkpoint.pt'
-NETWORKS = ('diffusion', 'value', 'forward_model')
+NETWORKS = ('diffusion', 'value', 'dynamics_model')
 STATEFUL = (*NETWORKS, *(f'averaged_{name}' for name in NETWORKS), 'optimizer', 'scheduler')
 CHECKPOINT_KEYS = {'config', 'robot', 'facts', 'mean', 'std', 'value_mean', 'value_std',
                    'data_sha256', 'n_updates', *STATEFUL, 'generator'}
@@ -71,13 +71,13 @@ class Learner:
         self.diffusion = build_diffusion(config, robot).to(self.device)
         self.value = build_value(config, robot).to(self.device)
         # Last, so that the other networks start as they would without it.
-        self.forward_model = build_forward_model(config, robot).to(self.device)
+        self.dynamics_model = build_dynamics_model(config, robot).to(self.device)
         self.optimizer = torch.optim.AdamW([
             {'params': self.diffusion.parameters(), 'lr': config.learning_rate,
              'weight_decay': 1e-5},
             {'params': self.value.parameters(), 'lr': config.value_learning_rate,
              'weight_decay': 1e-4},
-            {'params': self.forward_model.parameters(), 'lr': config.forward_learning_rate,
+            {'params': self.dynamics_model.parameters(), 'lr': config.dynamics_learning_rate,
              'weight_decay': 1e-4}], fused=True)
         self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
         self.generator = torch.Generator().manual_seed(config.seed)
@@ -111,11 +111,11 @@ class Learner:
         """Mean squared error of the value of noised windows; ``values`` (B,) normalised."""
         return ((self.value(x_t, t) - values) ** 2).mean()
 
-    def forward_loss(self, x_0: Tensor) -> Tensor:
-        """Loss of the forward model on windows (B, H, D)."""
+    def dynamics_loss(self, x_0: Tensor) -> Tensor:
+        """Loss of the dynamics model on windows (B, H, D)."""
         # First and last pair of a window: nearly independent, and no end of an episode is missed.
         before, after = x_0[:, [0, -2]].flatten(0, 1), x_0[:, [1, -1]].flatten(0, 1)
-        return self.forward_model.loss(before, after[:, self.robot.action_dim:])
+        return self.dynamics_model.loss(before, after[:, self.robot.action_dim:])
 
     def descend(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         """Take one gradient step on the sum of losses; return them detached."""

@@ -21,7 +21,7 @@ from ..errors import ModelError
 from ..files import written
 from ..robot import Robot
 from .learner import load_checkpoint
-from .networks.registry import build_diffusion, build_forward_model, build_value
+from .networks.registry import build_diffusion, build_dynamics_model, build_value
 from .train_config import TrainConfig
 
 MAX_BATCH = 4096
@@ -34,7 +34,7 @@ class TrainedModel:
     denoiser: nn.Module
     """Predicts x_0 (B, H, D) from x_t (B, H, D) and t (B,)."""
     value: nn.Module
-    forward_model: nn.Module
+    dynamics_model: nn.Module
     """Predicts the next state (B, S) from a row (B, D)."""
     robot: Robot
     config: TrainConfig
@@ -56,7 +56,7 @@ class TrainedModel:
         robot = Robot.from_dict(saved['robot'], str(checkpoint))
         networks = {'diffusion': build_diffusion(config, robot),
                     'value': build_value(config, robot),
-                    'forward_model': build_forward_model(config, robot)}
+                    'dynamics_model': build_dynamics_model(config, robot)}
         for name, network in networks.items():
             network.load_state_dict(saved[f'averaged_{name}'])
             network.eval().requires_grad_(False)
@@ -72,8 +72,8 @@ class TrainedModel:
 
     @property
     def networks(self) -> tuple[nn.Module, nn.Module, nn.Module]:
-        """Denoiser, value and forward model."""
-        return self.denoiser, self.value, self.forward_model
+        """Denoiser, value and dynamics model."""
+        return self.denoiser, self.value, self.dynamics_model
 
     def value_and_gradient(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return V(x_t, t) (B,) and its gradient with respect to x_t (B, H, D)."""
@@ -84,7 +84,7 @@ class TrainedModel:
         return value.detach(), gradient
 
     def example(self, batch_size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-        """Return random inputs x_t and t; a row of x_t is one for the forward model."""
+        """Return random inputs x_t and t; a row of x_t is one for the dynamics model."""
         generator = torch.Generator().manual_seed(seed)
         row_dim = self.robot.action_dim + self.robot.state_dim
         return (torch.randn(batch_size, self.config.horizon, row_dim, generator=generator),
@@ -129,8 +129,8 @@ def trace_gradient(function: Callable, example: tuple[Tensor, Tensor]) -> nn.Mod
 
 
 def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
-                    forward_file: Path) -> None:
-    """Write denoiser, value with its gradient and forward model as ONNX, for any batch size."""
+                    dynamics_file: Path) -> None:
+    """Write denoiser, value with its gradient and dynamics model as ONNX, for any batch size."""
     # A batch of 1 would be taken for a constant.
     x_t, t = model.example(3)
     inputs = {'x_t': x_t, 'times': t}
@@ -138,7 +138,7 @@ def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
     # The tracer counts the arguments of a bound method wrongly.
     gradient = trace_gradient(lambda x_t, t: model.value_and_gradient(x_t, t), (x_t, t))
     _save(gradient, inputs, ['value', 'gradient'], value_file)
-    _save(model.forward_model, {'row': x_t[:, 0]}, ['next_state'], forward_file)
+    _save(model.dynamics_model, {'row': x_t[:, 0]}, ['next_state'], dynamics_file)
 
 
 class WeightWriter:
@@ -149,7 +149,7 @@ class WeightWriter:
 
     :param model: networks of the shapes to be written; their weights do not matter.
     :param folder: for the traced files, which are used up.
-    :param names: files of denoiser, value and forward model.
+    :param names: files of denoiser, value and dynamics model.
     :raises ModelError: if a weight is not found again.
     """
 

@@ -3,48 +3,56 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ..settings import check_knobs, document_knobs, knob
+from ..settings import check_settings, document_settings, setting
 
 
-@document_knobs
+@document_settings
 @dataclass(frozen=True)
 class TrainConfig:
     """What is learned, and how."""
 
-    denoiser: Literal['mlp', 'unet'] = knob(
+    denoiser: Literal['mlp', 'unet'] = setting(
         'mlp', 'Network: residual MLP on the flattened window, or temporal U-Net.')
-    width: int = knob(256, 'Hidden width of the MLP, or channels of the U-Net.', low=8, high=4096)
-    depth: int = knob(3, 'Residual blocks of the MLP; the U-Net has three resolutions.',
-                      low=1, high=64)
-    value_width: int = knob(256, 'Hidden width of the value network.', low=8, high=4096)
-    value_depth: int = knob(2, 'Residual blocks of the value network.', low=1, high=64)
-    forward_width: int = knob(256, 'Hidden width of the forward model.', low=8, high=4096)
-    forward_depth: int = knob(2, 'Hidden layers of the forward model.', low=1, high=64)
-    horizon: int = knob(8, 'Rows of a window, H.', unit='control periods', low=2, high=1024)
-    schedule: Literal['cosine', 'linear'] = knob('cosine', 'Noise schedule.')
-    n_diffusion_steps: int = knob(20, 'Diffusion steps, T.', low=2, high=1000)
-    prediction: Literal['x0', 'eps'] = knob('x0', 'What the network predicts.')
-    first_action_weight: float = knob(
+    width: int = setting(
+        256, 'Hidden width of the MLP, or channels of the U-Net.', low=8, high=4096)
+    depth: int = setting(
+        3, 'Residual blocks of the MLP; the U-Net has three resolutions.',
+        low=1, high=64)
+    value_width: int = setting(256, 'Hidden width of the value network.', low=8, high=4096)
+    value_depth: int = setting(2, 'Residual blocks of the value network.', low=1, high=64)
+    dynamics_width: int = setting(256, 'Hidden width of the dynamics model.', low=8, high=4096)
+    dynamics_depth: int = setting(2, 'Hidden layers of the dynamics model.', low=1, high=64)
+    horizon: int = setting(8, 'Rows of a window, H.', unit='control periods', low=2, high=1024)
+    schedule: Literal['cosine', 'linear'] = setting('cosine', 'Noise schedule.')
+    n_diffusion_steps: int = setting(20, 'Diffusion steps, T.', low=2, high=1000)
+    prediction: Literal['x0', 'eps'] = setting('x0', 'What the network predicts.')
+    first_action_weight: float = setting(
         5.0, "Weight of the first action's loss: it is the one that is executed.",
         low=0.0, high=1000.0)
-    discount: float = knob(0.99, 'Discount of the return-to-go per control period.',
-                           low=0.0, high=0.9999)
-    fall_penalty: float = knob(100.0, 'What a fall costs.', unit='reward', low=0.0, high=1e6)
-    n_updates: int = knob(40_000, 'Gradient steps.', low=1, high=100_000_000)
-    batch_size: int = knob(256, 'Windows per gradient step.', low=1, high=65_536)
-    learning_rate: float = knob(5e-4, 'Peak learning rate of the denoiser (AdamW, warm-up, '
-                                'cosine decay).', low=1e-8, high=1.0)
-    value_learning_rate: float = knob(3e-4, 'Peak learning rate of the value.',
-                                      low=1e-8, high=1.0)
-    forward_learning_rate: float = knob(3e-3, 'Peak learning rate of the forward model.',
-                                        low=1e-8, high=1.0)
-    ema_decay: float = knob(0.999, 'Decay of the averaged weights, which are the ones exported.',
-                            low=0.0, high=0.99999)
-    checkpoint_every: int = knob(2_000, 'Gradient steps between checkpoints.', low=1,
-                                 high=100_000_000)
-    seed: int = knob(0, 'Seed of weights, batches and noise.', low=0, high=2**31 - 1)
-    device: str = knob('cpu', "Torch device, for example 'cpu', 'cuda' or 'cuda:1'.")
-    n_threads: int = knob(1, 'CPU threads.', low=1, high=1024)
+    discount: float = setting(
+        0.99, 'Discount of the return-to-go per control period.',
+        low=0.0, high=0.9999)
+    fall_penalty: float = setting(100.0, 'What a fall costs.', unit='reward', low=0.0, high=1e6)
+    n_updates: int = setting(40_000, 'Gradient steps.', low=1, high=100_000_000)
+    batch_size: int = setting(256, 'Windows per gradient step.', low=1, high=65_536)
+    learning_rate: float = setting(
+        5e-4, 'Peak learning rate of the denoiser (AdamW, warm-up, '
+        'cosine decay).', low=1e-8, high=1.0)
+    value_learning_rate: float = setting(
+        3e-4, 'Peak learning rate of the value.',
+        low=1e-8, high=1.0)
+    dynamics_learning_rate: float = setting(
+        3e-3, 'Peak learning rate of the dynamics model.',
+        low=1e-8, high=1.0)
+    ema_decay: float = setting(
+        0.999, 'Decay of the averaged weights, which are the ones exported.',
+        low=0.0, high=0.99999)
+    checkpoint_every: int = setting(
+        2_000, 'Gradient steps between checkpoints.', low=1,
+        high=100_000_000)
+    seed: int = setting(0, 'Seed of weights, batches and noise.', low=0, high=2**31 - 1)
+    device: str = setting('cpu', "Torch device, for example 'cpu', 'cuda' or 'cuda:1'.")
+    n_threads: int = setting(1, 'CPU threads.', low=1, high=1024)
 
     def __post_init__(self) -> None:
-        check_knobs(self)
+        check_settings(self)

@@ -1,4 +1,4 @@
-"""Train a diffusion model of trajectories, its value and a forward model on windows."""
+"""Train a diffusion model of trajectories, its value and a dynamics model on windows."""
 
 from collections.abc import Callable
 from dataclasses import asdict
@@ -30,7 +30,7 @@ class Trainer(Learner):
         self._values = self._tensor(self.value_normalizer.normalize(windows.values[:, None])[:, 0])
         self._starts = torch.as_tensor(windows.starts)
         self._steps = torch.arange(config.horizon)
-        for model in (self.forward_model, self.averaged_forward_model):
+        for model in (self.dynamics_model, self.averaged_dynamics_model):
             model.change_std.copy_(self._change_std())
 
     def _change_std(self) -> Tensor:
@@ -48,7 +48,7 @@ class Trainer(Learner):
         x_t, t, eps = self.noised(x_0)
         return self.descend({'denoising': self.denoising_loss(x_0, x_t, t, eps),
                              'value': self.value_loss(x_t, t, self._values[rows[:, 0]]),
-                             'forward': self.forward_loss(x_0)})
+                             'forward': self.dynamics_loss(x_0)})
 
     def resume(self, file: Path) -> None:
         """

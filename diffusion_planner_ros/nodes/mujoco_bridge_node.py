@@ -18,7 +18,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
 from ..planning.stop import StopBehaviour, StopConfig
-from ..settings import check_knobs, document_knobs, knob
+from ..settings import check_settings, document_settings, setting
 from ..sim.walker2d import MAX_EPISODE_STEPS, Walker2D
 from .common.control_thread import CLOCK_TOPIC, ControlThread
 from .common.conversions import (
@@ -44,29 +44,34 @@ MAX_PUSH = 100.0  # [N s]; the robot weighs 26 kg
 EPISODE_GAP = 20_000_000_000  # [ns] of simulated time between two episodes
 
 
-@document_knobs
+@document_settings
 @dataclass(frozen=True)
 class BridgeConfig:
     """Parameters of the simulated robot, besides those of ``StopConfig``."""
 
-    lockstep: bool = knob(False, 'Wait for the command of every state before the next step; '
-                          'otherwise step on the wall clock.', read_only=True)
-    real_time_factor: float = knob(1.0, 'Simulated over wall time, without lockstep.',
-                                   low=0.01, high=10.0, read_only=True)
-    seed: int = knob(0, 'Seed of the initial state of the next reset.', low=0, high=2**31 - 1)
-    auto_reset: bool = knob(True, 'After the end of an episode, start the next one with the '
-                            'following seed.', read_only=True)
-    max_episode_steps: int = knob(MAX_EPISODE_STEPS, 'Length of an episode.',
-                                  unit='control periods', low=1, high=1_000_000, read_only=True)
+    lockstep: bool = setting(
+        False, 'Wait for the command of every state before the next step; '
+        'otherwise step on the wall clock.', read_only=True)
+    real_time_factor: float = setting(
+        1.0, 'Simulated over wall time, without lockstep.',
+        low=0.01, high=10.0, read_only=True)
+    seed: int = setting(0, 'Seed of the initial state of the next reset.', low=0, high=2**31 - 1)
+    auto_reset: bool = setting(
+        True, 'After the end of an episode, start the next one with the '
+        'following seed.', read_only=True)
+    max_episode_steps: int = setting(
+        MAX_EPISODE_STEPS, 'Length of an episode.',
+        unit='control periods', low=1, high=1_000_000, read_only=True)
     # Four periods: a step that begins just before the end of this time lasts one period more, and
     # a dead planner's torque is gone 40 ms after its last command, within 50 ms of its death even
     # if a tick is late. Living planners repeat their command every REPEAT_PERIOD at the latest.
-    command_timeout: float = knob(0.032, 'Age of the last command, on the wall clock, above which '
-                                  'the stop behaviour takes over, without lockstep.', unit='s',
-                                  low=0.001, high=10.0, read_only=True)
+    command_timeout: float = setting(
+        0.032, 'Age of the last command, on the wall clock, above which '
+        'the stop behaviour takes over, without lockstep.', unit='s',
+        low=0.001, high=10.0, read_only=True)
 
     def __post_init__(self) -> None:
-        check_knobs(self)
+        check_settings(self)
 
 
 class MujocoBridge(Node):

@@ -40,14 +40,14 @@ from .control.control_loop import COMMAND_TOPIC, ControlLoop
 from .control.periodic_thread import PeriodicThread
 from .control.planner_node_config import PlannerNodeConfig
 from .control.replanner import Model
-from .display.plan_display import Visuals, VisualsConfig
+from .display.plan_display import DisplayConfig, PlanDisplay
 from .state.state_source import check_layout, Measurement, StateConfig
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 CLOCK_PERIOD = 10.0  # [s], shortest time between two reports of two clocks
 STOPPING_PERIOD = 0.02  # [s], between two looks whether a stop behaviour is over
 SHIPPED_BUNDLE = 'models/walker2d'
-CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, VisualsConfig)
+CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, DisplayConfig)
 Configs = dict[type, Any]
 
 
@@ -71,7 +71,7 @@ class PlannerNode(LifecycleNode):
         self._model: Model | None = None
         self._limit: NDArray | None = None
         self._stop: StopBehaviour | None = None
-        self._visuals: Visuals | None = None
+        self._visuals: PlanDisplay | None = None
         self._loop: ControlLoop | None = None
         self._failure: BaseException | None = None
         self._fault = ''  # what ended the work without being asked, for diagnostics
@@ -155,7 +155,7 @@ class PlannerNode(LifecycleNode):
                                        [entry.joint for entry in bundle.robot.action], self._limit)
             self._model = self._model_of(bundle)
             if urdf is not None:
-                self._visuals = Visuals(self, urdf, self._configs[VisualsConfig])
+                self._visuals = PlanDisplay(self, urdf, self._configs[DisplayConfig])
             settle()
         except PlannerError:
             self._free()

@@ -21,7 +21,7 @@ from trajectory_msgs.msg import JointTrajectory
 from ..errors import ConfigError, StateError
 from ..planning.bundle import bundle_hash, FACTS_FILE, read_facts
 from ..robot import Robot
-from ..settings import check_knobs, document_knobs, knob
+from ..settings import check_settings, document_settings, setting
 from ..share import share_file
 from .common.conversions import (
     NANOSECONDS,
@@ -36,7 +36,7 @@ from .common.run_node import run_node
 from .control.control_loop import COMMAND_TOPIC
 from .recording.episode_builder import EpisodeLog, RecordedEpisode
 from .recording.log_writer import LogWriter
-from .recording.message_sorter import InOrder
+from .recording.message_sorter import MessageSorter
 from .state.joint_states import JointReader
 from .state.odometry import BaseReader, OdometryHistory, pose_and_rates
 from .state.state_source import StateConfig
@@ -51,26 +51,27 @@ DIAGNOSTICS_PERIOD = 1.0  # [s]
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
 
 
-@document_knobs
+@document_settings
 @dataclass(frozen=True)
 class RecorderConfig:
     """Parameters of the recorder."""
 
-    file: str = knob('', 'HDF5 file to write; it must not be there yet.', read_only=True)
-    bundle: str = knob('', 'Folder of the model bundle that plans, for the layout of states and '
-                       'actions; empty takes the shipped Walker2D.', read_only=True)
-    torque_source: Literal['effort', 'commands'] = knob(
+    file: str = setting('', 'HDF5 file to write; it must not be there yet.', read_only=True)
+    bundle: str = setting(
+        '', 'Folder of the model bundle that plans, for the layout of states and '
+        'actions; empty takes the shipped Walker2D.', read_only=True)
+    torque_source: Literal['effort', 'commands'] = setting(
         'effort', "Where the executed torque is taken from: the 'effort' of the joint states that "
         "follow it, or the last one of the 'commands' before them.", read_only=True)
-    odometry_joints: tuple[str, ...] = knob(
+    odometry_joints: tuple[str, ...] = setting(
         ('',), "Joints of the base that topic 'odometry' measures, as the parameter of the "
         'planner.', read_only=True)
-    max_episode_steps: int = knob(
+    max_episode_steps: int = setting(
         10_000, 'Steps after which an episode is cut and written; the next one goes on from '
         'there.', unit='control periods', low=1, high=1_000_000, read_only=True)
 
     def __post_init__(self) -> None:
-        check_knobs(self)
+        check_settings(self)
         if not self.file:
             raise ConfigError("file is '', expected the name of a file to write")
 
@@ -108,7 +109,7 @@ class Recorder(Node):
         self._writer = LogWriter(Path(config.file), robot, bundle_hash=bundle_hash(facts))
         self._log = EpisodeLog(period=period, horizon=self._horizon, on_episode=self._write,
                                max_steps=config.max_episode_steps)
-        self._messages = InOrder(HOLD)
+        self._messages = MessageSorter(HOLD)
         self._n_steps = self._n_plans = self._n_refused = 0
         self._newest = 0  # when the newest joint states were published [ns]
         self._told = float('inf')  # when we were told to stop [ns]

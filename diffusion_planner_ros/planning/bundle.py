@@ -20,12 +20,12 @@ from ..robot import Robot
 from ..schedule import NoiseSchedule
 from .providers import choose_provider, open_session
 
-FORMAT_VERSION = '1.1'  # major: inputs or outputs changed, refuse; minor: accept
+FORMAT_VERSION = '2.0'  # major: inputs or outputs changed, refuse; minor: accept
 FACTS_FILE = 'model.yaml'
 DENOISER_FILE = 'denoiser.onnx'
 VALUE_FILE = 'value.onnx'
-FORWARD_FILE = 'forward.onnx'  # since 1.1; a bundle may be without
-NETWORK_FILES = (DENOISER_FILE, VALUE_FILE, FORWARD_FILE)
+DYNAMICS_FILE = 'dynamics.onnx'  # a bundle may be without
+NETWORK_FILES = (DENOISER_FILE, VALUE_FILE, DYNAMICS_FILE)
 UNHASHED = ('sha256', 'score')
 N_WARMUP = 3
 PERCENTILES = np.arange(101)
@@ -50,7 +50,7 @@ def bundle_hash(facts: Mapping[str, Any]) -> str:
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     """Write ``model.yaml`` with the hashes of all files in ``folder`` and of itself."""
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-              for name in NETWORK_FILES if name != FORWARD_FILE or (folder / name).is_file()}
+              for name in NETWORK_FILES if name != DYNAMICS_FILE or (folder / name).is_file()}
     facts = {**facts, 'sha256': {**hashes, FACTS_FILE: facts_hash(facts)}}
     _write(folder / FACTS_FILE, facts)
 
@@ -175,7 +175,7 @@ class Bundle:
     """None if the model was exported without data."""
     _denoiser: onnxruntime.InferenceSession
     _value: onnxruntime.InferenceSession
-    _forward: onnxruntime.InferenceSession | None
+    _dynamics: onnxruntime.InferenceSession | None
 
     @property
     def hash(self) -> str:
@@ -188,9 +188,9 @@ class Bundle:
         return self.robot.action_dim + self.robot.state_dim
 
     @property
-    def has_forward(self) -> bool:
-        """Whether there is a forward model."""
-        return self._forward is not None
+    def has_dynamics(self) -> bool:
+        """Whether there is a dynamics model."""
+        return self._dynamics is not None
 
     def denoise(self, x_t: NDArray, t: int) -> NDArray:
         """Predict x_0 (B, H, D) from x_t (B, H, D), both normalised."""
@@ -211,12 +211,12 @@ class Bundle:
         """
         Predict the next states (B, S) from rows ``[a | s]`` (B, D), both normalised.
 
-        :raises ModelError: if there is no forward model.
+        :raises ModelError: if there is no dynamics model.
         """
-        if self._forward is None:
-            raise ModelError(f'{self.path / FORWARD_FILE}: no such file in this bundle, expected '
+        if self._dynamics is None:
+            raise ModelError(f'{self.path / DYNAMICS_FILE}: no such file in this bundle, expected '
                              'one to forecast with; train and export the model again')
-        return self._forward.run(None, {'row': row})[0]
+        return self._dynamics.run(None, {'row': row})[0]
 
     def check_state(self, state: NDArray) -> NDArray:
         """
@@ -236,12 +236,12 @@ class Bundle:
 
     def forecast(self, state: NDArray, actions: NDArray) -> NDArray:
         """
-        Forecast where actions lead, with the forward model.
+        Forecast where actions lead, with the dynamics model.
 
         :param state: in the order and units of ``robot.state``, shape (S,).
         :param actions: torques [N m], one per control period, shape (n, A).
         :return: the state after each action [SI], clipped as the robot's are, shape (n, S).
-        :raises ModelError: if there is no forward model.
+        :raises ModelError: if there is no dynamics model.
         :raises ConfigError: if the actions have another shape.
         :raises StateError: if the state has another shape, or a forecast is not finite.
         """
@@ -298,7 +298,7 @@ class Bundle:
                 value_normalizer=_normalizer(facts['value_normalizer']),
                 provider=chosen, calibration=Calibration.from_facts(facts, robot.state_dim),
                 _denoiser=sessions[DENOISER_FILE], _value=sessions[VALUE_FILE],
-                _forward=sessions.get(FORWARD_FILE))
+                _dynamics=sessions.get(DYNAMICS_FILE))
         except (KeyError, TypeError, ValueError, RobotError) as error:
             raise ModelError(f'{path / FACTS_FILE}: {error}') from error
         bundle._probe()
@@ -313,9 +313,9 @@ class Bundle:
         window, row = [self.horizon, self.row_dim], [self.row_dim]
         shapes = [(DENOISER_FILE, self._denoiser.get_inputs()[0], window),
                   (VALUE_FILE, self._value.get_inputs()[0], window)]
-        if self.has_forward:
-            shapes += [(FORWARD_FILE, self._forward.get_inputs()[0], row),
-                       (FORWARD_FILE, self._forward.get_outputs()[0], [self.robot.state_dim])]
+        if self.has_dynamics:
+            shapes += [(DYNAMICS_FILE, self._dynamics.get_inputs()[0], row),
+                       (DYNAMICS_FILE, self._dynamics.get_outputs()[0], [self.robot.state_dim])]
         for name, end, expected in shapes:
             if end.shape[1:] != expected:
                 raise ModelError(f"{self.path / name}: '{end.name}' has rows of shape "
@@ -324,8 +324,8 @@ class Bundle:
         for _ in range(N_WARMUP):
             outputs = {DENOISER_FILE: (self.denoise(probe, 0),),
                        VALUE_FILE: (self.value(probe, 0), self.value_gradient(probe, 0))}
-            if self.has_forward:
-                outputs[FORWARD_FILE] = (self.next_state(probe[:, 0]),)
+            if self.has_dynamics:
+                outputs[DYNAMICS_FILE] = (self.next_state(probe[:, 0]),)
         for name, arrays in outputs.items():
             if not all(np.isfinite(a).all() for a in arrays):
                 raise ModelError(f'{self.path / name}: output on a probe of zeros is not finite')

@@ -38,11 +38,11 @@ def hold(actions: NDArray, *, horizon: int, row_dim: int) -> Condition:
     return Condition(known, mask)
 
 
-def plan_joined(planner: Planner, state: NDArray, actions: NDArray, *, step: int = 0) -> Plan:
+def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step: int = 0) -> Plan:
     """
     Plan from one state, knowing the actions until the plan is ready.
 
-    The bundle's forward model forecasts the state that the actions lead to, and the plan starts
+    The bundle's dynamics model forecasts the state that the actions lead to, and the plan starts
     there, for it is the first action of a trajectory that a model learns best. In a bundle
     without one, the forecast is the mean of the candidates with the actions inpainted (as Black et
     al. 2025, arxiv.org/abs/2506.07339, do for chunks of actions), which is several times coarser.
@@ -65,7 +65,7 @@ def plan_joined(planner: Planner, state: NDArray, actions: NDArray, *, step: int
     n = len(actions)
     if not n:
         return planner.plan(state, step=step)
-    if bundle.has_forward:
+    if bundle.has_dynamics:
         clip = bundle.robot.state_clip
         state = np.clip(bundle.check_state(state), -clip, clip)
         states = [state, *bundle.forecast(state, actions)]

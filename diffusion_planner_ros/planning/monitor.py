@@ -8,31 +8,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, StateError
-from ..settings import check_knobs, document_knobs, knob
+from ..settings import check_settings, document_settings, setting
 from .bundle import Bundle
 
 
-@document_knobs
+@document_settings
 @dataclass(frozen=True)
 class MonitorConfig:
     """Thresholds of the monitor; a wrong value is refused when this is built."""
 
-    ood_warn: float = knob(
+    ood_warn: float = setting(
         0.5, 'Score above which the monitor warns; 1 is the 99th percentile of the prediction '
         'error in the training data; 0 switches it off.', low=0.0, high=1000.0)
-    ood_stop: float = knob(1.0, 'Score above which the monitor stops; 0 switches it off.',
-                           low=0.0, high=1000.0)
-    ood_window: int = knob(3, 'Prediction errors that the score averages.',
-                           unit='control periods', low=1, high=1000)
-    max_state_deviation: float = knob(
+    ood_stop: float = setting(
+        1.0, 'Score above which the monitor stops; 0 switches it off.',
+        low=0.0, high=1000.0)
+    ood_window: int = setting(
+        3, 'Prediction errors that the score averages.',
+        unit='control periods', low=1, high=1000)
+    max_state_deviation: float = setting(
         20.0, 'Distance of a state entry from the range of the training data above which the '
         'monitor stops; 0 switches it off.', unit='standard deviations', low=0.0, high=1e6)
-    max_equal_states: int = knob(
+    max_equal_states: int = setting(
         5, 'Equal states in a row, though motion was predicted, above which the monitor stops; 0 '
         'switches it off.', low=0, high=1000)
 
     def __post_init__(self) -> None:
-        check_knobs(self)
+        check_settings(self)
         if self.ood_stop and self.ood_warn > self.ood_stop:
             raise ConfigError(f'ood_warn is {self.ood_warn}, expected at most ood_stop, which is '
                               f'{self.ood_stop}')

@@ -60,13 +60,13 @@ class Planner:
     Denoise candidates from one state and rank them (Hu 2024, Algorithms 1.2 and 3).
 
     :raises ConfigError: if the configuration asks for more steps than the model has, or for a
-        forward model that the bundle is without.
+        dynamics model that the bundle is without.
     """
 
     def __init__(self, bundle: Bundle, config: PlannerConfig) -> None:
-        if config.states == 'forecast' and not bundle.has_forward:
+        if config.states == 'forecast' and not bundle.has_dynamics:
             raise ConfigError(f"states is 'forecast', expected 'denoised': {bundle.path} has no "
-                              'forward model; train and export the model again')
+                              'dynamics model; train and export the model again')
         if config.n_denoise_steps > bundle.schedule.n_steps:
             raise ConfigError(f'n_denoise_steps is {config.n_denoise_steps}, expected at most '
                               f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')

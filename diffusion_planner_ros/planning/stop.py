@@ -8,26 +8,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from ..settings import check_knobs, document_knobs, knob
+from ..settings import check_settings, document_settings, setting
 
 
-@document_knobs
+@document_settings
 @dataclass(frozen=True)
 class StopConfig:
     """How to stop."""
 
-    stop_behaviour: Literal['zero', 'damping', 'hold'] = knob(
+    stop_behaviour: Literal['zero', 'damping', 'hold'] = setting(
         'zero', "Torque after a fault: none, 'damping' against the joints' velocities, or 'hold', "
         'damping and a spring towards where the joints were.', read_only=True)
-    stop_damping: tuple[float, ...] = knob(
+    stop_damping: tuple[float, ...] = setting(
         (5.0,), 'Gain of damping and hold: one for all joints, or one for each in the order of '
         'the action layout.', unit='N m s/rad', low=0.0, high=1e4, read_only=True)
-    stop_stiffness: tuple[float, ...] = knob(
+    stop_stiffness: tuple[float, ...] = setting(
         (50.0,), 'Gain of the spring of hold: one for all joints, or one for each.',
         unit='N m/rad', low=0.0, high=1e5, read_only=True)
 
     def __post_init__(self) -> None:
-        check_knobs(self)
+        check_settings(self)
 
 
 def per_joint(name: str, values: tuple[float, ...], n_joints: int) -> NDArray:

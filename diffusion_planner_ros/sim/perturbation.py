@@ -7,35 +7,35 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from ..settings import check_knobs, document_knobs, knob
+from ..settings import check_settings, document_settings, setting
 
 SLIDING = 0  # column of MuJoCo's geom_friction; with condim 3 the others have no effect
 
 
-@document_knobs
+@document_settings
 @dataclass(frozen=True)
-class Change:
+class Perturbation:
     """What is different about the simulated robot; nothing by default."""
 
-    mass: float = knob(1.0, 'Factor on the mass and inertia of every body.', low=0.1, high=10.0)
-    friction: float = knob(
+    mass: float = setting(1.0, 'Factor on the mass and inertia of every body.', low=0.1, high=10.0)
+    friction: float = setting(
         1.0, 'Factor on the friction of every joint, which is viscous: its damping.',
         low=0.0, high=1000.0)
-    ground_friction: float = knob(
+    ground_friction: float = setting(
         1.0, 'Factor on the coefficient of sliding friction between feet and ground.',
         low=0.0, high=10.0)
-    push: float = knob(
+    push: float = setting(
         0.0, 'Impulse on the torso at every PUSH_PERIOD, forwards or backwards at random.',
         unit='N s', low=0.0, high=100.0)
-    push_period: float = knob(
+    push_period: float = setting(
         1.0, 'Time between pushes; the first one comes at random within it.', unit='s', low=0.008,
         high=60.0)
-    torque_noise: float = knob(
+    torque_noise: float = setting(
         0.0, 'Standard deviation of noise on every torque, drawn anew in every control period, '
         'before the torque limit.', unit='N m', low=0.0, high=1000.0)
 
     def __post_init__(self) -> None:
-        check_knobs(self)
+        check_settings(self)
 
     def alter(self, model: mujoco.MjModel) -> None:
         """Scale masses, inertias and friction of a simulation's model."""
@@ -73,4 +73,4 @@ class Change:
                             if self.torque_noise else 0.0)
 
 
-UNCHANGED = Change()
+UNPERTURBED = Perturbation()

@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from .perturbation import Change, UNCHANGED
+from .perturbation import Perturbation, UNPERTURBED
 
 FRAME_SKIP = 4
 RESET_NOISE = 5e-3
@@ -40,9 +40,9 @@ class Walker2D:
     over the gear. All this holds unless the robot is changed.
     """
 
-    def __init__(self, change: Change = UNCHANGED) -> None:
+    def __init__(self, perturbation: Perturbation = UNPERTURBED) -> None:
         self.model = mujoco.MjModel.from_xml_path(str(mjcf_path()))
-        change.alter(self.model)
+        perturbation.alter(self.model)
         self.data = mujoco.MjData(self.model)
         self.gear = self.model.actuator_gear[:, 0].copy()  # (A,) [N m]
         self.joint_names = [self.model.joint(i).name for i in range(self.model.njnt)]
@@ -50,7 +50,7 @@ class Walker2D:
             self.model.joint(int(i)).name for i in self.model.actuator_trnid[:, 0]]
         self.control_period = float(self.model.opt.timestep) * FRAME_SKIP  # [s]
         self._torso = self.model.body('torso').id
-        self._change = change
+        self._perturbation = perturbation
         self._restart_disturbances(0)
 
     @property
@@ -93,7 +93,7 @@ class Walker2D:
         return self.observation
 
     def _restart_disturbances(self, seed: int) -> None:
-        self._disturbances = self._change.disturbances(
+        self._disturbances = self._perturbation.disturbances(
             seed, control_period=self.control_period, n_torques=self.model.nu)
 
     def push(self, impulse: NDArray) -> None:

@@ -10,7 +10,7 @@ import tyro
 
 from ...learning.align_config import AlignConfig
 from ...planning.planner_config import PlannerConfig
-from ...sim.perturbation import Change
+from ...sim.perturbation import Perturbation
 from ..output import progress, report
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ HELD_OUT = 5  # one episode of so many in a log is not learned from
 def align(
     config: tyro.conf.OmitArgPrefixes[AlignConfig],
     planner: PlannerConfig,
-    change: Change,
+    perturbation: Perturbation,
     checkpoint: Path = Path('runs/walker2d/checkpoint.pt'),
     data: tuple[Path, ...] | None = None,
     out: Path = Path('runs/aligned'),
@@ -45,7 +45,7 @@ def align(
 
     :param config: how the model learns.
     :param planner: how the guard plans; executed plans have N_CANDIDATES candidates.
-    :param change: what is different about the robot.
+    :param perturbation: what is different about the robot.
     :param checkpoint: of ``train``, or a model in another alignment's OUT/guarded.
     :param data: data sets that the model was trained on.
     :param out: folder of everything that comes of it, TensorBoard logs among it.
@@ -75,7 +75,7 @@ def align(
         facts = _align_from_logs(aligner, from_log, offline, out)
     else:
         with open_pool(processes or os.cpu_count() or 1) as pool:
-            run = AlignmentRun(aligner, out, planner=planner, change=change, pool=pool)
+            run = AlignmentRun(aligner, out, planner=planner, perturbation=perturbation, pool=pool)
             if resume:
                 run.resume()
             facts = align_online(run, offline)

@@ -62,7 +62,7 @@ def export_model(model: 'TrainedModel', out: Path, episodes: 'Sequence[Episode]'
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         folder = Path(scratch)
-        files = [bundles.DENOISER_FILE, bundles.VALUE_FILE, bundles.FORWARD_FILE]
+        files = [bundles.DENOISER_FILE, bundles.VALUE_FILE, bundles.DYNAMICS_FILE]
         export_networks(model, *(folder / name for name in files))
         facts = {'format_version': bundles.FORMAT_VERSION, **model.facts}
         bundles.write_facts(folder, facts)
@@ -146,7 +146,7 @@ def compare(model: 'TrainedModel', bundle: 'Bundle', *, batch_sizes: tuple[int, 
         x_t, _ = model.example(batch_sizes[seed % len(batch_sizes)], seed)
         times = x_t.new_full((len(x_t),), seed).long()
         rows = x_t[:, 0]
-        expected = {'x_0': model.denoiser(x_t, times), 'forward': model.forward_model(rows),
+        expected = {'x_0': model.denoiser(x_t, times), 'forward': model.dynamics_model(rows),
                     **dict(zip(('value', 'gradient'), model.value_and_gradient(x_t, times),
                                strict=True))}
         found = {'x_0': bundle.denoise(x_t.numpy(), seed),

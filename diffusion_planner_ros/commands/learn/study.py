@@ -11,7 +11,7 @@ from typing import Any, TYPE_CHECKING
 
 from ...files import written
 from ...planning.planner_config import PlannerConfig
-from ...sim.perturbation import Change
+from ...sim.perturbation import Perturbation
 from ..output import print_text, progress, report
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ DENOISED_FILE = 'evaluation_denoised.json'  # whatever states the variant plans 
 
 def study(
     planner: PlannerConfig,
-    change: Change,
+    perturbation: Perturbation,
     checkpoint: Path = Path('runs/poor/checkpoint.pt'),
     data: tuple[Path, ...] = (Path('data/walker2d/poor-v0'),),
     variants: tuple[str, ...] = ('improved', 'plain'),
@@ -46,7 +46,7 @@ def study(
     are none of those that models were chosen by.
 
     :param planner: how to plan; STATES only before, for each variant says how it is afterwards.
-    :param change: what is different about the robot.
+    :param perturbation: what is different about the robot.
     :param checkpoint: of ``train``.
     :param data: data sets that the model was trained on.
     :param variants: ``improved`` is what ``align`` does, ``plain`` is Algorithm 2 as Hu (2024)
@@ -77,7 +77,7 @@ def study(
     out.mkdir(parents=True, exist_ok=True)
     _claim(out / STUDY_FILE, checkpoint, offline)
     with open_pool(processes or os.cpu_count() or 1) as pool:
-        evaluator = _Evaluator(planner, change, range(episodes), pool)
+        evaluator = _Evaluator(planner, perturbation, range(episodes), pool)
         before = evaluator.evaluate(_export_once(model, checkpoint, out / 'before'), planner,
                                     out / 'before' / EVALUATION_FILE)
         runs = {name: {str(v.align.seed): _run(name, v, checkpoint, offline, out, evaluator)
@@ -94,7 +94,7 @@ def study(
                    f'seed{plural}', scratch)
     if json:
         report({'picture': str(out / PICTURE_FILE), 'checkpoint': str(checkpoint),
-                'planner': asdict(planner), 'change': asdict(change), 'before': before,
+                'planner': asdict(planner), 'perturbation': asdict(perturbation), 'before': before,
                 'variants': {name: facts | {'settings': asdict(settings[name][0].align),
                                             'runs': runs[name]}
                              for name, facts in compared.items()}}, as_json=True)
@@ -176,7 +176,7 @@ def _run(name: str, variant: 'Variant', checkpoint: Path, offline: 'list[Episode
     folder = out / f'{name}-{config.seed}'
     planner = replace(evaluator.planner, states=variant.states)
     run = AlignmentRun(Aligner(checkpoint, config, offline), folder, planner=planner,
-                       change=evaluator.change, pool=evaluator.pool)
+                       perturbation=evaluator.perturbation, pool=evaluator.pool)
     if (folder / PROGRESS_FILE).is_file():
         run.resume()
     facts = align_online(run, offline, f'{_label(name)}, seed {config.seed}')
@@ -199,10 +199,10 @@ class _Evaluator:
     :param pool: worker processes.
     """
 
-    def __init__(self, planner: PlannerConfig, change: Change, seeds: Sequence[int],
+    def __init__(self, planner: PlannerConfig, perturbation: Perturbation, seeds: Sequence[int],
                  pool: ProcessPoolExecutor) -> None:
         self.planner = planner
-        self.change = change
+        self.perturbation = perturbation
         self.pool = pool
         self._seeds = seeds
         self._known: dict[tuple[str, PlannerConfig], Mapping[str, Any]] = {}
@@ -210,7 +210,7 @@ class _Evaluator:
     def evaluate(self, bundle: 'Bundle', planner: PlannerConfig, file: Path) -> Mapping[str, Any]:
         """Return what is in the file if it is of this bundle and these settings, or write it."""
         asked = {'hash': bundle.hash, 'seeds': list(self._seeds),
-                 'planner': asdict(planner), 'change': asdict(self.change)}
+                 'planner': asdict(planner), 'perturbation': asdict(self.perturbation)}
         key = bundle.hash, planner
         if file.is_file():
             facts = json_format.loads(file.read_text())
@@ -230,7 +230,7 @@ class _Evaluator:
         watched = []
         with progress(f'evaluating {title}', len(self._seeds), unit='episodes') as advance:
             for one in watch_episodes(bundle.path, planner, self._seeds, pool=self.pool,
-                                      change=self.change):
+                                      perturbation=self.perturbation):
                 watched.append(one)
                 advance(1, ret=f'{one.result.episode_return:.0f}')
         found = misalignment_of((b for one in watched for b in one.branches.values()), bundle)

@@ -1,4 +1,4 @@
-"""``diffusion_planner train``: diffusion model, value and forward model from recorded data."""
+"""``diffusion_planner train``: diffusion model, value and dynamics model from recorded data."""
 
 from pathlib import Path
 import sys

@@ -10,7 +10,7 @@ from typing import Any, TYPE_CHECKING
 
 from ...files import written
 from ...planning.planner_config import PlannerConfig
-from ...sim.perturbation import Change, UNCHANGED
+from ...sim.perturbation import Perturbation, UNPERTURBED
 from ..output import progress, report
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SLOW_MOTION = 2.0
 
 def diagnose(
     planner: PlannerConfig,
-    change: Change,
+    perturbation: Perturbation,
     bundle: Path | None = None,
     data: tuple[Path, ...] | None = None,
     episodes: int = 10,
@@ -48,7 +48,7 @@ def diagnose(
     OUT/series_recorded.png.
 
     :param planner: how to plan.
-    :param change: what is different about the robot.
+    :param perturbation: what is different about the robot.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param data: data sets of the training: plans from their states, too, and distances to them.
     :param episodes: number of episodes; their seeds count up from FIRST_SEED.
@@ -86,26 +86,27 @@ def diagnose(
     watched = []
     with (progress('walking', episodes, unit='episodes') as advance,
           evaluation.open_pool(processes or os.cpu_count() or 1) as pool):
-        for one in measure.watch_episodes(path, planner, seeds, pool=pool, change=change):
+        for one in measure.watch_episodes(path, planner, seeds, pool=pool,
+                                          perturbation=perturbation):
             watched.append(one)
             advance(1, ret=f'{one.result.episode_return:.0f}')
 
     measured = _compare('visited', [b for w in watched for b in w.branches.values()], loaded)
     if recorded:
-        branches = recorded_windows.plan_from(windows, first_planner, change=change)
+        branches = recorded_windows.plan_from(windows, first_planner, perturbation=perturbation)
         n_action = loaded.robot.action_dim
         measured |= _compare('recorded', branches, loaded)
         measured['recorded actions, recorded states'] = measure.compare_states(
-            recorded_windows.replay(windows, n_action, change=change),
+            recorded_windows.replay(windows, n_action, perturbation=perturbation),
             windows[:, 1:, n_action:], loaded)
 
     out.mkdir(parents=True, exist_ok=True)
-    changes = [f'{name} {value:g}' for name, value in asdict(change).items()
-               if value != getattr(UNCHANGED, name)]
+    changes = [f'{name} {value:g}' for name, value in asdict(perturbation).items()
+               if value != getattr(UNPERTURBED, name)]
     model = '/'.join(path.parts[-2:]) + (f' ({", ".join(changes)})' if changes else '')
     files = [out / 'misalignment.png', out / 'series.png', out / 'ood.png']
     with written(files[0]) as scratch:
-        shown = {k: m for k, m in measured.items() if k != 'forward model, recorded states'}
+        shown = {k: m for k, m in measured.items() if k != 'dynamics model, recorded states'}
         draw_misalignment(shown, loaded.robot, file=scratch,
                           title=f'Predicted against executed states: {model}')
     with written(files[1]) as scratch:
@@ -121,14 +122,14 @@ def diagnose(
             draw_series(branches[typical], windows[typical], loaded.robot, file=scratch,
                         real_label='recorded',
                         title=f'A typical plan of {model} from a recorded state')
-    imagined, executed = _imagine(first_planner, first_seed, change)
+    imagined, executed = _imagine(first_planner, first_seed, perturbation)
     if video:
         files += _render(imagined, executed, loaded.robot.control_period,
                          out / 'imagination.mp4')
     plans = measured['plans, visited states']
     results = evaluation.summarize([w.result for w in watched])
     report({
-        'bundle': str(path), 'bundle_hash': loaded.hash, 'change': asdict(change),
+        'bundle': str(path), 'bundle_hash': loaded.hash, 'perturbation': asdict(perturbation),
         **{k: results[k] for k in ('episodes', 'seeds', 'return_mean', 'return_stderr', 'falls')},
         'misalignment': {name: _figures(m) for name, m in measured.items()},
         'misalignment_per_entry': {
@@ -153,12 +154,12 @@ def _read(data: tuple[Path, ...] | None, bundle: 'Bundle') -> 'list[Episode]':
 
 
 def _compare(states: str, branches: 'list[Branch]', bundle: 'Bundle') -> 'dict[str, Misalignment]':
-    """Compare with what was executed: the plans and, where there is one, the forward model."""
+    """Compare with what was executed: the plans and, where there is one, the dynamics model."""
     from ...experiments.misalignment import forecast_error_of, misalignment_of
 
     measured = {f'plans, {states} states': misalignment_of(branches, bundle)}
-    if bundle.has_forward:
-        measured[f'forward model, {states} states'] = forecast_error_of(branches, bundle)
+    if bundle.has_dynamics:
+        measured[f'dynamics model, {states} states'] = forecast_error_of(branches, bundle)
     return measured
 
 
@@ -234,7 +235,8 @@ def _percentiles(values: 'NDArray') -> dict[str, float]:
     return {f'p{p}': float(np.nanpercentile(values, p)) for p in (50, 90, 99)}
 
 
-def _imagine(planner: 'Planner', seed: int, change: Change) -> 'tuple[NDArray, NDArray]':
+def _imagine(planner: 'Planner', seed: int, perturbation: Perturbation
+             ) -> 'tuple[NDArray, NDArray]':
     """Return joint positions of planned states, and of planned actions executed, (n, 9) each."""
     from ...experiments.imagination import execute_whole_plans, imagine, positions_of
     from ...sim.walker2d import Walker2D
@@ -243,7 +245,7 @@ def _imagine(planner: 'Planner', seed: int, change: Change) -> 'tuple[NDArray, N
     n_plans = round(VIDEO_SECONDS / period / (planner.bundle.horizon - 1))
     states = imagine(planner, Walker2D().reset(seed), n_plans)
     return (positions_of(states, period),
-            execute_whole_plans(planner, seed, n_plans, change=change))
+            execute_whole_plans(planner, seed, n_plans, perturbation=perturbation))
 
 
 def _render(imagined: 'NDArray', executed: 'NDArray', period: float, file: Path) -> list[Path]:

@@ -10,7 +10,7 @@ import tyro
 
 from ...experiments.execution import Execution, REPLANNED
 from ...planning.planner_config import PlannerConfig
-from ...sim.perturbation import Change, UNCHANGED
+from ...sim.perturbation import Perturbation, UNPERTURBED
 from ..output import progress, report
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def evaluate(
     planner: PlannerConfig,
     execution: tyro.conf.OmitArgPrefixes[Execution],
-    change: Change,
+    perturbation: Perturbation,
     bundle: Path | None = None,
     episodes: int = 20,
     first_seed: int = 0,
@@ -40,7 +40,7 @@ def evaluate(
 
     :param planner: how to plan.
     :param execution: how plans are executed, in process.
-    :param change: what is different about the robot, in process.
+    :param perturbation: what is different about the robot, in process.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param episodes: number of episodes; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode's initial state.
@@ -66,9 +66,9 @@ def evaluate(
                           'plan')
     if record and not through_ros:
         raise ConfigError('--record needs --through-ros: it is a node that records')
-    if through_ros and (execution, change) != (REPLANNED, UNCHANGED):
-        raise ConfigError(f'{execution} and {change} are for episodes in process, expected the '
-                          'defaults with --through-ros')
+    if through_ros and (execution, perturbation) != (REPLANNED, UNPERTURBED):
+        raise ConfigError(f'{execution} and {perturbation} are for episodes in process, '
+                          'expected the defaults with --through-ros')
     path = bundle or share_file('models/walker2d')
     loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
     evaluation.check_robot(loaded)
@@ -90,7 +90,8 @@ def evaluate(
             steps: list[float] = []
             with evaluation.open_pool(processes or os.cpu_count() or 1) as pool:
                 for result, trace in evaluation.run_episodes(
-                        path, planner, seeds, pool=pool, execution=execution, change=change):
+                        path, planner, seeds, pool=pool, execution=execution,
+                        perturbation=perturbation):
                     results.append(result)
                     seconds += trace.seconds
                     steps += trace.torque_steps

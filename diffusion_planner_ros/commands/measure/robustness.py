@@ -59,12 +59,13 @@ def robustness(
     total = len(conditions) * len(paths) * episodes
     with (progress('walking', total, unit='episodes') as advance,
           evaluation.open_pool(processes or os.cpu_count() or 1) as pool):
-        for name, (change, execution) in conditions.items():
+        for name, (perturbation, execution) in conditions.items():
             facts[name] = {}
             for label, path in paths.items():
                 results = []
                 for result, _ in evaluation.run_episodes(
-                        path, planner, seeds, pool=pool, execution=execution, change=change):
+                        path, planner, seeds, pool=pool, execution=execution,
+                        perturbation=perturbation):
                     results.append(result)
                     advance(1, now=name, ret=f'{result.episode_return:.0f}')
                 facts[name][label] = evaluation.summarize(results)

@@ -17,7 +17,7 @@ from ...learning.learner import load_checkpoint
 from ...learning.onnx_export import TrainedModel, WeightWriter
 from ...planning import bundle as bundles
 from ...planning.planner_config import PlannerConfig
-from ...sim.perturbation import Change
+from ...sim.perturbation import Perturbation
 from ..closed_loop import check_robot, run_episodes, summarize
 from ..execution import Execution
 from ..misalignment import misalignment_of, watch_episodes
@@ -57,7 +57,8 @@ class AlignmentRun:
     :raises ConfigError: if a plan of the model does not outlast its execution.
     """
 
-    def __init__(self, aligner: Aligner, folder: Path, *, planner: PlannerConfig, change: Change,
+    def __init__(self, aligner: Aligner, folder: Path, *, planner: PlannerConfig,
+                 perturbation: Perturbation,
                  pool: ProcessPoolExecutor) -> None:
         self.aligner = aligner
         self.guards: list[GuardResult] = []
@@ -67,7 +68,7 @@ class AlignmentRun:
         self.exported: int | None = None  # ``n_steps`` of the guard's model in ``aligned/``
         self.folder = folder
         self._planner = planner
-        self._change = change
+        self._perturbation = perturbation
         self._pool = pool
         self._next_seed = FIRST_SEED * (1 + aligner.settings.seed)
         self._writer: WeightWriter | None = None
@@ -80,7 +81,7 @@ class AlignmentRun:
     def settings(self) -> dict[str, Any]:
         """What a run that goes on must have in common."""
         return {'align': asdict(self.aligner.settings), 'planner': asdict(self._planner),
-                'change': asdict(self._change), 'model': asdict(self.aligner.config),
+                'perturbation': asdict(self._perturbation), 'model': asdict(self.aligner.config),
                 'data': {'offline_rows': self.aligner.n_offline_rows}}
 
     @property
@@ -203,7 +204,7 @@ class AlignmentRun:
         check_robot(bundle)
         seeds = range(GUARD_SEED, GUARD_SEED + settings.guard_episodes)
         watched = list(watch_episodes(path, self._planner, seeds, pool=self._pool,
-                                      change=self._change))
+                                      perturbation=self._perturbation))
         branches = [branch for one in watched for branch in one.branches.values()]
         misalignment = misalignment_of(branches, bundle)
         facts = summarize([one.result for one in watched])
@@ -219,16 +220,16 @@ class AlignmentRun:
         """Execute plans and learn from them; return the figures of the round."""
         settings = self.aligner.settings
         planner = replace(self._planner, n_candidates=settings.n_candidates)
-        change = self._change
+        perturbation = self._perturbation
         if not self.aligner.is_settling:
-            change = replace(change, push=settings.recovery_push or change.push)
+            perturbation = replace(perturbation, push=settings.recovery_push or perturbation.push)
         path = self._bundle()
         episodes: list[Episode] = []
         while sum(map(len, episodes)) < settings.round_steps:
             seeds = range(self._next_seed, self._next_seed + BATCH)
             self._next_seed += BATCH
             for _, trace in run_episodes(path, planner, seeds, pool=self._pool,
-                                         execution=self._execution, change=change):
+                                         execution=self._execution, perturbation=perturbation):
                 episodes.append(trace.episode)
                 on_progress(len(trace.episode))
         return self.learn(episodes)

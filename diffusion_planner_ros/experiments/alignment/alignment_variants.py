@@ -33,7 +33,8 @@ def variants(horizon: int) -> dict[str, Variant]:
         'recovery': {'recovery_push': 2.0}, 'one-action': {'n_execute': 1}}
     return {'improved': Variant(IMPROVED), 'plain': Variant(plain, 'denoised'),
             'denoised-states': Variant(IMPROVED, 'denoised'),
-            **{name: Variant(replace(IMPROVED, **change)) for name, change in changes.items()}}
+            **{name: Variant(replace(IMPROVED, **perturbation)) for name,
+               perturbation in changes.items()}}
 
 
 def scaled(config: AlignConfig, n_steps: int) -> AlignConfig:

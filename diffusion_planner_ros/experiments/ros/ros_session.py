@@ -247,7 +247,7 @@ class Session(Node):
         return answer.results[0].successful
 
     def set_planner(self, name: str, value: Any) -> bool:
-        """Change a parameter of the planner; return whether it accepted."""
+        """Perturbation a parameter of the planner; return whether it accepted."""
         return self._set(self._planner_client, name, value)
 
     def push(self, impulse: tuple[float, float]) -> None:

@@ -1,4 +1,4 @@
-"""Forward model: the state that one action leads to."""
+"""Dynamics model: the state that one action leads to."""
 
 from itertools import pairwise
 
@@ -9,7 +9,7 @@ from torch.nn.functional import smooth_l1_loss
 SMOOTH_L1_BETA = 0.1
 
 
-class ForwardModel(nn.Module):
+class DynamicsModel(nn.Module):
     """
     An MLP for the change of the state (Nagabandi et al. 2018, https://arxiv.org/abs/1708.02596).
 

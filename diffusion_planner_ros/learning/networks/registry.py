@@ -6,7 +6,7 @@ from ...robot import Robot
 from ...schedule import NoiseSchedule
 from ..diffusion import Diffusion
 from ..train_config import TrainConfig
-from .dynamics_model import ForwardModel
+from .dynamics_model import DynamicsModel
 from .residual_mlp import ResidualMLP
 from .temporal_unet import TemporalUNet
 from .trajectory_value import TrajectoryValue
@@ -30,7 +30,7 @@ def build_value(config: TrainConfig, robot: Robot) -> TrajectoryValue:
                            config.value_width, config.value_depth)
 
 
-def build_forward_model(config: TrainConfig, robot: Robot) -> ForwardModel:
-    """Build the forward model, its weights drawn from torch's global generator."""
-    return ForwardModel(robot.action_dim, robot.state_dim, config.forward_width,
-                        config.forward_depth)
+def build_dynamics_model(config: TrainConfig, robot: Robot) -> DynamicsModel:
+    """Build the dynamics model, its weights drawn from torch's global generator."""
+    return DynamicsModel(robot.action_dim, robot.state_dim, config.dynamics_width,
+                        config.dynamics_depth)

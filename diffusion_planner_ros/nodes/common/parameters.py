@@ -1,4 +1,4 @@
-"""ROS parameters from knobs: declared once, with description, unit, range and read-only."""
+"""ROS parameters from settings: declared once, with description, unit, range and read-only."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
@@ -8,53 +8,53 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from ...settings import Knob, knobs_of
+from ...settings import Setting, settings_of
 
 Config = TypeVar('Config')
 
 
-def descriptor_of(knob: Knob) -> ParameterDescriptor:
-    """Describe a knob as ``ros2 param describe`` prints it."""
-    unit = f' [{knob.unit}]' if knob.unit else ''
-    descriptor = ParameterDescriptor(description=knob.description + unit,
-                                     read_only=knob.read_only)
-    if knob.is_list:  # ROS has no ranges for arrays
-        descriptor.additional_constraints = knob.expectation
-    elif knob.low is not None:
-        if knob.type is int:
+def descriptor_of(setting: Setting) -> ParameterDescriptor:
+    """Describe a setting as ``ros2 param describe`` prints it."""
+    unit = f' [{setting.unit}]' if setting.unit else ''
+    descriptor = ParameterDescriptor(description=setting.description + unit,
+                                     read_only=setting.read_only)
+    if setting.is_list:  # ROS has no ranges for arrays
+        descriptor.additional_constraints = setting.expectation
+    elif setting.low is not None:
+        if setting.type is int:
             descriptor.integer_range = [IntegerRange(
-                from_value=int(knob.low), to_value=int(knob.high), step=1)]
+                from_value=int(setting.low), to_value=int(setting.high), step=1)]
         else:
             descriptor.floating_point_range = [FloatingPointRange(
-                from_value=float(knob.low), to_value=float(knob.high))]
-    if knob.choices:
-        descriptor.additional_constraints = knob.expectation
+                from_value=float(setting.low), to_value=float(setting.high))]
+    if setting.choices:
+        descriptor.additional_constraints = setting.expectation
     return descriptor
 
 
 def declare(node: Node, config: type[Config]) -> Config:
     """
-    Declare every knob of a settings dataclass as a parameter and read its value.
+    Declare every setting of a settings dataclass as a parameter and read its value.
 
     :raises ConfigError: if a value is outside its range.
     """
     values: dict[str, Any] = {}
-    for knob in knobs_of(config):
-        descriptor = descriptor_of(knob)
-        default = list(knob.default) if knob.is_list else knob.default
-        value = node.declare_parameter(knob.name, default, descriptor).value
-        values[knob.name] = value_from_ros(value)
+    for setting in settings_of(config):
+        descriptor = descriptor_of(setting)
+        default = list(setting.default) if setting.is_list else setting.default
+        value = node.declare_parameter(setting.name, default, descriptor).value
+        values[setting.name] = value_from_ros(value)
     return config(**values)
 
 
 def value_from_ros(value: Any) -> Any:
-    """Return the value of a knob: ROS hands lists over as arrays of its own."""
+    """Return the value of a setting: ROS hands lists over as arrays of its own."""
     return value if isinstance(value, (bool, int, float, str)) else tuple(value)
 
 
 def changed(configs: Mapping[type, Any], parameters: Iterable[Parameter]) -> dict[type, Any]:
     """
-    Return the settings after a change of parameters; those that are no knobs are left out.
+    Return the settings after a change of parameters; those that are no settings are left out.
 
     :param configs: instances of settings dataclasses by their type.
     :raises ConfigError: if a value is outside its range.

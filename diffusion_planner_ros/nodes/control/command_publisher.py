@@ -42,7 +42,7 @@ class Sent:
     """When, on the system clock [ns]."""
 
 
-class Commander:
+class CommandPublisher:
     """
     Scale, ramp and clamp planned torques, or stop.
 

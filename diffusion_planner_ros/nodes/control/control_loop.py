@@ -18,7 +18,7 @@ from ...planning.planner import Plan
 from ...planning.stop import StopBehaviour
 from ..common.conversions import NANOSECONDS
 from ..state.state_source import Measurement, StateConfig, StateSource
-from .command_publisher import Commander
+from .command_publisher import CommandPublisher
 from .planner_node_config import PlannerNodeConfig
 from .replanner import Model, Replanner
 from .watchdog import Watchdog
@@ -64,7 +64,7 @@ class ControlLoop:
                 Float64MultiArray, COMMAND_TOPIC,
                 QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
             undo.callback(node.destroy_publisher, self._publisher)
-            self._commander = Commander(
+            self._commander = CommandPublisher(
                 self._publisher, limit=limit, stop=stop, ramp_time=config.ramp_time,
                 scale=config.torque_scale, max_age=config.max_plan_gap, lockstep=config.lockstep,
                 logger=node.get_logger())

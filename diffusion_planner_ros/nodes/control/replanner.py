@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from rclpy.clock import Clock
 
 from ...errors import StateError
-from ...planning.delay_compensation import committed, plan_joined, torque_step
+from ...planning.delay_compensation import committed, plan_compensated, torque_step
 from ...planning.monitor import PredictionMonitor, Surprise
 from ...planning.planner import Plan, Planner
 from ..common.conversions import NANOSECONDS
 from ..common.percentiles import Percentiles
 from ..state.state_source import Measurement
-from .command_publisher import Commander
+from .command_publisher import CommandPublisher
 from .mailbox import Mailbox
 from .planner_node_config import MEASURED
 
@@ -76,7 +76,8 @@ class Replanner:
     :param on_fault: called with the exception that ended the inference thread.
     """
 
-    def __init__(self, model: Model, commander: Commander, *, lockstep: bool, action_delay: int,
+    def __init__(self, model: Model, commander: CommandPublisher, *, lockstep: bool,
+                 action_delay: int,
                  clock: Clock, on_command: Callable[[], None],
                  on_plan: Callable[[Model, Plan, Measurement], None],
                  on_refused: Callable[[StateError], None],
@@ -220,7 +221,7 @@ class Replanner:
                     f'{surprise.n_equal} equal states', is_latched=True)
                 return
         actions = self._committed(before, lag)
-        plan = plan_joined(planner, measured.state, actions, step=job.step)
+        plan = plan_compensated(planner, measured.state, actions, step=job.step)
         with self._lock:
             newest = self._last
             was_reset = job.epoch != self._epoch or (

@@ -16,7 +16,7 @@ from visualization_msgs.msg import MarkerArray
 
 from ...errors import StateError
 from ...planning.planner import Plan, Planner
-from ...settings import check_knobs, document_knobs, knob
+from ...settings import check_settings, document_settings, setting
 from ...urdf_tree import Urdf
 from ..common.conversions import NANOSECONDS
 from .markers import delete_all, denoising_markers, header_at, MAX_DRAWN, plan_markers, plan_path
@@ -28,20 +28,23 @@ N_SHOWN_STEPS = 8
 MAX_DENOISE_STEPS = 50  # a model of more steps is denoised in this many
 
 
-@document_knobs
+@document_settings
 @dataclass(frozen=True)
-class VisualsConfig:
+class DisplayConfig:
     """Parameters of what is drawn."""
 
-    marker_rate: float = knob(10.0, 'Drawings of the plan per second, while somebody looks.',
-                              unit='Hz', low=0.1, high=60.0, read_only=True)
-    frame_id: str = knob('world', "Frame of everything drawn: the URDF's root link.",
-                         read_only=True)
-    executed_time: float = knob(3.0, 'Length of the executed path that is drawn.', unit='s',
-                                low=0.0, high=60.0, read_only=True)
+    marker_rate: float = setting(
+        10.0, 'Drawings of the plan per second, while somebody looks.',
+        unit='Hz', low=0.1, high=60.0, read_only=True)
+    frame_id: str = setting(
+        'world', "Frame of everything drawn: the URDF's root link.",
+        read_only=True)
+    executed_time: float = setting(
+        3.0, 'Length of the executed path that is drawn.', unit='s',
+        low=0.0, high=60.0, read_only=True)
 
     def __post_init__(self) -> None:
-        check_knobs(self)
+        check_settings(self)
 
 
 @dataclass(eq=False, slots=True)
@@ -58,7 +61,7 @@ class Shown:
     """Measured state, shape (S,)."""
 
 
-class Visuals:
+class PlanDisplay:
     """
     Publishes ``~/plan_path``, ``~/markers`` and ``~/denoising`` of a planner node.
 
@@ -68,7 +71,7 @@ class Visuals:
     :param urdf: of the planner's robot.
     """
 
-    def __init__(self, node: Node, urdf: Urdf, config: VisualsConfig) -> None:
+    def __init__(self, node: Node, urdf: Urdf, config: DisplayConfig) -> None:
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
         self._paths = node.create_publisher(Path, '~/plan_path', qos)
         self._markers = node.create_publisher(MarkerArray, '~/markers', qos)

@@ -6,7 +6,7 @@ import heapq
 from itertools import count
 
 
-class InOrder:
+class MessageSorter:
     """
     Hold messages back for a while, then hand them on, earliest published first.
 

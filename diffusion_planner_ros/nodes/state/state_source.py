@@ -15,7 +15,7 @@ from sensor_msgs.msg import JointState
 
 from ...errors import StateError
 from ...robot import Robot
-from ...settings import check_knobs, document_knobs, knob
+from ...settings import check_settings, document_settings, setting
 from ..common.conversions import NANOSECONDS, nanoseconds_from_stamp
 from .down_sampling import Pace
 from .joint_states import JointReader
@@ -26,23 +26,24 @@ WAIT = 2  # control periods that joint states wait for their odometry
 ODOMETRY_DEPTH = 5  # messages; a late executor should not lose the neighbour of a state
 
 
-@document_knobs
+@document_settings
 @dataclass(frozen=True)
 class StateConfig:
     """How the state of the robot is measured."""
 
-    max_state_age: float = knob(0.1, 'Oldest state to plan from.', unit='s', low=0.001, high=10.0,
-                                read_only=True)
-    odometry_joints: tuple[str, ...] = knob(
+    max_state_age: float = setting(
+        0.1, 'Oldest state to plan from.', unit='s', low=0.001, high=10.0,
+        read_only=True)
+    odometry_joints: tuple[str, ...] = setting(
         ('',), "Joints of the base that topic 'odometry' measures, as rootx=x, rootz=z, "
         "rooty=pitch, of x, y, z, roll, pitch, yaw, negated with a minus sign; one empty text "
         'takes all joints from the joint states.', read_only=True)
-    max_odometry_gap: float = knob(
+    max_odometry_gap: float = setting(
         0.004, 'Longest time between joint states and the nearest odometry; they wait for a '
         'nearer one.', unit='s', low=0.0, high=1.0, read_only=True)
 
     def __post_init__(self) -> None:
-        check_knobs(self)
+        check_settings(self)
         _ = self.base_joints  # refuses what it cannot read
 
     @property

@@ -1,0 +1,62 @@
+"""The command line: ``diffusion_planner VERB``."""
+
+import os
+import sys
+
+from ..errors import PlannerError
+
+
+def main() -> None:
+    """Run one verb; a fault that a user can mend is printed without a traceback."""
+    # Videos are drawn by processes of their own. With OpenGL, mujoco imports glfw, which starts a
+    # process to look at its library, and Ctrl-C makes that one print a traceback.
+    os.environ.setdefault('MUJOCO_GL', 'disable')
+    try:
+        import tyro
+
+        from .inspect.info import info
+        from .inspect.snapshot import snapshot
+        from .inspect.urdf import urdf
+        from .learn.align import align
+        from .learn.collect import collect
+        from .learn.export import export
+        from .learn.study import study
+        from .learn.train import train
+        from .measure.diagnose import diagnose
+        from .measure.evaluate import evaluate
+        from .measure.robustness import robustness
+        from .measure.soak import soak
+        from .walk import walk
+
+        verbs = {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose,
+                 'robustness': robustness, 'info': info, 'collect': collect, 'train': train,
+                 'align': align, 'study': study, 'export': export, 'urdf': urdf,
+                 'snapshot': snapshot, 'soak': soak}
+        tyro.extras.subcommand_cli_from_dict(
+            verbs, prog='diffusion_planner',
+            description='Diffusion planning on ROS 2: from recorded data to joint torques.')
+        sys.stdout.flush()
+    except PlannerError as error:
+        sys.exit(f'diffusion_planner: {error}')
+    except KeyboardInterrupt:
+        sys.exit('diffusion_planner: interrupted')
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; keep Python from flushing once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ImportError as error:
+        if _is_interrupt(error):
+            sys.exit('diffusion_planner: interrupted')
+        if not isinstance(error, ModuleNotFoundError):
+            raise
+        sys.exit(f"diffusion_planner: '{error.name}' is not installed, and this verb needs it; "
+                 "pip install 'diffusion_planner_ros[sim,train,ros]' has all that any verb needs")
+
+
+def _is_interrupt(error: BaseException | None) -> bool:
+    """Whether Ctrl-C is behind it: modules in C make other errors of that."""
+    return error is not None and (
+        isinstance(error, KeyboardInterrupt) or _is_interrupt(error.__cause__))
+
+
+if __name__ == '__main__':
+    main()

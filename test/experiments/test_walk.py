@@ -1,0 +1,142 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from ros_processes import environment, observer, running, spin_until, TIME_LIMIT
+
+from diffusion_planner_ros.experiments.closed_loop import run_episode
+from diffusion_planner_ros.planning.bundle import Bundle
+from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.share import share_file
+
+CLI = [sys.executable, '-m', 'diffusion_planner_ros.commands']
+# A poor planner: its short episodes say the same of two ways to run them.
+FALLS_SOON = ('--planner.n-candidates', 1, '--planner.n-denoise-steps', 1)
+
+
+def run(*arguments):
+    return subprocess.run([*CLI, *map(str, arguments)], capture_output=True, text=True,
+                          check=False, env=environment(), timeout=300)
+
+
+def process_list():
+    return subprocess.run(['ps', '-wweo', 'ppid,args'], capture_output=True, text=True,
+                          check=True).stdout
+
+
+def nodes_of(parent):
+    """Return the command lines of the node processes that a process started."""
+    return [line for line in process_list().splitlines()
+            if 'diffusion_planner_ros.nodes ' in line and line.split()[0] == str(parent)]
+
+
+def test_lockstep_through_ros_gives_the_return_of_the_same_seed_in_process(tmp_path):
+    done = run('walk', '--lockstep', '--episodes', 2, '--seed', 4, '--out', tmp_path, '--json',
+               *FALLS_SOON)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary == json.loads((tmp_path / 'summary.json').read_text())
+
+    bundle = Bundle.load(share_file('models/walker2d'))
+    for i, seed in enumerate((4, 5)):
+        expected, _ = run_episode(seed, planner=Planner(bundle, PlannerConfig(
+            seed=seed, n_candidates=1, n_denoise_steps=1)))
+        assert expected.steps > 50
+        assert summary['returns'][i] == pytest.approx(expected.episode_return, abs=1e-6)
+        assert summary['episode_steps'][i] == expected.steps
+        assert summary['distances_m'][i] == pytest.approx(expected.distance, abs=1e-9)
+        assert summary['fell'][i] == expected.fell
+    assert summary['mode'] == 'lockstep'
+    assert summary['missed_deadlines'] is None
+    assert summary['provider'] == 'cpu'
+    assert summary['bundle_hash'] == bundle.hash
+    assert 0 < summary['latency_p50_ms'] <= summary['latency_p99_ms']
+    assert (tmp_path / 'plan.png').read_bytes().startswith(b'\x89PNG')
+    for file in summary['files']:
+        assert os.path.getsize(file) > 0
+
+
+def test_walks_in_real_time(tmp_path):
+    done = run('walk', '--out', tmp_path, '--no-video', '--json')
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert summary['mode'] == 'real time'
+    assert summary['real_time_factor'] == 1.0
+    assert summary['missed_deadline_rate'] == pytest.approx(
+        summary['missed_deadlines'] / summary['episode_steps'][0])
+    assert summary['episode_steps'][0] > 50  # without torques the robot falls within these
+    assert 'plan latency' in done.stderr  # the live line
+
+
+def wait_for_end(files):
+    """Wait until no process has one of these parameter files in its command line."""
+    deadline = time.monotonic() + TIME_LIMIT
+    while any(file in process_list() for file in files):
+        assert time.monotonic() < deadline, 'a node is left behind'
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def walking(tmp_path):
+    """Start a long walk; yield it with the parameter files of its two nodes."""
+    walk = subprocess.Popen([*CLI, 'walk', '--out', str(tmp_path), '--episodes', '50'],
+                            stderr=subprocess.PIPE, text=True, env=environment())
+    try:
+        deadline = time.monotonic() + TIME_LIMIT
+        while len(nodes := nodes_of(walk.pid)) < 2:
+            assert time.monotonic() < deadline, 'the nodes did not start'
+            time.sleep(0.1)
+        yield walk, [line.split()[-1] for line in nodes]
+    finally:
+        walk.kill()
+        walk.wait()
+
+
+@pytest.mark.parametrize('delay', [0.0, 1.5, 4.0])
+def test_interrupt_ends_both_nodes(walking, delay):
+    walk, files = walking
+    time.sleep(delay)  # while starting, and while walking
+    walk.send_signal(signal.SIGINT)
+    _, stderr = walk.communicate(timeout=TIME_LIMIT)
+    assert walk.returncode == 1
+    assert 'diffusion_planner: interrupted' in stderr
+    assert 'Traceback' not in stderr
+    assert not any(file in process_list() for file in files)
+
+
+def test_nodes_end_when_the_walk_is_killed(walking):
+    walk, files = walking
+    time.sleep(3.0)
+    walk.kill()
+    wait_for_end(files)
+
+
+def test_refuses_to_share_its_domain_with_another_robot(tmp_path):
+    with running('mujoco_bridge', tmp_path), observer() as node:
+        spin_until(node, lambda: node.count_publishers('joint_states') == 1, 'the other robot')
+        done = run('walk', '--out', tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        'diffusion_planner: another robot or planner runs in ROS domain ')
+
+
+def test_a_bundle_that_is_not_there_is_one_clear_line(tmp_path):
+    done = run('walk', '--bundle', tmp_path / 'nothing')
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        f'diffusion_planner: {tmp_path}/nothing/model.yaml: no such file; expected the folder of '
+        'a model bundle')
+
+
+def test_evaluate_through_ros_in_lockstep_agrees_with_evaluate_in_process():
+    through_ros, in_process = (
+        json.loads(run('evaluate', '--episodes', 1, '--json', *FALLS_SOON, *how).stdout)
+        for how in (['--through-ros'], []))
+    assert through_ros['returns'] == pytest.approx(in_process['returns'], abs=1e-6)
+    assert through_ros['mode'] == 'lockstep'
+    assert in_process['mode'] == 'in process'

@@ -1,0 +1,322 @@
+"""Training: it learns, it goes on where it stopped, and it refuses what it cannot go on with."""
+
+from dataclasses import replace
+import sys
+
+import numpy as np
+from numpy.testing import assert_allclose
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+import torch
+from torch import nn
+
+from diffusion_planner_ros.commands import __main__ as cli
+from diffusion_planner_ros.data.dataset import Windows
+from diffusion_planner_ros.episode import Episode
+from diffusion_planner_ros.errors import ConfigError, ModelError
+from diffusion_planner_ros.learning.learner import (
+    CHECKPOINT_FILE,
+    ema_update,
+    load_checkpoint,
+    NETWORKS,
+)
+from diffusion_planner_ros.learning.trainer import train, Trainer
+
+N_STEPS = 24
+N_ACTION = 6
+ALL_NETWORKS = (*NETWORKS, *(f'averaged_{name}' for name in NETWORKS))
+FACTS = {'data': []}
+
+
+@pytest.fixture
+def make_trainer(config_of, robot, windows):
+    def make(denoiser='mlp', **changes):
+        return Trainer(config_of(denoiser, **{'n_updates': N_STEPS, **changes}), robot, windows)
+    return make
+
+
+def ignore(n_done, losses):
+    del n_done, losses
+
+
+def weights(trainer):
+    return {f'{name}.{key}': tensor for name in ALL_NETWORKS
+            for key, tensor in getattr(trainer, name).state_dict().items()}
+
+
+def assert_same_weights(found, expected):
+    assert found.keys() == expected.keys()
+    for name, tensor in expected.items():
+        assert torch.equal(found[name], tensor), name
+
+
+@pytest.mark.parametrize(('denoiser', 'prediction'), [
+    ('mlp', 'x0'), ('mlp', 'eps'), ('unet', 'x0')])
+def test_all_losses_fall(make_trainer, denoiser, prediction):
+    trainer = make_trainer(denoiser, prediction=prediction, n_updates=120, learning_rate=0.02,
+                           value_learning_rate=0.02, dynamics_learning_rate=0.02)
+    losses = [trainer.update() for _ in range(120)]
+    for name in ('denoising', 'value', 'forward'):
+        series = [float(step[name]) for step in losses]
+        assert np.mean(series[-20:]) < 0.9 * np.mean(series[:10]), name
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(make_trainer):
+    first, again, other = make_trainer(seed=3), make_trainer(seed=3), make_trainer(seed=4)
+    for trainer in (first, again, other):
+        for _ in range(3):
+            trainer.update()
+    assert_same_weights(weights(again), weights(first))
+    assert not torch.equal(first.value.trunk.entry.weight, other.value.trunk.entry.weight)
+
+
+@pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
+def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
+        make_trainer, tmp_path, denoiser):
+    whole = make_trainer(denoiser)
+    train(whole, tmp_path, FACTS, on_update=ignore)
+
+    stopped = make_trainer(denoiser, checkpoint_every=10)
+    folder = tmp_path / 'stopped'
+    folder.mkdir()
+
+    def stop(n_done, losses):
+        del losses
+        if n_done == 15:  # after the checkpoint of update 10
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(stopped, folder, FACTS, on_update=stop)
+    resumed = make_trainer(denoiser, checkpoint_every=10)
+    resumed.resume(folder / CHECKPOINT_FILE)
+    assert resumed.n_updates == 10
+    train(resumed, folder, FACTS, on_update=ignore)
+
+    assert_same_weights(weights(resumed), weights(whole))
+    saved, expected = (load_checkpoint(f / CHECKPOINT_FILE) for f in (folder, tmp_path))
+    for name in ALL_NETWORKS:
+        assert_same_weights(saved[name], expected[name])
+
+
+def test_a_checkpoint_is_written_at_every_interval_and_at_the_end(make_trainer, tmp_path):
+    seen = []
+
+    def look(n_done, losses):
+        del losses
+        file = tmp_path / CHECKPOINT_FILE
+        seen.append((n_done, load_checkpoint(file)['n_updates'] if file.exists() else None))
+
+    trainer = make_trainer(checkpoint_every=10)
+    file = train(trainer, tmp_path, {'data': ['kept']}, on_update=look)
+    assert [saved for n_done, saved in seen if n_done in (10, 11, 21)] == [None, 10, 20]
+    assert load_checkpoint(file)['n_updates'] == N_STEPS
+    assert load_checkpoint(file)['facts'] == {'data': ['kept']}
+    assert [p.name for p in tmp_path.iterdir()] == [CHECKPOINT_FILE]
+
+
+@pytest.mark.parametrize(('name', 'value'), [
+    ('width', 64), ('horizon', 4), ('prediction', 'eps'), ('n_updates', 50), ('seed', 1),
+    ('discount', 0.9), ('learning_rate', 0.1)])
+def test_other_settings_are_refused(make_trainer, tmp_path, name, value):
+    file = tmp_path / CHECKPOINT_FILE
+    trainer = make_trainer()
+    trainer.save(file, FACTS)
+    was = getattr(trainer.config, name)
+    other = make_trainer(**{name: value})
+    with pytest.raises(ModelError, match=f'{file}: was trained with {name} {was!r}, now '
+                                         f'{value!r}; resume with the same settings'):
+        other.resume(file)
+
+
+@pytest.mark.parametrize(('name', 'value'), [('checkpoint_every', 3), ('n_threads', 2)])
+def test_settings_that_change_no_weight_are_free(make_trainer, tmp_path, name, value):
+    file = tmp_path / CHECKPOINT_FILE
+    make_trainer().save(file, FACTS)
+    make_trainer(**{name: value}).resume(file)
+
+
+def test_another_robot_is_refused(make_trainer, config_of, robot, windows, tmp_path):
+    file = tmp_path / CHECKPOINT_FILE
+    make_trainer().save(file, FACTS)
+    other = Trainer(config_of(n_updates=N_STEPS), replace(robot, name='stranger'), windows)
+    with pytest.raises(ModelError, match="another robot than 'stranger'"):
+        other.resume(file)
+
+
+@pytest.mark.parametrize('change', ['states', 'deviation', 'rewards', 'order', 'length'])
+def test_other_data_are_refused(make_trainer, config_of, robot, windows, tmp_path, change):
+    file = tmp_path / CHECKPOINT_FILE
+    make_trainer().save(file, FACTS)
+    n = len(windows.rows)
+    mean = windows.rows.mean(axis=0)
+    other = {
+        'states': lambda: replace(windows, rows=windows.rows + 0.5),
+        'deviation': lambda: replace(windows, rows=mean + 2.0 * (windows.rows - mean)),
+        'rewards': lambda: replace(windows, values=windows.values + 1.0),
+        'order': lambda: replace(windows, rows=windows.rows[::-1], values=windows.values[::-1]),
+        'length': lambda: replace(windows, rows=np.tile(windows.rows, (2, 1)),
+                                  values=np.tile(windows.values, 2),
+                                  starts=np.concatenate([windows.starts, windows.starts + n])),
+    }[change]()
+    with pytest.raises(ModelError, match=f'{file}: was trained on other data'):
+        Trainer(config_of(n_updates=N_STEPS), robot, other).resume(file)
+
+
+def test_a_missing_checkpoint_is_named(tmp_path):
+    with pytest.raises(ModelError, match=r'none\.pt: no such checkpoint'):
+        load_checkpoint(tmp_path / 'none.pt')
+
+
+def write_damaged(file, how, whole):
+    """Write a file that is not a checkpoint, from the file of one that is."""
+    content = whole.read_bytes()
+    if how == 'other contents':
+        torch.save({'weights': torch.zeros(3)}, file)
+    elif how == 'other object':
+        torch.save([1, 2, 3], file)
+    else:
+        n = len(content)
+        file.write_bytes({'empty': b'', 'text': b'not weights, but a letter\n',
+                          'start': content[:100], 'a part': content[:n // 20],
+                          'half': content[:n // 2], 'almost all': content[:-10]}[how])
+    return file
+
+
+@pytest.mark.parametrize('how', ['empty', 'text', 'start', 'a part', 'half', 'almost all',
+                                 'other contents', 'other object'])
+def test_a_damaged_checkpoint_is_refused(checkpoint_of, tmp_path, how):
+    file = write_damaged(tmp_path / 'damaged.pt', how, checkpoint_of('mlp', 'x0'))
+    with pytest.raises(ModelError, match=r'damaged\.pt: not a checkpoint'):
+        load_checkpoint(file)
+
+
+def test_the_average_moves_by_the_share_that_the_decay_leaves():
+    average, model = nn.Linear(3, 2), nn.Linear(3, 2)
+    before = [p.detach().clone() for p in average.parameters()]
+    ema_update(average, model, 0.9)
+    for old, new, target in zip(before, average.parameters(), model.parameters(), strict=True):
+        assert_allclose(new.detach(), 0.9 * old + 0.1 * target.detach(), rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize('name', NETWORKS)
+def test_averaged_weights_are_the_recurrence_over_all_updates(make_trainer, name):
+    trainer = make_trainer(ema_decay=0.5)
+    parameter = next(getattr(trainer, name).parameters())
+    expected = parameter.detach().double()
+    for n_done in range(20):
+        trainer.update()
+        decay = min(0.5, (1 + n_done) / (10 + n_done))
+        expected = decay * expected + (1 - decay) * parameter.detach().double()
+    found = next(getattr(trainer, f'averaged_{name}').parameters()).detach()
+    assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+    assert not torch.equal(found, parameter)
+
+
+def test_the_rate_warms_up_and_falls_to_zero(make_trainer):
+    trainer = make_trainer(n_updates=1000, learning_rate=1e-3)
+    rates = {}
+    for n_done in range(1000):
+        rates[n_done] = trainer.scheduler.get_last_lr()[0]
+        trainer.optimizer.step()
+        trainer.scheduler.step()
+    assert_allclose([rates[0], rates[249]], [1e-3 / 500, 0.5e-3 * (1 + np.cos(0.249 * np.pi)) / 2],
+                    rtol=1e-6)
+    assert_allclose([rates[500], rates[750]],
+                    [0.5e-3, 0.5e-3 * (1 + np.cos(0.75 * np.pi))], rtol=1e-6)
+    assert rates[999] < 1e-8
+
+
+def test_statistics_are_those_of_the_data(make_trainer, windows):
+    trainer = make_trainer()
+    assert_allclose(trainer.normalizer.mean, windows.rows.mean(axis=0))
+    assert_allclose(trainer.normalizer.std, windows.rows.std(axis=0))
+    assert_allclose(trainer.value_normalizer.mean, [windows.values.mean()])
+
+
+def test_the_forward_model_is_compared_in_standard_deviations_of_the_change(
+        make_trainer, windows):
+    model = make_trainer().dynamics_model
+    rows = torch.as_tensor((windows.rows - windows.rows.mean(axis=0)) / windows.rows.std(axis=0),
+                           dtype=torch.float32)
+    row, following = rows[windows.starts], rows[windows.starts + 1, N_ACTION:]
+    change = (following - row[:, N_ACTION:]).numpy()
+    assert_allclose(model.change_std, change.std(axis=0), rtol=1e-3)
+
+    for parameter in model.net[-1].parameters():
+        nn.init.zeros_(parameter)
+    assert torch.equal(model(row), row[:, N_ACTION:])
+    share = np.abs(change / change.std(axis=0))
+    expected = np.where(share < 0.1, 5.0 * share ** 2, share - 0.05).mean()
+    assert_allclose(model.loss(row, following).detach(), expected, rtol=1e-3)
+
+
+def test_the_forward_model_learns_what_follows_inside_an_episode(config_of, robot):
+    rng = np.random.default_rng(0)
+    gain = rng.standard_normal((N_ACTION, robot.state_dim))
+    episodes = []
+    for offset in (-50.0, 0.0, 50.0):  # a pair across two episodes would be far off
+        actions = rng.uniform(-1.0, 1.0, (100, N_ACTION))
+        states = np.cumsum(np.concatenate([np.full((1, robot.state_dim), offset), actions @ gain]),
+                           axis=0)
+        episodes.append(Episode(states, actions, np.zeros(100), False))
+    free = replace(robot, state=tuple(replace(entry, clip=None) for entry in robot.state))
+    windows = Windows.cut(episodes, free, 8, discount=0.99, fall_penalty=0.0)
+    trainer = Trainer(config_of(n_updates=300, dynamics_learning_rate=0.01), free, windows)
+    for _ in range(300):
+        trainer.update()
+    rows = trainer.normalizer.normalize(windows.rows)
+    for first in (0, 100, 200):
+        row = torch.as_tensor(rows[first:first + 99], dtype=torch.float32)
+        change = rows[first + 1:first + 100, N_ACTION:] - rows[first:first + 99, N_ACTION:]
+        with torch.no_grad():
+            found = (trainer.averaged_dynamics_model(row) - row[:, N_ACTION:]).numpy()
+        assert np.square(found - change).mean() < 0.05 * np.square(change).mean()
+
+
+@pytest.fixture(scope='module')
+def trained_by_command(dataset, tmp_path_factory):
+    """Run ``train`` twice on the command line: to the end, and again with --resume."""
+    out = tmp_path_factory.mktemp('run')
+    line = ['diffusion_planner', 'train', '--data', str(dataset), '--out', str(out), '--width',
+            '16', '--value-width', '16', '--n-updates', '120', '--batch-size', '16', '--json']
+    with pytest.MonkeyPatch.context() as patch:
+        for more in ([], ['--resume']):
+            patch.setattr(sys, 'argv', line + more)
+            cli.main()
+    return out
+
+
+def test_the_command_logs_all_losses_for_tensorboard(trained_by_command):
+    events = EventAccumulator(str(trained_by_command))
+    events.Reload()
+    names = {'loss/denoising', 'loss/value', 'loss/forward'}
+    assert set(events.Tags()['scalars']) == names
+    for name in names:
+        assert [e.step for e in events.Scalars(name)] == [50, 100, 120]
+        assert all(np.isfinite(e.value) and e.value > 0 for e in events.Scalars(name))
+
+
+def test_the_command_records_what_it_was_trained_on(trained_by_command, recorded):
+    saved = load_checkpoint(trained_by_command / CHECKPOINT_FILE)
+    data, = saved['facts']['data']
+    assert data['name'] == 'tiny-v0'
+    assert data['episodes'] == len(recorded.episodes)
+    assert data['transitions'] == sum(map(len, recorded.episodes))
+    assert_allclose(data['mean_return'], np.mean([e.total_return for e in recorded.episodes]))
+    assert saved['facts']['best_policy_return'] == 12.5
+    assert saved['facts']['n_windows'] == sum(max(0, len(e) - 7) for e in recorded.episodes)
+
+
+def test_the_command_does_not_overwrite_a_run(trained_by_command, dataset, monkeypatch):
+    before = (trained_by_command / CHECKPOINT_FILE).read_bytes()
+    monkeypatch.setattr(sys, 'argv', ['diffusion_planner', 'train', '--data', str(dataset),
+                                      '--out', str(trained_by_command)])
+    with pytest.raises(SystemExit, match='exists already; add --resume'):
+        cli.main()
+    assert (trained_by_command / CHECKPOINT_FILE).read_bytes() == before
+
+
+def test_a_horizon_that_the_network_cannot_take_is_a_fault_that_a_caller_may_catch(
+        config_of, robot, windows):
+    with pytest.raises(ConfigError, match='horizon is 6, expected a multiple of 4'):
+        Trainer(config_of('unet', horizon=6), robot, windows)

@@ -1,0 +1,31 @@
+"""Run the fault tests and print what they saw as a Markdown table: python test/fault_report.py."""
+
+import json
+from pathlib import Path
+import subprocess
+import sys
+import tempfile
+from xml.etree import ElementTree
+
+COLUMNS = ('fault', 'time to stop [ms]', 'sent', 'reported', 'recovery')
+
+
+def main():
+    folder = Path(__file__).resolve().parents[1] / 'faults'
+    with tempfile.TemporaryDirectory() as scratch:
+        results = Path(scratch) / 'results.xml'
+        done = subprocess.run(
+            [sys.executable, '-m', 'pytest', f'--junitxml={results}', '-o', 'junit_family=xunit1',
+             *map(str, sorted(folder.glob('test_*.py'))), *sys.argv[1:]],
+            stdout=sys.stderr, check=False)
+        tree = ElementTree.parse(results)
+    print('| ' + ' | '.join(COLUMNS) + ' |')
+    print('|---' * len(COLUMNS) + '|')
+    for found in tree.iterfind('.//property[@name="fault"]'):
+        row = json.loads(found.get('value'))
+        print('| ' + ' | '.join(row[c].replace('|', '\\|') for c in COLUMNS) + ' |')
+    sys.exit(done.returncode)
+
+
+if __name__ == '__main__':
+    main()
