@@ -34,7 +34,7 @@ from diffusion_planner_ros.learning.advantage import generalized_advantage
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.alignment import Aligner
 from diffusion_planner_ros.learning.learner import load_checkpoint, NETWORKS
-from diffusion_planner_ros.learning.networks.registry.registry import (
+from diffusion_planner_ros.learning.networks.builders import (
     build_diffusion,
     build_dynamics_model,
     build_value,

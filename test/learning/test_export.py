@@ -11,7 +11,7 @@ import yaml
 
 from diffusion_planner_ros.commands.learn import export as command
 from diffusion_planner_ros.commands.learn.export import calibrate, compare, export
-from diffusion_planner_ros.data.dataset import Windows
+from diffusion_planner_ros.data.windows import Windows
 from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, StateError
 from diffusion_planner_ros.learning import onnx_export as learning_export
 from diffusion_planner_ros.learning.learner import load_checkpoint

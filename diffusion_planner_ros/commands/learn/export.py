@@ -9,7 +9,7 @@ from ..output import report
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ...data.dataset import Windows
+    from ...data.windows import Windows
     from ...episode import Episode
     from ...learning.onnx_export import TrainedModel
     from ...planning.bundle import Bundle
@@ -33,7 +33,7 @@ def export(
         predicts, which the planner's monitor compares with. Without them the monitor is off.
     :param json: print the report as JSON.
     """
-    from ...data.dataset import read_episodes
+    from ...data.formats import read_episodes
     from ...learning.onnx_export import TrainedModel
 
     model = TrainedModel.load(checkpoint)
@@ -51,7 +51,7 @@ def export_model(model: 'TrainedModel', out: Path, episodes: 'Sequence[Episode]'
     :return: what to report.
     :raises ModelError: if onnxruntime and torch disagree; nothing is written then.
     """
-    from ...data.dataset import Windows
+    from ...data.windows import Windows
     from ...errors import ModelError
     from ...learning.onnx_export import export_networks
     from ...planning import bundle as bundles
