@@ -11,6 +11,7 @@ from typing import Any, TYPE_CHECKING
 
 from ...files import written
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
 from ...sim.perturbation import Perturbation
 from ..output import print_text, progress, report
 
@@ -94,7 +95,8 @@ def study(
                    f'seed{plural}', scratch)
     if json:
         report({'picture': str(out / PICTURE_FILE), 'checkpoint': str(checkpoint),
-                'planner': asdict(planner), 'perturbation': asdict(perturbation), 'before': before,
+                'planner': as_facts(planner), 'perturbation': asdict(perturbation),
+                'before': before,
                 'variants': {name: facts | {'settings': asdict(settings[name][0].align),
                                             'runs': runs[name]}
                              for name, facts in compared.items()}}, as_json=True)
@@ -210,7 +212,7 @@ class _Evaluator:
     def evaluate(self, bundle: 'Bundle', planner: PlannerConfig, file: Path) -> Mapping[str, Any]:
         """Return what is in the file if it is of this bundle and these settings, or write it."""
         asked = {'hash': bundle.hash, 'seeds': list(self._seeds),
-                 'planner': asdict(planner), 'perturbation': asdict(self.perturbation)}
+                 'planner': as_facts(planner), 'perturbation': asdict(self.perturbation)}
         key = bundle.hash, planner
         if file.is_file():
             facts = json_format.loads(file.read_text())
