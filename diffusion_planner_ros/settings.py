@@ -42,8 +42,8 @@ class Setting:
     @property
     def expectation(self) -> str:
         """What a value must be, in words."""
-        if self.choices and not self.is_list:
-            return f'one of {self.allowed}'
+        if self.choices:
+            return f'{"a list, each " if self.is_list else ""}one of {self.allowed}'
         bounds = f' from {self.allowed}' if self.allowed else ''
         unit = f' [{self.unit}]' if self.unit else ''
         words = {int: 'an integer', float: 'a number', bool: 'true or false', str: 'a text'}

@@ -18,6 +18,7 @@ def main() -> None:
         from .inspect.snapshot import snapshot
         from .inspect.urdf import urdf
         from .learn.align import align
+        from .learn.calibrate import calibrate
         from .learn.collect import collect
         from .learn.export import export
         from .learn.study import study
@@ -30,8 +31,8 @@ def main() -> None:
 
         verbs = {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose,
                  'robustness': robustness, 'info': info, 'collect': collect, 'train': train,
-                 'align': align, 'study': study, 'export': export, 'urdf': urdf,
-                 'snapshot': snapshot, 'soak': soak}
+                 'align': align, 'study': study, 'export': export, 'calibrate': calibrate,
+                 'urdf': urdf, 'snapshot': snapshot, 'soak': soak}
         tyro.extras.subcommand_cli_from_dict(
             verbs, prog='diffusion_planner',
             description='Diffusion planning on ROS 2: from recorded data to joint torques.')

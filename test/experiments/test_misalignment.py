@@ -111,7 +111,7 @@ def test_a_plan_of_the_states_that_its_actions_give_is_aligned(walker, bundle):
     second.restore(walker.snapshot())
     states = np.concatenate([[start], execute(second, torques[:-1])])
     plan = Plan(np.concatenate([torques, states], axis=1)[None], np.zeros(1),
-                np.zeros((1, H), dtype=bool), A)
+                np.zeros((1, H), dtype=bool), A, scores=np.zeros(1))
     branch = branch_from(walker, plan, bundle)
     assert misalignment_of([branch], bundle).mean == 0.0
     assert_array_equal(branch.forecast, bundle.forecast(start, torques[:-1]))

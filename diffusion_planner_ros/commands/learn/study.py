@@ -156,8 +156,8 @@ def _claim(file: Path, checkpoint: Path, offline: 'Sequence[Episode]') -> None:
 
 def _export_once(model: Any, checkpoint: Path, out: Path) -> 'Bundle':
     """Export the model before, uncalibrated: no monitor watches here."""
+    from ...experiments.bundle_export import export_model
     from ...planning import bundle as bundles
-    from .export import export_model
 
     if not (out / bundles.FACTS_FILE).is_file():
         export_model(model, out, (), source=checkpoint)

@@ -213,8 +213,8 @@ def _score(watched: 'Sequence[WatchedEpisode]', bundle: 'Bundle', recorded: 'lis
     if drawn is not None:
         groups = {'recorded': ood.nearest_distance(drawn.held_out, drawn.reference),
                   'visited': whole['state_distance'], 'planned': whole['plan_distance']}
-    if bundle.calibration is not None:
-        surprises = {'recorded': bundle.calibration.errors, **surprises}
+    if 'denoised' in bundle.calibrations:
+        surprises = {'recorded': bundle.calibrations['denoised'].errors, **surprises}
     pictures.draw_scores(groups, surprises, scores, areas, file=file,
                          title=f'Out of distribution: {model}')
     edges = (*pictures.BEFORE_FALL[::-1], 0.0)
