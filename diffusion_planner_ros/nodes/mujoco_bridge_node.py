@@ -94,7 +94,7 @@ class MujocoBridge(Node):
         stop = declare(self, StopConfig)
         self._seed = self._config.seed
         self._walker = Walker2D()
-        self._stop = StopBehaviour(stop, self._walker.actuated_joints, self._walker.gear)
+        self._stop = StopBehaviour(stop, self._walker.actuated_joints, self._walker.torque_limit)
         self._stop_kind = stop.stop_behaviour
         self._period = round(self._walker.control_period * NANOSECONDS)
         self._wall_period = self._walker.control_period / self._config.real_time_factor  # [s]
@@ -157,7 +157,7 @@ class MujocoBridge(Node):
     def _begin_episode(self, start: int) -> None:
         """Put the robot at the initial state of the seed, at this time [ns]."""
         self._walker.reset(self._seed)
-        self._torque = np.zeros(len(self._walker.gear))  # the last command [N m]
+        self._torque = np.zeros(len(self._walker.torque_limit))  # the last command [N m]
         self._applied = self._torque  # what the joints last felt [N m]
         self._commanded = -math.inf  # when the last command came [s]
         self._asked = -math.inf  # when a state was shown again after a suspension [s]
@@ -216,7 +216,7 @@ class MujocoBridge(Node):
             return  # meant for a state that is gone
         if self._is_over or (self._config.lockstep and self._is_answered):
             return  # nothing to command, or a repetition
-        self._torque = np.clip(torque, -self._walker.gear, self._walker.gear)
+        self._torque = np.clip(torque, -self._walker.torque_limit, self._walker.torque_limit)
         self._n_clipped += not np.array_equal(self._torque, torque)
         self._commanded = time.monotonic()
         self._is_answered = self._is_answered or is_answer

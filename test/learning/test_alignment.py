@@ -826,7 +826,7 @@ def explore(bundle, seed, exploration):
     _, trace = run_episode(
         seed, planner=Planner(bundle, TWO_CANDIDATES),
         execution=Execution(exploration=exploration),
-        on_plan=lambda walker, plan: planned.append(plan.actions[0] / walker.gear))
+        on_plan=lambda walker, plan: planned.append(plan.actions[0] / walker.torque_limit))
     return np.array(planned), trace.episode.actions, trace.episode
 
 
@@ -857,7 +857,7 @@ def test_recorded_actions_are_the_executed_ones(bundle):
     walker = Walker2D()
     assert_array_equal(walker.reset(5), episode.observations[0])
     for k, action in enumerate(episode.actions):
-        observation, reward, fell = walker.step(action * walker.gear)
+        observation, reward, fell = walker.step(action * walker.torque_limit)
         assert_allclose(observation, episode.observations[k + 1], rtol=1e-9, atol=1e-9)
         assert reward == pytest.approx(episode.rewards[k])
     assert fell == episode.terminated

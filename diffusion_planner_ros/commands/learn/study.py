@@ -236,5 +236,5 @@ class _Evaluator:
                 watched.append(one)
                 advance(1, ret=f'{one.result.episode_return:.0f}')
         found = misalignment_of((b for one in watched for b in one.branches.values()), bundle)
-        return summarize([one.result for one in watched]) | {
+        return summarize([one.result for one in watched], bundle.robot.name) | {
             'misalignment': {'mean': found.mean, 'stderr': found.stderr}}

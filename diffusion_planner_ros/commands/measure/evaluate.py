@@ -103,7 +103,7 @@ def evaluate(
                       'plan_p99_ms': float(np.percentile(seconds, 99)) * 1e3,
                       'torque_step_p50_nm': float(np.percentile(steps, 50)),
                       'torque_step_p99_nm': float(np.percentile(steps, 99))}
-    facts |= evaluation.summarize(results)
+    facts |= evaluation.summarize(results, loaded.robot.name)
     if write_score:
         write(path, {key: facts[key] for key in (
             'mode', 'episodes', 'return_mean', 'return_stderr', 'normalized_score', 'falls')}

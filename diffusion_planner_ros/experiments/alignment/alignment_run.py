@@ -208,7 +208,7 @@ class AlignmentRun:
                                       perturbation=self._perturbation))
         branches = [branch for one in watched for branch in one.branches.values()]
         misalignment = misalignment_of(branches, bundle)
-        facts = summarize([one.result for one in watched])
+        facts = summarize([one.result for one in watched], self.aligner.robot.name)
         result = GuardResult(self.aligner.n_steps, facts['return_mean'], facts['return_stderr'],
                              facts['falls'], misalignment.mean, misalignment.stderr)
         self.guards.append(result)
