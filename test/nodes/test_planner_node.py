@@ -17,11 +17,11 @@ from ros_processes import (
 from rosgraph_msgs.msg import Clock
 
 from diffusion_planner_ros.nodes.common.conversions import stamp_from_nanoseconds, torque_from_msg
-from diffusion_planner_ros.nodes.mujoco_bridge_node import EPISODE_GAP
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.share import share_file
+from diffusion_planner_ros.sim.bridge_episode import EPISODE_GAP
 
 LEAP = EPISODE_GAP // PERIOD  # control periods from one episode to the next
 

@@ -32,9 +32,9 @@ from trajectory_msgs.msg import JointTrajectory
 from ...errors import PlannerError
 from ...nodes.common.conversions import NANOSECONDS, nanoseconds_from_stamp
 from ...nodes.common.diagnostics import facts_from_msg
-from ...nodes.mujoco_bridge_node import EPISODE_GAP
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
+from ...sim.bridge_episode import EPISODE_GAP
 from ..closed_loop import EpisodeResult, noise_seed
 from .node_process import node_process
 from .service_calls import ask, change_state
