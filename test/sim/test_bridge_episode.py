@@ -560,7 +560,7 @@ def test_a_stop_that_a_reset_ends_does_not_hold_the_joints_of_the_next_one():
     world.send(TORQUE, 0)
     world.run(20.5 * SECONDS)
     assert world.bridge.state == 'stopped'
-    world.bridge.reset(3)
+    world.bridge.reset(4)
     start = world.last_step
     world.send(TORQUE)
     world.run(20.5 * SECONDS)
