@@ -9,6 +9,7 @@ from .errors import ConfigError
 
 SCHEDULES = ('linear', 'cosine')
 MAX_BETA = 0.999
+CLEAN = -1  # diffusion time of a trajectory without noise: the one before the first step
 
 
 def linear_beta(n_steps: int) -> NDArray:
@@ -76,3 +77,16 @@ class NoiseSchedule:
         """
         spacing = self.n_steps / n_denoise_steps
         return np.round(np.arange(self.n_steps, 0, -spacing)[:n_denoise_steps]).astype(int) - 1
+
+    def levels(self, n_denoise_steps: int) -> list[tuple[int, float]]:
+        """
+        Return diffusion times and their ``alpha_bar``, from the most noise to none.
+
+        Python numbers: numpy would turn single precision arrays into double with its own.
+
+        :param n_denoise_steps: 1 to T.
+        :return: those of ``ddim_steps``, and ``CLEAN`` with 1 at the end.
+        """
+        alpha_bar = self.alpha_bar.tolist()
+        times = self.ddim_steps(n_denoise_steps).tolist()
+        return [*((t, alpha_bar[t]) for t in times), (CLEAN, 1.0)]

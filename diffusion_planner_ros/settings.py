@@ -5,8 +5,8 @@ A setting is a dataclass field whose metadata holds description, unit and range.
 help, the ROS parameter descriptors, the checks and the README's tables all come from there.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, Field, field, fields
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, Field, field, fields
 import math
 from typing import Any, get_args, get_origin, get_type_hints, Literal
 
@@ -43,7 +43,7 @@ class Setting:
     def expectation(self) -> str:
         """What a value must be, in words."""
         if self.choices:
-            return f'one of {self.allowed}'
+            return f'{"a list, each " if self.is_list else ""}one of {self.allowed}'
         bounds = f' from {self.allowed}' if self.allowed else ''
         unit = f' [{self.unit}]' if self.unit else ''
         words = {int: 'an integer', float: 'a number', bool: 'true or false', str: 'a text'}
@@ -75,7 +75,8 @@ class Setting:
 
 
 def setting(default: Any, description: str, *, unit: str = '', low: float | None = None,
-         high: float | None = None, read_only: bool = False) -> Any:
+            high: float | None = None, choices: Collection[str] = (), read_only: bool = False
+            ) -> Any:
     """
     Declare a field of a settings dataclass.
 
@@ -84,20 +85,23 @@ def setting(default: Any, description: str, *, unit: str = '', low: float | None
     :param unit: as ``N m``; empty where it has none.
     :param low: smallest allowed value; with ``high``.
     :param high: largest allowed value.
+    :param choices: allowed texts, for example a registry's names: a name that is registered later
+        is allowed from then on. A ``Literal`` type states choices that never change.
     :param read_only: whether it is fixed once a planner is built.
     """
     return field(default=default, metadata={
-        'description': description, 'unit': unit, 'low': low, 'high': high,
+        'description': description, 'unit': unit, 'low': low, 'high': high, 'choices': choices,
         'read_only': read_only})
 
 
 def _setting_of(owner: type, entry: Field) -> Setting:
     hint = get_type_hints(owner)[entry.name]
-    choices = get_args(hint) if get_origin(hint) is Literal else ()
+    is_literal = get_origin(hint) is Literal
+    choices = get_args(hint) if is_literal else tuple(entry.metadata['choices'])
     is_list = get_origin(hint) is tuple  # tuple[float, ...]
     element = get_args(hint)[0] if is_list else hint
-    return Setting(name=entry.name, type=str if choices else element, is_list=is_list,
-                default=entry.default, choices=choices, **entry.metadata)
+    return Setting(name=entry.name, type=str if is_literal else element, is_list=is_list,
+                   default=entry.default, **{**entry.metadata, 'choices': choices})
 
 
 def settings_of(owner: type) -> Iterator[Setting]:
@@ -115,6 +119,12 @@ def check_settings(config: Any) -> None:
     """
     for setting in settings_of(type(config)):
         setting.check(getattr(config, setting.name))
+
+
+def as_facts(config: Any) -> dict[str, Any]:
+    """Return the settings of an instance as YAML and JSON hold them: lists for tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(config).items()}
 
 
 def document_settings(owner: type) -> type:

@@ -108,7 +108,7 @@ class BridgeEpisode:
         self._config = config
         self._output = output
         self._clock = clock
-        self._limit = robot.gear
+        self._limit = robot.torque_limit
         self._stop = StopBehaviour(stop, robot.actuated_joints, self._limit)
         self._motors = [robot.joint_names.index(joint) for joint in robot.actuated_joints]
         self._period = round(robot.control_period * 1e9)  # [ns]

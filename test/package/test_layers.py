@@ -18,7 +18,7 @@ for name in names:
 print(*sys.modules)
 """
 FACTS = ('episode', 'errors', 'files', 'normalizer', 'robot', 'schedule', 'settings', 'share',
-         'urdf_tree')
+         'state_error', 'urdf_tree')
 OWN_LAYERS = ('data', 'learning', 'planning', 'sim', 'nodes', 'experiments', 'commands')
 MAY_IMPORT = {
     'data': (), 'learning': ('data',), 'planning': (), 'sim': ('planning', 'data'),
