@@ -443,7 +443,7 @@ class PlannerNode(LifecycleNode):
         self._conflict = others
 
     def _status(self, loop: ControlLoop | None) -> tuple[bytes, str, str]:
-        """Return the level of ``diagnostic_msgs``, the state, and the state in words for people."""
+        """Return the level of ``diagnostic_msgs``, the state, and words about it for people."""
         if self._fault:
             return DiagnosticStatus.ERROR, 'failed', self._fault
         if self._conflict:

@@ -8,8 +8,8 @@ import pytest
 
 from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.planning.stop import StopConfig
-from diffusion_planner_ros.sim.bridge_config import BridgeConfig
 from diffusion_planner_ros.sim.bridge_episode import (
+    BridgeConfig,
     BridgeEpisode,
     EPISODE_GAP,
     MAX_UNANSWERED,

@@ -178,7 +178,7 @@ class ControlLoop:
             self._commander.stop('stale plan', f'none for {age:.3f} s')
 
     def status(self) -> tuple[bytes, str, str]:
-        """Return the level of ``diagnostic_msgs``, the state, and the state in words for people."""
+        """Return the level of ``diagnostic_msgs``, the state, and words about it for people."""
         if cause := self._commander.stop_cause:
             return DiagnosticStatus.ERROR, 'stopped', f'stopped: {cause}'
         if self._replanner.current is None:
