@@ -8,7 +8,7 @@ from pathlib import Path
 import traceback
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
@@ -16,8 +16,6 @@ from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from trajectory_msgs.msg import JointTrajectory
 
 from ..errors import ConfigError, ModelError, PlannerError, RobotError
 from ..planning.bundle import Bundle, FACTS_FILE, facts_file
@@ -28,17 +26,18 @@ from ..planning.stop import per_joint, StopBehaviour, StopConfig
 from ..robot import Robot, shipped_urdf
 from ..share import share_file
 from ..urdf_tree import Urdf
-from .common.control_thread import CLOCK_TOPIC, ControlThread
+from .common.control_thread import ControlThread
 from .common.conversions import msg_from_plan
 from .common.diagnostics import msg_from_facts
 from .common.lifecycle_transitions import transition
 from .common.parameters import changed, declare
-from .common.publishers import Gid, listed, NAMELESS, SILENCE
 from .common.run_node import run_node, settle
+from .common.topics import CLOCK, DIAGNOSTICS, PLAN, PLANNER
 from .control.command_conflicts import CommandConflicts
-from .control.control_loop import COMMAND_TOPIC, ControlLoop
+from .control.control_loop import ControlLoop
 from .control.periodic_thread import PeriodicThread
 from .control.planner_node_config import PlannerNodeConfig
+from .control.publishers import Gid, listed, NAMELESS, SILENCE
 from .control.replanner import Model
 from .display.plan_display import DisplayConfig, PlanDisplay
 from .state.state_source import check_layout, Measurement, StateConfig
@@ -66,7 +65,7 @@ class PlannerNode(LifecycleNode):
     """
 
     def __init__(self) -> None:
-        super().__init__('planner')
+        super().__init__(PLANNER.node_name)
         self._configs = {config: declare(self, config) for config in CONFIGS}
         self._model: Model | None = None
         self._limit: NDArray | None = None
@@ -82,12 +81,10 @@ class PlannerNode(LifecycleNode):
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._loader = ThreadPoolExecutor(1, thread_name_prefix='loader')
         self._control = ControlThread(self, self._on_control_fault)
-        self._conflicts = CommandConflicts(self, COMMAND_TOPIC, self._control.group,
+        self._conflicts = CommandConflicts(self, self._control.group,
                                            on_stranger=lambda: self._health.wake())
-        self._plans = self.create_publisher(
-            JointTrajectory, '~/plan',
-            QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._plans = PLANNER.publisher(self, PLAN)
+        self._diagnostics = PLANNER.publisher(self, DIAGNOSTICS)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._jump = self.get_clock().create_jump_callback(
@@ -357,10 +354,10 @@ class PlannerNode(LifecycleNode):
 
     def _on_jump(self, jump: object) -> None:
         del jump
-        clocks = sorted(listed(self, CLOCK_TOPIC).values())
+        clocks = sorted(listed(self, CLOCK.name).values())
         if len(clocks) > 1:
             self.get_logger().error(
-                f"time jumped back: '{self.resolve_topic_name(CLOCK_TOPIC)}' has {len(clocks)} "
+                f"time jumped back: '{self.resolve_topic_name(CLOCK.name)}' has {len(clocks)} "
                 f'publishers, expected one; end all but one of {", ".join(clocks)}, or give each '
                 'robot a namespace', throttle_duration_sec=CLOCK_PERIOD)
         self._forget()
