@@ -14,13 +14,13 @@ from diffusion_planner_ros.commands.measure import diagnose
 from diffusion_planner_ros.errors import DatasetError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution
-from diffusion_planner_ros.experiments.imagination import (
+from diffusion_planner_ros.experiments.diagnosis.imagination import (
     execute_whole_plans,
     imagine,
     positions_of,
 )
 from diffusion_planner_ros.experiments.misalignment import watch_episode
-from diffusion_planner_ros.experiments.out_of_distribution import (
+from diffusion_planner_ros.experiments.diagnosis.out_of_distribution import (
     area_under_curve,
     nearest_distance,
     RecordedStates,

@@ -19,7 +19,7 @@ from diffusion_planner_ros.experiments.misalignment import (
     misalignment_of,
     watch_episode,
 )
-from diffusion_planner_ros.experiments.recorded_windows import (
+from diffusion_planner_ros.experiments.diagnosis.recorded_windows import (
     draw_windows,
     plan_from,
     replay,

@@ -11,7 +11,7 @@ from diffusion_planner_ros.commands.measure.robustness import robustness, table
 from diffusion_planner_ros.errors import ConfigError, ModelError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import REPLANNED
-from diffusion_planner_ros.experiments.robustness_conditions import CONDITIONS, select
+from diffusion_planner_ros.experiments.robustness.robustness_conditions import CONDITIONS, select
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from diffusion_planner_ros.commands import __main__ as cli
-from diffusion_planner_ros.commands.learn.align import align_online
 from diffusion_planner_ros.data.dataset import read_episodes, Windows, write_d4rl
 from diffusion_planner_ros.data.executed_plans import read_log
 from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, RobotError
@@ -26,6 +25,7 @@ from diffusion_planner_ros.experiments.alignment.alignment_run import (
     PROGRESS_FILE,
 )
 from diffusion_planner_ros.experiments.bundle_export import compare, MAX_DIFFERENCE
+from diffusion_planner_ros.experiments.alignment.online_alignment import align_online
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.experiments.misalignment import watch_episode

@@ -238,7 +238,7 @@ def _percentiles(values: 'NDArray') -> dict[str, float]:
 def _imagine(planner: 'Planner', seed: int, perturbation: Perturbation
              ) -> 'tuple[NDArray, NDArray]':
     """Return joint positions of planned states, and of planned actions executed, (n, 9) each."""
-    from ...experiments.imagination import execute_whole_plans, imagine, positions_of
+    from ...experiments.diagnosis.imagination import execute_whole_plans, imagine, positions_of
     from ...sim.environment import make_environment
 
     robot = planner.bundle.robot

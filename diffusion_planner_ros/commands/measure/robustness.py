@@ -38,7 +38,7 @@ def robustness(
     """
     from ...errors import ConfigError
     from ...experiments import closed_loop as evaluation
-    from ...experiments.robustness_conditions import select
+    from ...experiments.robustness.robustness_conditions import select
     from ...planning.bundle import Bundle
 
     if episodes < 1:

@@ -45,6 +45,11 @@ class GuardResult:
     misalignment_stderr: float
 
 
+def as_read(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts as a JSON file gives them back, where a tuple becomes a list."""
+    return json.loads(json.dumps(facts))
+
+
 class AlignmentRun:
     """
     An alignment in a folder, which holds all that it takes to go on.
@@ -80,9 +85,10 @@ class AlignmentRun:
     @property
     def settings(self) -> dict[str, Any]:
         """What a run that goes on must have in common."""
-        return {'align': asdict(self.aligner.settings), 'planner': asdict(self._planner),
-                'perturbation': asdict(self._perturbation), 'model': asdict(self.aligner.config),
-                'data': {'offline_rows': self.aligner.n_offline_rows}}
+        return as_read({
+            'align': asdict(self.aligner.settings), 'planner': asdict(self._planner),
+            'perturbation': asdict(self._perturbation), 'model': asdict(self.aligner.config),
+            'data': {'offline_rows': self.aligner.n_offline_rows}})
 
     @property
     def _execution(self) -> Execution:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ...robot import Robot, StateEntry
 from ..misalignment import Branch, Misalignment
-from ..out_of_distribution import SCORES, Scores
+from ..diagnosis.out_of_distribution import SCORES, Scores
 
 EXECUTED, CHOSEN, CANDIDATE, REAL = '#222222', '#d95f02', '#f3b98a', '#1b9e77'
 LINES = ('#d95f02', '#7570b3', '#1b9e77', '#666666')
