@@ -13,7 +13,7 @@ class Advance(Protocol):
 
 
 class Progress(Protocol):
-    """Begins a piece of work and returns what says how it goes, as ``commands.output.progress``."""
+    """Begins a piece of work, as ``commands.output.progress`` does."""
 
     def __call__(self, title: str, total: int, *, unit: str, done: int = 0
                  ) -> AbstractContextManager[Advance]:

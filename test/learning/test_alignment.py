@@ -24,8 +24,8 @@ from diffusion_planner_ros.experiments.alignment.alignment_run import (
     GuardResult,
     PROGRESS_FILE,
 )
-from diffusion_planner_ros.experiments.bundle_export import compare, MAX_DIFFERENCE
 from diffusion_planner_ros.experiments.alignment.online_alignment import align_online
+from diffusion_planner_ros.experiments.bundle_export import compare, MAX_DIFFERENCE
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.experiments.misalignment import watch_episode

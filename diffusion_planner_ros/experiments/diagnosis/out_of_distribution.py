@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from ..misalignment import WatchedEpisode
 N_REFERENCE = 20_000  # rows of the data set that a state is compared with
 N_HELD_OUT = 2_000
 HELD_OUT_SHARE = 0.2
+BEFORE_FALL = (0.1, 0.2, 0.5, 1.0)  # [s]
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,23 @@ def score_episode(watched: WatchedEpisode, bundle: Bundle, recorded: RecordedSta
     steps_left = np.arange(n, 0, -1) if watched.result.fell else np.full(n, np.inf)
     return Scores(surprise, inconsistency, state_distance, plan_distance,
                   steps_left * bundle.robot.control_period)
+
+
+def by_time_before_fall(scores: Sequence[Scores]) -> dict[str, list[NDArray]]:
+    """
+    Sort the scores of all episodes into the intervals before a fall.
+
+    :return: by name of the score; one array for the rest, and one for every interval that begins
+        at ``BEFORE_FALL``, the last before the fall last.
+    """
+    times = np.concatenate([s.time_to_fall for s in scores])
+    edges = (*BEFORE_FALL[::-1], 0.0)
+    sorted_in = {}
+    for name in scores[0].by_name:
+        values = np.concatenate([s.by_name[name] for s in scores])
+        sorted_in[name] = [values[times > edges[0]]] + [
+            values[(times <= a) & (times > b)] for a, b in pairwise(edges)]
+    return sorted_in
 
 
 def area_under_curve(scores: NDArray, is_positive: NDArray) -> float:
