@@ -1,9 +1,33 @@
 """The command line: ``diffusion_planner VERB``."""
 
+from collections.abc import Callable
 import os
 import sys
 
 from ..errors import PlannerError
+
+
+def verbs() -> dict[str, Callable[..., None]]:
+    """Return what a user can ask for, by name; imported only now, as it takes a while."""
+    from .inspect.info import info
+    from .inspect.snapshot import snapshot
+    from .inspect.urdf import urdf
+    from .learn.align import align
+    from .learn.calibrate import calibrate
+    from .learn.collect import collect
+    from .learn.export import export
+    from .learn.study import study
+    from .learn.train import train
+    from .measure.diagnose import diagnose
+    from .measure.evaluate import evaluate
+    from .measure.robustness import robustness
+    from .measure.soak import soak
+    from .walk import walk
+
+    return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
+            'info': info, 'collect': collect, 'train': train, 'align': align, 'study': study,
+            'export': export, 'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot,
+            'soak': soak}
 
 
 def main() -> None:
@@ -14,27 +38,8 @@ def main() -> None:
     try:
         import tyro
 
-        from .inspect.info import info
-        from .inspect.snapshot import snapshot
-        from .inspect.urdf import urdf
-        from .learn.align import align
-        from .learn.calibrate import calibrate
-        from .learn.collect import collect
-        from .learn.export import export
-        from .learn.study import study
-        from .learn.train import train
-        from .measure.diagnose import diagnose
-        from .measure.evaluate import evaluate
-        from .measure.robustness import robustness
-        from .measure.soak import soak
-        from .walk import walk
-
-        verbs = {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose,
-                 'robustness': robustness, 'info': info, 'collect': collect, 'train': train,
-                 'align': align, 'study': study, 'export': export, 'calibrate': calibrate,
-                 'urdf': urdf, 'snapshot': snapshot, 'soak': soak}
         tyro.extras.subcommand_cli_from_dict(
-            verbs, prog='diffusion_planner',
+            verbs(), prog='diffusion_planner',
             description='Diffusion planning on ROS 2: from recorded data to joint torques.')
         sys.stdout.flush()
     except PlannerError as error:

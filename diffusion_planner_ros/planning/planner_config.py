@@ -1,10 +1,10 @@
 """How a planner plans: everything that may change without training again."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from ..errors import ConfigError
-from ..settings import check_settings, document_settings, setting
+from ..settings import as_facts, check_settings, document_settings, setting
 from .guides.guide_registry import GUIDES
 from .samplers import SAMPLERS
 
@@ -58,6 +58,5 @@ class PlannerConfig:
     @property
     def decisive(self) -> dict[str, Any]:
         """Settings that decide how good a plan is, as YAML holds them: not noise nor threads."""
-        return {name: list(value) if isinstance(value, tuple) else value
-                for name, value in asdict(self).items()
+        return {name: value for name, value in as_facts(self).items()
                 if name not in ('seed', 'provider', 'n_threads')}

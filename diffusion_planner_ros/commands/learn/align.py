@@ -43,7 +43,7 @@ def align(
     :param processes: simulators at a time; all cores by default.
     :param json: print the report as JSON.
     """
-    from ...data.dataset import read_episodes
+    from ...data.formats import read_episodes
     from ...errors import ConfigError, ModelError
     from ...experiments.alignment.alignment_run import AlignmentRun, PROGRESS_FILE
     from ...experiments.alignment.log_alignment import align_from_logs, FROM_LOG_FILE

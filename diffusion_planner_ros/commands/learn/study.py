@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...files import written
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
 from ...sim.perturbation import Perturbation
 from ..output import print_text, progress, report
 
@@ -48,7 +49,7 @@ def study(
     :param processes: simulators at a time; all cores by default.
     :param json: print the report as JSON.
     """
-    from ...data.dataset import read_episodes
+    from ...data.formats import read_episodes
     from ...errors import ConfigError
     from ...experiments.alignment.alignment_study import label, Study, study_settings
     from ...experiments.alignment.study_table import compare, study_table
@@ -80,7 +81,8 @@ def study(
                    f'seed{plural}', scratch)
     if json:
         report({'picture': str(out / PICTURE_FILE), 'checkpoint': str(checkpoint),
-                'planner': asdict(planner), 'perturbation': asdict(perturbation), 'before': before,
+                'planner': as_facts(planner), 'perturbation': asdict(perturbation),
+                'before': before,
                 'variants': {name: facts | {'settings': asdict(settings[name][0].align),
                                             'runs': runs[name]}
                              for name, facts in compared.items()}}, as_json=True)

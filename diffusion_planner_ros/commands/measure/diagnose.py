@@ -54,7 +54,7 @@ def diagnose(
     check_robot(loaded)
     recorded = []
     if data:  # without it nobody needs h5py
-        from ...data.dataset import read_episodes
+        from ...data.formats import read_episodes
 
         recorded = [e for file in data
                     for e in read_episodes(file, loaded.robot, needs_rewards=False)]

@@ -1,11 +1,11 @@
 """``diffusion_planner robustness``: what a changed robot, pushes, noise and delay do."""
 
-from dataclasses import asdict
 import os
 from pathlib import Path
 
 from ...files import written
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
 from ..output import print_text, progress, report
 
 
@@ -64,7 +64,7 @@ def robustness(
     with written(out) as scratch:
         draw_robustness(facts, f'{episodes} episodes under each condition', scratch)
     if json:
-        report({'picture': str(out), 'first_seed': first_seed, 'planner': asdict(planner),
+        report({'picture': str(out), 'first_seed': first_seed, 'planner': as_facts(planner),
                 'bundles': {label: {'path': str(bundle.path), 'hash': bundle.hash}
                             for label, bundle in loaded.items()},
                 'conditions': facts}, as_json=True)

@@ -8,7 +8,8 @@ from pathlib import Path
 import time
 from typing import Any
 
-from ...data.dataset import read_episodes, write_d4rl
+from ...data.d4rl_format import write_d4rl
+from ...data.formats import read_episodes
 from ...episode import Episode
 from ...errors import ModelError
 from ...files import written
@@ -17,6 +18,7 @@ from ...learning.learner import load_checkpoint
 from ...learning.onnx_export import TrainedModel, WeightWriter
 from ...planning import bundle as bundles
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
 from ...sim.perturbation import Perturbation
 from ..closed_loop import check_robot, run_episodes, summarize
 from ..execution import Execution
@@ -43,11 +45,6 @@ class GuardResult:
     misalignment: float
     """Mean over the plans [standard deviations of the data]."""
     misalignment_stderr: float
-
-
-def as_read(facts: dict[str, Any]) -> dict[str, Any]:
-    """Return facts as a JSON file gives them back, where a tuple becomes a list."""
-    return json.loads(json.dumps(facts))
 
 
 class AlignmentRun:
@@ -85,10 +82,9 @@ class AlignmentRun:
     @property
     def settings(self) -> dict[str, Any]:
         """What a run that goes on must have in common."""
-        return as_read({
-            'align': asdict(self.aligner.settings), 'planner': asdict(self._planner),
-            'perturbation': asdict(self._perturbation), 'model': asdict(self.aligner.config),
-            'data': {'offline_rows': self.aligner.n_offline_rows}})
+        return {'align': asdict(self.aligner.settings), 'planner': as_facts(self._planner),
+                'perturbation': asdict(self._perturbation), 'model': asdict(self.aligner.config),
+                'data': {'offline_steps': len(self.aligner.offline)}}
 
     @property
     def _execution(self) -> Execution:
@@ -145,7 +141,7 @@ class AlignmentRun:
         now = time.monotonic()
         self.minutes, self._timed = self.minutes + (now - self._timed) / 60, now
         # A new name in every round: killed in between, the old pair of files is still one.
-        self.aligner.save(self._checkpoint_file, self.aligner.facts)
+        self.aligner.save(self._checkpoint_file)
         with written(self.folder / PROGRESS_FILE) as scratch:
             scratch.write_text(json.dumps(self._progress(), indent=1))
         for file in set(self.folder.glob('checkpoint-*.pt')) - {self._checkpoint_file}:
@@ -177,7 +173,7 @@ class AlignmentRun:
         self.minutes = progress.get('minutes', 0.0)
         for episodes in self.executed():
             self.aligner.add(episodes)
-        self.aligner.restore(load_checkpoint(self._checkpoint_file))
+        self.aligner.learner.restore(load_checkpoint(self._checkpoint_file))
 
     @property
     def _checkpoint_file(self) -> Path:
@@ -190,7 +186,7 @@ class AlignmentRun:
         """Write the model as it is as a bundle, quickly and unchecked."""
         folder = self.folder / 'bundle'
         folder.mkdir(exist_ok=True)
-        self.aligner.save(folder / 'model.pt', self.aligner.facts)
+        self.aligner.save(folder / 'model.pt')
         model = TrainedModel.load(folder / 'model.pt')
         if self._writer is None:
             self._writer = WeightWriter(model, folder, bundles.NETWORK_FILES)
@@ -219,7 +215,7 @@ class AlignmentRun:
         self.guards.append(result)
         self.n_guard_steps += (sum(one.result.steps for one in watched)
                                + sum(len(branch.executed) for branch in branches))
-        self.aligner.save(self.guarded_file(result), self.aligner.facts)
+        self.aligner.save(self.guarded_file(result))
         return result
 
     def round(self, on_progress: Callable[[int], None]) -> dict[str, float]:

@@ -15,12 +15,13 @@ from ...learning.alignment import Aligner
 from ...learning.onnx_export import TrainedModel
 from ...planning.bundle import Bundle, FACTS_FILE
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
 from ...sim.perturbation import Perturbation
 from .. import bundle_export
 from ..closed_loop import summarize
 from ..misalignment import misalignment_of, watch_episodes
 from ..progress import Progress, silent
-from .alignment_run import ALIGNED_FOLDER, AlignmentRun, as_read, PROGRESS_FILE
+from .alignment_run import ALIGNED_FOLDER, AlignmentRun, PROGRESS_FILE
 from .alignment_variants import scaled, Variant, variants
 from .online_alignment import align_online
 
@@ -145,8 +146,8 @@ class Study:
 
     def _evaluate(self, bundle: Bundle, planner: PlannerConfig, file: Path) -> Mapping[str, Any]:
         """Return what is in the file if it is of this bundle and these settings, or write it."""
-        asked = as_read({'hash': bundle.hash, 'seeds': list(self._seeds),
-                         'planner': asdict(planner), 'perturbation': asdict(self._perturbation)})
+        asked = {'hash': bundle.hash, 'seeds': list(self._seeds),
+                 'planner': as_facts(planner), 'perturbation': asdict(self._perturbation)}
         key = bundle.hash, planner
         if file.is_file():
             facts = json.loads(file.read_text())

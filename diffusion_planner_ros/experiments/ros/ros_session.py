@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 import os
 from pathlib import Path
 import signal
@@ -31,9 +31,10 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ...errors import PlannerError
 from ...nodes.common.conversions import NANOSECONDS, nanoseconds_from_stamp
-from ...nodes.common.diagnostics import facts_from_msg
-from ...nodes.mujoco_bridge_node import EPISODE_GAP
+from ...nodes.common.diagnostics import bool_from_fact, facts_from_msg
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
+from ...sim.bridge_episode import EPISODE_GAP
 from ..closed_loop import EpisodeResult, noise_seed
 from .node_process import node_process
 from .service_calls import ask, change_state
@@ -108,7 +109,7 @@ class Session(Node):
         self.bridge: dict[str, str] = {}
         """Latest diagnostics of the bridge."""
         self._planner_facts: dict[str, str] = {}
-        self._recorder: tuple[str, dict[str, str]] = '', {}
+        self._recorder_facts: dict[str, str] = {}
         self.recording = Recording()
         self._is_over = self._is_interrupted = False
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
@@ -169,9 +170,9 @@ class Session(Node):
         """
         deadline = time.monotonic() + STALL_TIME
         n_listeners = 1 + self._record
-        while not (self._recorder[0] == 'recording'
-                   and int(self._recorder[1]['plan_publishers']) > 0
-                   and int(self._recorder[1]['reward_publishers']) > 0
+        while not (self._recorder_facts.get('state') == 'recording'
+                   and int(self._recorder_facts['plan_publishers']) > 0
+                   and int(self._recorder_facts['reward_publishers']) > 0
                    and int(self._planner_facts.get('plan_subscribers', 0)) >= n_listeners):
             if time.monotonic() > deadline:
                 raise PlannerError(f'the recorder did not come up in {STALL_TIME} s')
@@ -207,11 +208,10 @@ class Session(Node):
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         if (bridge := facts_from_msg(msg, 'mujoco_bridge')) is not None:
-            self._is_over = bridge[0] == 'episode over'
-            self.bridge = bridge[1]
-        if (planner := facts_from_msg(msg, 'planner')) is not None:
-            self._planner_facts = planner[1]
-        self._recorder = facts_from_msg(msg, 'recorder') or self._recorder
+            self._is_over = bool(bridge['episode_end'])
+            self.bridge = bridge
+        self._planner_facts = facts_from_msg(msg, 'planner') or self._planner_facts
+        self._recorder_facts = facts_from_msg(msg, 'recorder') or self._recorder_facts
 
     def interrupt(self, signum: int, frame: object) -> None:
         """Signal handler: end the session at its next turn."""
@@ -295,7 +295,7 @@ class Session(Node):
                                    f'{self.bridge or "nothing"}')
         facts = self.bridge
         return EpisodeResult(seed=seed, episode_return=float(facts['return']),
-                             steps=int(facts['steps']), fell=facts['fell'] == 'True',
+                             steps=int(facts['steps']), fell=bool_from_fact(facts['fell']),
                              distance=float(facts['distance']))
 
     def timing(self) -> dict[str, Any]:
@@ -338,7 +338,7 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     if config.is_endless:
         bridge['max_episode_steps'] = ENDLESS
     # The simulated robot starts standing: with half the torque of a ramp it would fall.
-    planner = {**asdict(config.planner), 'bundle': str(config.bundle.resolve()),
+    planner = {**as_facts(config.planner), 'bundle': str(config.bundle.resolve()),
                'seed': noise_seed(config.planner, config.first_seed),
                'lockstep': config.lockstep, 'use_sim_time': True, 'ramp_time': 0.0,
                'autostart': config.log is None}

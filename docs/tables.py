@@ -1,0 +1,132 @@
+"""
+Write the tables of the documentation from the code: ``python docs/tables.py``.
+
+A table stands between ``<!-- table: NAME -->`` and ``<!-- table end -->``. To add one, write these
+two lines into a page and add a function to ``TABLES``. A test compares every table with the code.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+import inspect
+from pathlib import Path
+import re
+import runpy
+import sys
+from unittest.mock import MagicMock, patch
+
+from diffusion_planner_ros.commands.__main__ import verbs
+from diffusion_planner_ros.experiments.execution import Execution
+from diffusion_planner_ros.experiments.markdown import table
+from diffusion_planner_ros.learning.align_config import AlignConfig
+from diffusion_planner_ros.learning.train_config import TrainConfig
+from diffusion_planner_ros.nodes.planner_node import CONFIGS
+from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
+from diffusion_planner_ros.planning.monitor import MonitorConfig
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.planning.stop import StopConfig
+from diffusion_planner_ros.settings import Setting, settings_of
+from diffusion_planner_ros.sim.bridge_episode import BridgeConfig
+from diffusion_planner_ros.sim.perturbation import Perturbation
+
+PAGES = Path(__file__).parent
+LAUNCH_MODULES = (
+    'launch', 'launch.actions', 'launch.events', 'launch.events.process', 'launch.substitutions',
+    'launch_ros', 'launch_ros.actions', 'launch_ros.parameter_descriptions')
+TABLE = re.compile(r'(<!-- table: (\S+) -->\n).*?(<!-- table end -->)', re.DOTALL)
+
+
+def _default(setting: Setting) -> str:
+    value = list(setting.default) if setting.is_list else setting.default
+    return f'`{value!r}`'
+
+
+def settings_table(owner: type) -> str:
+    """Return the settings of a settings dataclass."""
+    return table(
+        ('name', 'default', 'unit', 'range', 'meaning'),
+        [(f'`{s.name}`', _default(s), s.unit, s.allowed, s.description)
+         for s in settings_of(owner)])
+
+
+def parameter_table(owners: Sequence[type]) -> str:
+    """Return the parameters that a node declares: the settings of several settings dataclasses."""
+    return table(
+        ('name', 'default', 'unit', 'range', 'while running', 'meaning'),
+        [(f'`{s.name}`', _default(s), s.unit, s.allowed, 'no' if s.read_only else 'yes',
+          s.description) for owner in owners for s in settings_of(owner)])
+
+
+def verb_table() -> str:
+    """Return the verbs of the command line with the first sentence of their help."""
+    return table(('verb', 'what it does'), [
+        (f'`{name}`', ' '.join(inspect.getdoc(verb).split('\n\n')[0].split()))
+        for name, verb in verbs().items()])
+
+
+@dataclass(frozen=True)
+class _Argument:
+    """Stands in for ``launch.actions.DeclareLaunchArgument``."""
+
+    name: str
+    default_value: str | None = None
+    description: str = ''
+    choices: Sequence[str] = ()
+
+
+def launch_table(file: str) -> str:
+    """
+    Return the arguments of a launch file.
+
+    ROS's ``launch`` is not in every Python environment. What a launch file declares does not need
+    it, so stand-ins take its place.
+    """
+    stand_ins = {name: MagicMock() for name in LAUNCH_MODULES}
+    stand_ins['launch'].LaunchDescription = list
+    stand_ins['launch.actions'].DeclareLaunchArgument = _Argument
+    with patch.dict(sys.modules, stand_ins):
+        described = runpy.run_path(str(PAGES.parent / 'launch' / file))
+        arguments = described['generate_launch_description']()
+    return table(('argument', 'default', 'choices', 'meaning'), [
+        (f'`{a.name}`', 'required' if a.default_value is None else
+         f'`{a.default_value}`' if a.default_value else '',
+         ', '.join(filter(None, a.choices)), a.description)
+        for a in arguments if isinstance(a, _Argument)])
+
+
+TABLES: dict[str, Callable[[], str]] = {
+    'verbs': verb_table,
+    'train': lambda: settings_table(TrainConfig),
+    'align': lambda: settings_table(AlignConfig),
+    'planner': lambda: settings_table(PlannerConfig),
+    'monitor': lambda: settings_table(MonitorConfig),
+    'execution': lambda: settings_table(Execution),
+    'perturbation': lambda: settings_table(Perturbation),
+    'parameters-planner': lambda: parameter_table(CONFIGS),
+    'parameters-mujoco-bridge': lambda: parameter_table((BridgeConfig, StopConfig)),
+    'parameters-recorder': lambda: parameter_table((RecorderConfig,)),
+    'launch-walker2d': lambda: launch_table('walker2d.launch.py'),
+    'launch-hardware': lambda: launch_table('hardware.launch.py'),
+}
+"""Every table by its name."""
+
+
+def with_tables(page: str) -> str:
+    """
+    Return the text of a page with its tables as the code has them.
+
+    :raises KeyError: for a table that is not in ``TABLES``.
+    """
+    return TABLE.sub(lambda m: f'{m.group(1)}{TABLES[m.group(2)]()}\n{m.group(3)}', page)
+
+
+def main() -> None:
+    """Rewrite every page whose tables are not those of the code."""
+    for page in sorted(PAGES.glob('*.md')):
+        text = page.read_text(encoding='utf-8')
+        if (written := with_tables(text)) != text:
+            page.write_text(written, encoding='utf-8')
+            print(f'{page.name}: tables written')
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,214 @@
+"""README and docs/ say what the code does: tables, commands, Python, links, files, interfaces."""
+
+import functools
+import re
+import runpy
+import shlex
+
+from diagnostic_msgs.msg import DiagnosticArray
+from paths import SOURCE
+import pytest
+from ros_processes import observer, running, spin_until
+import tyro
+
+from diffusion_planner_ros.commands.__main__ import verbs
+from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
+from diffusion_planner_ros.nodes.planner_node import CONFIGS
+from diffusion_planner_ros.settings import settings_of
+
+README = SOURCE / 'README.md'
+PAGES = [README, *sorted((SOURCE / 'docs').glob('*.md'))]
+EXTEND = SOURCE / 'docs' / 'extend.md'  # its code makes new files: it has a test of its own
+TABLES = runpy.run_path(str(SOURCE / 'docs' / 'tables.py'))
+ROS = SOURCE / 'docs' / 'ros.md'
+NODES = ('planner', 'mujoco_bridge', 'recorder')
+MAX_README = 180  # lines, which take three minutes to read
+# Where a file that a page names may be, and folders that commands write.
+PLACES = [SOURCE / place for place in ('', 'diffusion_planner_ros', 'test', 'docs')]
+WRITTEN = {'data/walker2d/', 'diagnosis/', 'runs/', 'src/', 'walk/'}
+# What every rclpy node, or every managed one, has, of no interest to a reader.
+STANDARD = re.compile(
+    r'/(rosout|parameter_events|transition_event)$|^(rcl_interfaces|type_description_interfaces|'
+    r'lifecycle_msgs)/')
+
+
+def each_page(*, but=()):
+    return pytest.mark.parametrize('page', [p for p in PAGES if p not in but],
+                                   ids=lambda page: page.name)
+
+
+def code_of(page, language):
+    """Return the blocks of code of a page."""
+    return re.findall(rf'^```{language}\n(.*?)^```', page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def prose_of(page):
+    return re.sub(r'^```.*?^```', '', page.read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+def test_the_readme_takes_three_minutes():
+    assert len(README.read_text().splitlines()) <= MAX_README
+
+
+@each_page()
+def test_tables_are_what_the_code_says(page):
+    text = page.read_text()
+    assert TABLES['with_tables'](text) == text, 'run: python docs/tables.py'
+
+
+def test_every_table_of_the_code_is_in_a_page():
+    pages = ''.join(page.read_text() for page in PAGES)
+    assert set(re.findall(r'<!-- table: (\S+) -->', pages)) == set(TABLES['TABLES'])
+
+
+def commands_of(page):
+    """Return what a page tells a reader to type after ``diffusion_planner``, word by word."""
+    for block in code_of(page, 'sh'):
+        for line in block.replace('\\\n', ' ').splitlines():
+            words = shlex.split(line, comments=True)
+            if words[:1] == ['diffusion_planner']:
+                yield words[1:]
+
+
+def parsed(words):
+    """Parse a command without running it."""
+    def parsing(verb):
+        return functools.wraps(verb)(lambda *values, **named: None)
+    tyro.extras.subcommand_cli_from_dict(
+        {name: parsing(verb) for name, verb in verbs().items()}, args=words)
+
+
+@each_page()
+def test_every_command_in_a_block_is_understood(page, capsys):
+    for words in commands_of(page):
+        try:
+            parsed(words)
+        except SystemExit as end:
+            assert not end.code, f'{" ".join(words)}\n{capsys.readouterr().err}'
+
+
+def test_an_option_that_is_not_there_would_be_noticed():
+    with pytest.raises(SystemExit) as end:
+        parsed(['walk', '--no-such-option'])
+    assert end.value.code
+
+
+@each_page(but=[EXTEND])
+def test_python_in_a_page_runs_as_it_stands(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names = {}
+    for block in code_of(page, 'python'):
+        exec(compile(block, page.name, 'exec'), names)
+
+
+def anchors_of(page):
+    """Return the anchors that GitHub gives the headings of a page."""
+    headings = re.findall(r'^#+ (.*)$', prose_of(page), re.MULTILINE)
+    return {re.sub(r'[^\w\- ]', '', h.lower()).replace(' ', '-') for h in headings}
+
+
+@each_page()
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(page):
+    links = re.findall(r'\]\(([^)]+)\)|src="([^"]+)"', prose_of(page))
+    for link in (a or b for a, b in links):
+        if '://' in link:
+            continue
+        name, _, anchor = link.partition('#')
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors_of(target), link
+
+
+@each_page()
+def test_every_test_that_is_named_exists(page):
+    named = set(re.findall(r'`(test_\w+\*?)`', page.read_text()))
+    assert {name for name in named if not list((SOURCE / 'test').rglob(f'{name}.py'))} == set()
+
+
+@each_page()
+def test_every_file_and_folder_that_is_named_exists(page):
+    for name in re.findall(r'`([\w./-]+(?:\.py|\.yaml|\.urdf|\.rviz|\.md|/))`', prose_of(page)):
+        places = [place / name for place in PLACES]
+        is_there = any(place.exists() for place in places) or name in WRITTEN
+        if '/' not in name:  # a file by its name alone
+            is_there = any(list((SOURCE / folder).rglob(name)) for folder in (
+                'config', 'diffusion_planner_ros', 'docs', 'launch', 'models', 'test'))
+        assert is_there, name
+
+
+def test_every_page_is_in_the_index():
+    linked = set(re.findall(r'\]\(([\w-]+\.md)\)', (SOURCE / 'docs' / 'index.md').read_text()))
+    assert linked == {page.name for page in PAGES[1:]} - {'index.md'}
+
+
+def rows_after(heading):
+    """Return the rows of the first table after a heading of the page about ROS, cell by cell."""
+    section = ROS.read_text().split(f'\n{heading}\n')[1]
+    lines = re.search(r'(\|.*\|\n)+', section).group().strip().splitlines()[2:]
+    return [[cell.strip().strip('`') for cell in line.strip('|').split('|')] for line in lines]
+
+
+def documented_interfaces():
+    """Return (node, direction, name, type, reliability) of every row of the table."""
+    return {(node, direction, name.replace('~', f'/{node}') if name.startswith('~')
+             else f'/{name.removeprefix("/")}', kind, qos.split(',')[0])
+            for node, direction, name, kind, qos, _ in rows_after('## Topics and services')}
+
+
+def interfaces_of(observer, node):
+    """Return the same of a running node, as the ROS graph knows it."""
+    found = set()
+    for direction, query, endpoints in (
+            ('out', observer.get_publisher_names_and_types_by_node,
+             observer.get_publishers_info_by_topic),
+            ('in', observer.get_subscriber_names_and_types_by_node,
+             observer.get_subscriptions_info_by_topic)):
+        for name, types in query(node, '/'):
+            if STANDARD.search(name):
+                continue
+            qos = next(e.qos_profile for e in endpoints(name) if e.node_name == node)
+            found.add((node, direction, name, types[0].replace('/msg/', '/'),
+                       qos.reliability.name.lower().replace('_', ' ')))
+    for name, types in observer.get_service_names_and_types_by_node(node, '/'):
+        if not STANDARD.search(types[0]):
+            found.add((node, 'service', name, types[0].replace('/srv/', '/'), ''))
+    return found
+
+
+def documented_diagnostics(node):
+    """Return the keys of a node's report that have a row in the page about ROS."""
+    rows = rows_after(f'### Diagnostics of `{node}`')
+    return {key.strip(' `') for row in rows for key in row[0].split(',')}
+
+
+def test_topics_services_and_diagnostics_are_what_the_nodes_offer(tmp_path):
+    with (running('mujoco_bridge', tmp_path) as bridge,
+          running('planner', tmp_path, use_sim_time=True,
+                  odometry_joints=['rootx=x']) as planner,
+          running('recorder', tmp_path, file=str(tmp_path / 'log.hdf5'), torque_source='commands',
+                  odometry_joints=['rootx=x']), observer() as node):
+        expected = documented_interfaces()
+        reports = {}
+
+        def on_diagnostics(msg):
+            for name in NODES:
+                if (report := facts_from_msg(msg, name)) is not None:
+                    reports[name] = set(report[1])
+        heard = node.create_subscription(DiagnosticArray, '/diagnostics', on_diagnostics, 100)
+
+        def found():
+            names = node.get_node_names()
+            return set().union(*(interfaces_of(node, n) for n in NODES if n in names))
+
+        # It listens for others only until it has commanded alone for some seconds.
+        passing = {i for i in expected
+                   if i[:3] == ('planner', 'in', '/effort_controller/commands')}
+        assert passing
+        spin_until(node, lambda: len(found() | passing) >= len(expected), 'all nodes', planner)
+        assert found() | passing == expected, bridge.output
+        parameters = {s.name for config in CONFIGS for s in settings_of(config)}
+        keys = {name: documented_diagnostics(name) for name in NODES}
+        keys['planner'] |= parameters
+        spin_until(node, lambda: reports.keys() == {*NODES}, 'three reports', planner)
+        assert {name: reports[name] - keys[name] for name in NODES} == {n: set() for n in NODES}
+        node.destroy_subscription(heard)
