@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from diffusion_planner_ros.commands import __main__ as cli
+from diffusion_planner_ros.commands.inspect.animate import animate
 from diffusion_planner_ros.commands.inspect.info import info
 from diffusion_planner_ros.commands.inspect.snapshot import snapshot
 from diffusion_planner_ros.commands.inspect.urdf import urdf
@@ -49,10 +50,10 @@ from diffusion_planner_ros.sim.behaviour_policy import CHECKPOINT_ROLLOUTS, Lear
 from diffusion_planner_ros.sim.perturbation import Perturbation
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
-VERBS = {'align': align, 'calibrate': calibrate, 'collect': collect, 'diagnose': diagnose,
-         'train': train, 'export': export, 'info': info, 'evaluate': evaluate,
-         'robustness': robustness, 'walk': walk, 'urdf': urdf, 'snapshot': snapshot, 'soak': soak,
-         'study': study}
+VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': collect,
+         'diagnose': diagnose, 'train': train, 'export': export, 'info': info,
+         'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
+         'snapshot': snapshot, 'soak': soak, 'study': study}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}

@@ -28,12 +28,26 @@ def render_apart(robot: str, recordings: Sequence[Mapping[str, NDArray]], video:
         files = [Path(folder) / f'{i}.npz' for i in range(len(recordings))]
         for file, recording in zip(files, recordings, strict=True):
             np.savez(file, **recording)
-        done = subprocess.run(
-            [sys.executable, '-m', __name__, robot, *map(str, files), str(video)],
-            capture_output=True, text=True, check=False)
+        return run_apart(__name__, [robot, *map(str, files), str(video)], video)
+
+
+def run_apart(module: str, arguments: Sequence[str], file: Path) -> str | None:
+    """
+    Run a module that renders to a file in a process of its own.
+
+    :param module: its full name.
+    :param arguments: of its command line.
+    :param file: what it writes; removed if it fails.
+    :return: None if it was written, else why not.
+    """
+    # EGL needs no display; the command line has set 'disable' for itself.
+    chosen = os.environ.get('MUJOCO_GL', 'disable')
+    done = subprocess.run([sys.executable, '-m', module, *arguments], capture_output=True,
+                          text=True, check=False, env=os.environ | {
+                              'MUJOCO_GL': 'egl' if chosen == 'disable' else chosen})
     if done.returncode == 0:
         return None
-    video.unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
     reason = (done.stderr.strip().splitlines() or [f'exit code {done.returncode}'])[-1]
     return (f'MuJoCo could not render offscreen ({reason}); install libegl1 (Debian, Ubuntu) or '
             'set MUJOCO_GL')
@@ -49,10 +63,6 @@ def render(robot: str, recordings: Sequence[Path], video: Path) -> None:
         state of one that ends before others is shown until they end.
     :param video: file to write.
     """
-    # Before the import: MuJoCo chooses its OpenGL then, and EGL needs no display. The command line
-    # has set 'disable' for itself.
-    if os.environ.get('MUJOCO_GL', 'disable') == 'disable':
-        os.environ['MUJOCO_GL'] = 'egl'
     import imageio.v2 as imageio
     import mujoco
     from PIL import Image, ImageDraw
