@@ -18,6 +18,8 @@ class Episode:
     """Shape (n,)."""
     terminated: bool
     """Whether the episode ended in a fall, not in a time limit."""
+    policy_actions: NDArray | None = None
+    """What the policy chose before noise was added, as a share of the limits, (n, A), if known."""
 
     @property
     def total_return(self) -> float:

@@ -6,7 +6,7 @@ help, the ROS parameter descriptors, the checks and the README's tables all come
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, Field, field, fields
+from dataclasses import asdict, dataclass, Field, field, fields
 import math
 from typing import Any, get_args, get_origin, get_type_hints, Literal
 
@@ -42,8 +42,8 @@ class Setting:
     @property
     def expectation(self) -> str:
         """What a value must be, in words."""
-        if self.choices and not self.is_list:
-            return f'one of {self.allowed}'
+        if self.choices:
+            return f'{"a list, each " if self.is_list else ""}one of {self.allowed}'
         bounds = f' from {self.allowed}' if self.allowed else ''
         unit = f' [{self.unit}]' if self.unit else ''
         words = {int: 'an integer', float: 'a number', bool: 'true or false', str: 'a text'}
@@ -119,6 +119,12 @@ def check_settings(config: Any) -> None:
     """
     for setting in settings_of(type(config)):
         setting.check(getattr(config, setting.name))
+
+
+def as_facts(config: Any) -> dict[str, Any]:
+    """Return the settings of an instance as YAML and JSON hold them: lists for tuples."""
+    return {name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(config).items()}
 
 
 def document_settings(owner: type) -> type:

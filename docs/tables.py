@@ -19,13 +19,13 @@ from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.experiments.markdown import table
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.train_config import TrainConfig
-from diffusion_planner_ros.nodes.mujoco_bridge_node import BridgeConfig
 from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
 from diffusion_planner_ros.planning.monitor import MonitorConfig
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopConfig
 from diffusion_planner_ros.settings import Setting, settings_of
+from diffusion_planner_ros.sim.bridge_config import BridgeConfig
 from diffusion_planner_ros.sim.perturbation import Perturbation
 
 PAGES = Path(__file__).parent

@@ -13,6 +13,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .inspect.snapshot import snapshot
     from .inspect.urdf import urdf
     from .learn.align import align
+    from .learn.calibrate import calibrate
     from .learn.collect import collect
     from .learn.export import export
     from .learn.study import study
@@ -25,7 +26,8 @@ def verbs() -> dict[str, Callable[..., None]]:
 
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
             'info': info, 'collect': collect, 'train': train, 'align': align, 'study': study,
-            'export': export, 'urdf': urdf, 'snapshot': snapshot, 'soak': soak}
+            'export': export, 'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot,
+            'soak': soak}
 
 
 def main() -> None:

@@ -70,7 +70,7 @@ def walk(
             results.append(nodes.finish_episode(episode_seed, show))
         timing = nodes.timing()
         recording = nodes.recording
-    summary = {**evaluation.summarize(results), **timing,
+    summary = {**evaluation.summarize(results, loaded.robot.name), **timing,
                'episode_steps': [r.steps for r in results],
                'distances_m': [r.distance for r in results],
                'fell': [r.fell for r in results],

@@ -1,29 +1,26 @@
-"""Closed-loop evaluation: episodes of a planner on Walker2D."""
+"""Closed-loop evaluation: episodes of a planner on its simulated robot."""
 
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 import multiprocessing
 from pathlib import Path
-import time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..episode import Episode
 from ..errors import RobotError
 from ..planning.bundle import Bundle
-from ..planning.delay_compensation import plan_compensated, torque_step
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
+from ..sim.environment import Environment, environment_class, make_environment
 from ..sim.perturbation import Perturbation, UNPERTURBED
-from ..sim.walker2d import MAX_EPISODE_STEPS, normalized_score, Walker2D
+from ..sim.rollout import rollout
 from .execution import Execution, REPLANNED
-
-EXPLORATION_STREAM = 1  # of random numbers, apart from that of the initial state
+from .plan_controller import PlanController
+from .standard_error import standard_error
 
 
 @dataclass(frozen=True)
@@ -40,18 +37,19 @@ class EpisodeResult:
 
 def check_robot(bundle: Bundle) -> None:
     """
-    Refuse a bundle that was not trained for this simulation.
+    Refuse a bundle that was not trained for the simulation of its robot.
 
-    :raises RobotError: naming what differs.
+    :raises RobotError: naming what differs, or that nothing simulates this robot.
     """
-    walker = Walker2D()
-    joints = [entry.joint for entry in bundle.robot.action]
-    if joints != walker.actuated_joints:
+    robot = bundle.robot
+    environment = make_environment(robot.name)
+    joints = [entry.joint for entry in robot.action]
+    if joints != environment.actuated_joints:
         raise RobotError(f'{bundle.path}: commands the joints {", ".join(joints)}, expected '
-                         f'{", ".join(walker.actuated_joints)} for Walker2D')
-    if bundle.robot.control_period != walker.control_period:
-        raise RobotError(f'{bundle.path}: control period is {bundle.robot.control_period} s, '
-                         f'expected {walker.control_period} s for Walker2D')
+                         f'{", ".join(environment.actuated_joints)} for {robot.name}')
+    if robot.control_period != environment.control_period:
+        raise RobotError(f'{bundle.path}: control period is {robot.control_period} s, '
+                         f'expected {environment.control_period} s for {robot.name}')
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,8 @@ class Trace:
 
 
 def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED,
-                perturbation: Perturbation = UNPERTURBED, on_plan: Callable[[Walker2D, Plan],
-                                                                            None] | None = None
+                perturbation: Perturbation = UNPERTURBED,
+                on_plan: Callable[[Environment, Plan], None] | None = None
                 ) -> tuple[EpisodeResult, Trace]:
     """
     Plan and execute until the robot falls or time is over.
@@ -78,46 +76,18 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
     :param perturbation: what is different about the robot.
     :param on_plan: sees the robot as it is when each plan is made, and the plan.
     :raises ConfigError: if a plan does not outlast its execution.
+    :raises RobotError: if nothing simulates the planner's robot.
     """
-    horizon, delay, n_execute = planner.bundle.horizon, execution.delay, execution.n_execute
-    execution.check_horizon(horizon)
-    walker = Walker2D(perturbation)
-    states = [walker.reset(seed)]
-    start = walker.position
-    seconds: list[float] = []
-    torque_steps: list[float] = []
-    actions: list[NDArray] = []
-    rewards: list[float] = []
-    waiting = deque(np.zeros((delay, planner.bundle.robot.action_dim)))
-    rng = np.random.default_rng((seed, EXPLORATION_STREAM))
-    fell, old = False, None
-    while not fell and len(rewards) < MAX_EPISODE_STEPS:
-        if len(waiting) == delay:
-            before = time.perf_counter()
-            if execution.join and delay:
-                plan = plan_compensated(planner, states[-1], np.stack(waiting), step=len(rewards))
-            else:
-                plan = planner.plan(states[-1], step=len(rewards))
-            seconds.append(time.perf_counter() - before)
-            if on_plan is not None:
-                on_plan(walker, plan)
-            if old is not None and delay + n_execute < horizon:
-                torque_steps.append(torque_step(plan, old, row=delay, lag=n_execute))
-            old = plan
-            waiting.extend(plan.actions[delay:delay + n_execute])
-        torque = waiting.popleft()
-        if execution.exploration:
-            noise = execution.exploration * rng.standard_normal(len(torque))
-            torque = np.clip(torque + noise * walker.gear, -walker.gear, walker.gear)
-        state, reward, fell = walker.step(torque)
-        states.append(state)
-        actions.append(torque / walker.gear)
-        rewards.append(reward)
-    episode = Episode(np.array(states), np.array(actions), np.array(rewards), fell)
+    robot = make_environment(planner.bundle.robot.name, perturbation)
+    controller = PlanController(planner, execution, seed=seed,
+                                on_plan=None if on_plan is None else partial(on_plan, robot))
+    robot.reset(seed)
+    start = robot.position
+    episode = rollout(robot, controller)
     # Summed up in order, as the bridge does: to the last bit.
-    result = EpisodeResult(seed, sum(rewards), len(rewards), fell,
-                           walker.position - start)
-    return result, Trace(seconds, torque_steps, episode)
+    result = EpisodeResult(seed, sum(episode.rewards.tolist()), len(episode), episode.terminated,
+                           robot.position - start)
+    return result, Trace(controller.seconds, controller.torque_steps, episode)
 
 
 def noise_seed(config: PlannerConfig, seed: int) -> int:
@@ -159,18 +129,22 @@ def run_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
                             perturbation=perturbation), seeds)
 
 
-def summarize(results: Sequence[EpisodeResult]) -> dict[str, Any]:
-    """Mean and standard error of the return, its normalised score, falls and distance."""
+def summarize(results: Sequence[EpisodeResult], robot: str) -> dict[str, Any]:
+    """
+    Mean and standard error of the return, its normalised score, falls and distance.
+
+    :param robot: name of the robot; without returns to compare with the score is None.
+    """
     returns = np.array([r.episode_return for r in results])
-    n = len(results)
+    mean, n_falls = float(returns.mean()), sum(r.fell for r in results)
     return {
-        'episodes': n,
+        'episodes': len(results),
         'seeds': [r.seed for r in results],
-        'return_mean': float(returns.mean()),
-        'return_stderr': float(returns.std(ddof=1) / np.sqrt(n)) if n > 1 else None,
-        'normalized_score': normalized_score(float(returns.mean())),
-        'falls': sum(r.fell for r in results),
-        'fall_rate': sum(r.fell for r in results) / n,
+        'return_mean': mean,
+        'return_stderr': standard_error(returns),
+        'normalized_score': environment_class(robot).normalized_score(mean),
+        'falls': n_falls,
+        'fall_rate': n_falls / len(results),
         'distance_mean_m': float(np.mean([r.distance for r in results])),
         'returns': returns.tolist(),
     }

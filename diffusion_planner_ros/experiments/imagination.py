@@ -4,8 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..planning.planner import Planner
+from ..robot import Robot
+from ..sim.environment import make_environment
 from ..sim.perturbation import Perturbation, UNPERTURBED
-from ..sim.walker2d import Walker2D
+from ..sim.rollout import rollout
+from .execution import Execution
+from .plan_controller import PlanController
 
 
 def imagine(planner: Planner, state: NDArray, n_plans: int) -> NDArray:
@@ -21,36 +25,43 @@ def imagine(planner: Planner, state: NDArray, n_plans: int) -> NDArray:
     return np.stack(states)
 
 
-def positions_of(states: NDArray, control_period: float) -> NDArray:
+def positions_of(states: NDArray, robot: Robot, joints: list[str]) -> NDArray:
     """
-    Return the joint positions of Walker2D's states, rootx being the integral of its velocity.
+    Return the joint positions of planned states.
 
-    :param states: shape (n, 17).
-    :return: [m, rad], shape (n, 9).
+    The position of a joint whose velocity alone is part of the state is the integral of that.
+
+    :param states: in the order and units of ``robot.state``, shape (n, S).
+    :param joints: their order in the result.
+    :return: [m, rad], shape (n, number of joints).
     """
-    positions, velocity = states[:, :8], states[:, 8]
-    steps = (velocity[1:] + velocity[:-1]) / 2 * control_period
-    return np.column_stack([np.append(0.0, np.cumsum(steps)), positions])
+    column = {(e.joint, e.quantity): k for k, e in enumerate(robot.state)}
+    positions = []
+    for joint in joints:
+        if (joint, 'position') in column:
+            positions.append(states[:, column[joint, 'position']])
+        else:
+            velocity = states[:, column[joint, 'velocity']]
+            steps = (velocity[1:] + velocity[:-1]) / 2 * robot.control_period
+            positions.append(np.append(0.0, np.cumsum(steps)))
+    return np.column_stack(positions)
 
 
 def execute_whole_plans(planner: Planner, seed: int, n_plans: int, *,
-                        perturbation: Perturbation = UNPERTURBED
-                        ) -> NDArray:
+                        perturbation: Perturbation = UNPERTURBED) -> NDArray:
     """
     Execute each plan to its end, then plan from the state that was reached.
 
     As seldom as ``imagine`` does: the two differ only in who says where a plan leads.
 
     :param seed: of the initial state.
-    :return: joint positions [m, rad], one per control period, up to a fall at most, shape (n, 9).
+    :return: joint positions [m, rad], one per control period, up to a fall at most, shape
+        (n, number of joints).
     """
-    walker = Walker2D(perturbation)
-    state = walker.reset(seed)
-    positions = [walker.qpos]
-    for _ in range(n_plans):
-        for torque in planner.plan(state, step=len(positions) - 1).actions[:-1]:
-            state, _, fell = walker.step(torque)
-            positions.append(walker.qpos)
-            if fell:
-                return np.stack(positions)
+    environment = make_environment(planner.bundle.robot.name, perturbation)
+    n_execute = planner.bundle.horizon - 1
+    environment.reset(seed)
+    positions = [environment.qpos]
+    rollout(environment, PlanController(planner, Execution(n_execute=n_execute), seed=seed),
+            n_steps=n_plans * n_execute, on_step=lambda step: positions.append(environment.qpos))
     return np.stack(positions)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,9 +13,12 @@ from ..episode import Episode
 from ..planning.bundle import Bundle
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
+from ..sim.environment import Environment, make_environment
 from ..sim.perturbation import Perturbation, UNPERTURBED
-from ..sim.walker2d import Walker2D
+from ..sim.rollout import rollout
+from ..state_error import comparable
 from .closed_loop import EpisodeResult, noise_seed, run_episode
+from .standard_error import standard_error
 
 EVERY = 50  # [control periods] between the plans that are executed open loop
 
@@ -58,8 +60,8 @@ class Misalignment:
     @property
     def stderr(self) -> float:
         """Standard error of ``mean``; NaN for a single plan."""
-        n = len(self.planned)
-        return float(self.per_plan.std(ddof=1) / np.sqrt(n)) if n > 1 else float('nan')
+        error = standard_error(self.per_plan)
+        return float('nan') if error is None else error
 
     def _root_mean_square(self, *axes: int) -> NDArray:
         square = np.square(self.planned - self.executed)
@@ -93,40 +95,29 @@ class WatchedEpisode:
     """By the number of the control period in which the plan was made."""
 
 
-def execute(walker: Walker2D, actions: NDArray) -> NDArray:
+def execute(environment: Environment, actions: NDArray) -> NDArray:
     """
     Execute torques open loop from where the robot is.
 
     :param actions: [N m], shape (n, A).
-    :return: the observation after each, NaN after a fall, shape (n, S).
+    :return: the state after each, NaN after a fall, shape (n, S).
     """
-    states = np.full((len(actions), len(walker.observation)), np.nan)
-    for k, action in enumerate(actions):
-        states[k], _, fell = walker.step(action)
-        if fell:
-            break
+    episode = rollout(environment, lambda state, step: actions[step], n_steps=len(actions))
+    states = np.full((len(actions), episode.observations.shape[1]), np.nan)
+    states[:len(episode)] = episode.observations[1:]
     return states
 
 
-def copy_state(source: Walker2D, target: Walker2D) -> None:
-    """Put a robot where another one is: all that decides how the simulation goes on."""
-    kind = mujoco.mjtState.mjSTATE_INTEGRATION
-    state = np.empty(mujoco.mj_stateSize(source.model, kind))
-    mujoco.mj_getState(source.model, source.data, state, kind)
-    mujoco.mj_setState(target.model, target.data, state, kind)
-
-
-def branch_from(walker: Walker2D, plan: Plan, bundle: Bundle) -> Branch:
+def branch_from(environment: Environment, plan: Plan, bundle: Bundle) -> Branch:
     """Execute a plan open loop; the robot, which is in the plan's first state, moves."""
     actions = plan.actions[:-1]
-    start = walker.observation
+    start = environment.state
     forecast = bundle.forecast(start, actions) if bundle.has_dynamics else None
-    return Branch(plan, execute(walker, actions), forecast)
+    return Branch(plan, execute(environment, actions), forecast)
 
 
 def watch_episode(seed: int, *, planner: Planner, perturbation: Perturbation = UNPERTURBED,
-                  every: int = EVERY
-                  ) -> WatchedEpisode:
+                  every: int = EVERY) -> WatchedEpisode:
     """
     Run an episode, planning in every control period, and branch off from it.
 
@@ -134,14 +125,14 @@ def watch_episode(seed: int, *, planner: Planner, perturbation: Perturbation = U
 
     :param every: control periods between branches; the first is at the start.
     """
-    second = Walker2D(perturbation)
+    second = make_environment(planner.bundle.robot.name, perturbation)
     second.reset(seed)
     plans: list[NDArray] = []
     branches: dict[int, Branch] = {}
 
-    def watch(walker: Walker2D, plan: Plan) -> None:
+    def watch(first: Environment, plan: Plan) -> None:
         if len(plans) % every == 0:
-            copy_state(walker, second)
+            second.restore(first.snapshot())
             branches[len(plans)] = branch_from(second, plan, planner.bundle)
         plans.append(plan.candidates[plan.best])
 
@@ -184,8 +175,8 @@ def compare_states(planned: NDArray, executed: NDArray, bundle: Bundle) -> Misal
 
     Planned velocities are clipped as observed ones are: beyond it they cannot agree.
     """
-    clip, normalize = bundle.robot.state_clip, bundle.normalizer.normalize_state
-    return Misalignment(normalize(np.clip(planned, -clip, clip)), normalize(executed))
+    return Misalignment(comparable(planned, bundle.robot, bundle.normalizer),
+                        comparable(executed, bundle.robot, bundle.normalizer))
 
 
 def measure_misalignment(path: Path, config: PlannerConfig, seeds: Sequence[int], *,

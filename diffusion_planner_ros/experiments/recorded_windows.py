@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,8 +9,8 @@ from ..episode import Episode
 from ..errors import DatasetError
 from ..planning.planner import Planner
 from ..robot import Robot
+from ..sim.environment import make_environment
 from ..sim.perturbation import Perturbation, UNPERTURBED
-from ..sim.walker2d import Walker2D
 from .misalignment import Branch, branch_from, execute
 
 
@@ -49,22 +48,7 @@ def _is_known(observations: NDArray, clip: NDArray) -> NDArray:
     return (np.abs(observations) < clip).all(axis=1)
 
 
-def place(walker: Walker2D, observation: NDArray) -> None:
-    """
-    Put a robot in a recorded state.
-
-    Where along the floor was not recorded: at the origin.
-
-    :param observation: shape (17,).
-    """
-    n_positions = walker.model.nq - 1
-    mujoco.mj_resetData(walker.model, walker.data)
-    walker.data.qpos[1:] = observation[:n_positions]
-    walker.data.qvel[:] = observation[n_positions:]
-    mujoco.mj_forward(walker.model, walker.data)
-
-
-def replay(windows: NDArray, action_dim: int, *,
+def replay(windows: NDArray, robot: Robot, *,
            perturbation: Perturbation = UNPERTURBED) -> NDArray:
     """
     Execute recorded torques open loop: what differs from the recorded states is no plan's fault.
@@ -72,10 +56,10 @@ def replay(windows: NDArray, action_dim: int, *,
     :param windows: shape (n, H, D).
     :return: states after the first H - 1 actions, shape (n, H - 1, S).
     """
-    walker, executed = Walker2D(perturbation), []
+    environment, executed = make_environment(robot.name, perturbation), []
     for window in windows:
-        place(walker, window[0, action_dim:])
-        executed.append(execute(walker, window[:-1, :action_dim]))
+        environment.place(window[0, robot.action_dim:])
+        executed.append(execute(environment, window[:-1, :robot.action_dim]))
     return np.stack(executed)
 
 
@@ -86,9 +70,10 @@ def plan_from(windows: NDArray, planner: Planner, *,
 
     :param windows: shape (n, H, D).
     """
-    walker, branches = Walker2D(perturbation), []
+    robot = planner.bundle.robot
+    environment, branches = make_environment(robot.name, perturbation), []
     for step, window in enumerate(windows):
-        place(walker, window[0, planner.bundle.robot.action_dim:])
-        plan = planner.plan(walker.observation, step=step)
-        branches.append(branch_from(walker, plan, planner.bundle))
+        environment.place(window[0, robot.action_dim:])
+        plan = planner.plan(environment.state, step=step)
+        branches.append(branch_from(environment, plan, planner.bundle))
     return branches

@@ -241,8 +241,9 @@ class PlannerNode(LifecycleNode):
         return Bundle.load(path, provider=settings.provider, n_threads=settings.n_threads)
 
     def _model_of(self, bundle: Bundle) -> Model:
-        return Model(Planner(bundle, self._configs[PlannerConfig]),
-                     PredictionMonitor(bundle, self._configs[MonitorConfig]))
+        planner = self._configs[PlannerConfig]
+        return Model(Planner(bundle, planner), PredictionMonitor(
+            bundle, self._configs[MonitorConfig], states=planner.states))
 
     def _limits(self, bundle: Bundle) -> tuple[NDArray, Urdf | None]:
         """Return the smallest of all torque limits [N m], (A,), and the robot's description."""

@@ -18,6 +18,7 @@ from ..files import written
 from ..normalizer import Normalizer
 from ..robot import Robot
 from ..schedule import NoiseSchedule
+from .calibration import Calibration, read_calibrations
 from .providers import choose_provider, open_session
 
 FORMAT_VERSION = '2.0'  # major: inputs or outputs changed, refuse; minor: accept
@@ -28,7 +29,6 @@ DYNAMICS_FILE = 'dynamics.onnx'  # a bundle may be without
 NETWORK_FILES = (DENOISER_FILE, VALUE_FILE, DYNAMICS_FILE)
 UNHASHED = ('sha256', 'score')
 N_WARMUP = 3
-PERCENTILES = np.arange(101)
 # Ranking needs no gradient, so its part of the graph is not computed.
 VALUE_ALONE = onnxruntime.RunOptions()
 VALUE_ALONE.only_execute_path_to_fetches = True
@@ -63,6 +63,21 @@ def write_score(folder: Path, score: dict[str, Any]) -> None:
     :raises OutputError: if they cannot be written; they are as before then.
     """
     _write(folder / FACTS_FILE, {**read_facts(folder), 'score': score})
+
+
+def write_calibration(folder: Path, calibration: Mapping[str, Any]) -> None:
+    """
+    Replace the calibration in ``model.yaml``, and with it the bundle's hash.
+
+    The measured score stays: the calibration has no part in it.
+
+    :param calibration: facts that ``read_calibrations`` reads.
+    :raises ModelError: if the bundle's facts are not usable.
+    :raises OutputError: if they cannot be written; they are as before then.
+    """
+    facts = {**read_facts(folder), **calibration}
+    score = facts.pop('score', None)
+    write_facts(folder, facts if score is None else {**facts, 'score': score})
 
 
 def _write(file: Path, facts: Mapping[str, Any]) -> None:
@@ -117,48 +132,6 @@ def _read_verified(file: Path, expected: str) -> bytes:
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """How a model and its training data agree, measured when the model was exported."""
-
-    errors: NDArray
-    """Percentiles 0 to 100 of the error of the predicted next state, RMS over the entries
-    [standard deviations], shape (101,)."""
-    state_min: NDArray
-    """Smallest value of every state entry in the data [SI], shape (S,)."""
-    state_max: NDArray
-    """Largest value of every state entry in the data [SI], shape (S,)."""
-
-    @property
-    def scale(self) -> float:
-        """The 99th percentile of the error [standard deviations], the unit of a score."""
-        return float(self.errors[99])
-
-    def percentile(self, error: float) -> float:
-        """Return the share of the data that has a smaller error [%]."""
-        return float(np.interp(error, self.errors, PERCENTILES))
-
-    @classmethod
-    def from_facts(cls, facts: Mapping[str, Any], state_dim: int) -> 'Calibration | None':
-        """
-        Read it from a bundle's facts; None where they have none (format 1.0).
-
-        :raises ValueError: if its numbers make no sense.
-        """
-        if 'prediction_error' not in facts:
-            return None
-        errors = np.array(facts['prediction_error']['percentiles'], dtype=np.float64)
-        low, high = (np.array(facts['state_range'][k], dtype=np.float64) for k in ('min', 'max'))
-        if (errors.shape != PERCENTILES.shape or not np.isfinite(errors).all()
-                or not np.all(np.diff(errors) >= 0) or not errors[0] >= 0 or not errors[99] > 0):
-            raise ValueError('prediction_error: percentiles are not usable, expected '
-                             f'{len(PERCENTILES)} ascending numbers of at least 0')
-        if low.shape != (state_dim,) or high.shape != (state_dim,) or not np.all(low <= high):
-            raise ValueError(f'state_range: shapes are {low.shape} and {high.shape}, expected '
-                             f'({state_dim},), and min at most max')
-        return cls(errors, low, high)
-
-
-@dataclass(frozen=True)
 class Bundle:
     """A loaded, verified and warm model."""
 
@@ -169,10 +142,13 @@ class Bundle:
     schedule: NoiseSchedule
     normalizer: Normalizer
     value_normalizer: Normalizer
+    value_clean_time: int
+    """Diffusion time at which the value knows trajectories without noise: ``CLEAN``, or 0, the
+    least noise, in a model that was not trained with them."""
     provider: str
     """The execution provider in use."""
-    calibration: Calibration | None
-    """None if the model was exported without data."""
+    calibrations: Mapping[str, Calibration]
+    """By the setting ``states``; none if the model was exported without data."""
     _denoiser: onnxruntime.InferenceSession
     _value: onnxruntime.InferenceSession
     _dynamics: onnxruntime.InferenceSession | None
@@ -201,6 +177,10 @@ class Bundle:
         """Return the normalised values (B,) of x_t (B, H, D)."""
         times = np.full(len(x_t), t, dtype=np.int64)
         return self._value.run(['value'], {'x_t': x_t, 'times': times}, VALUE_ALONE)[0]
+
+    def clean_value(self, x_0: NDArray) -> NDArray:
+        """Return the normalised values (B,) of trajectories without noise (B, H, D)."""
+        return self.value(x_0, self.value_clean_time)
 
     def value_gradient(self, x_t: NDArray, t: int) -> NDArray:
         """Return the gradient (B, H, D) of the normalised value with respect to x_t."""
@@ -296,7 +276,8 @@ class Bundle:
                 schedule=NoiseSchedule(**facts['schedule']),
                 normalizer=_normalizer(facts['normalizer']),
                 value_normalizer=_normalizer(facts['value_normalizer']),
-                provider=chosen, calibration=Calibration.from_facts(facts, robot.state_dim),
+                value_clean_time=int(facts.get('value_clean_time', 0)),
+                provider=chosen, calibrations=read_calibrations(facts, robot.state_dim),
                 _denoiser=sessions[DENOISER_FILE], _value=sessions[VALUE_FILE],
                 _dynamics=sessions.get(DYNAMICS_FILE))
         except (KeyError, TypeError, ValueError, RobotError) as error:

@@ -1,10 +1,13 @@
 """Late plans: what the robot does until a plan is ready is known when the plan is made."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from .planner import Condition, Plan, Planner
+from .conditions import first_actions
+from .planner import Plan, Planner
 
 
 def committed(plan: Plan, index: int, n: int) -> NDArray:
@@ -22,20 +25,6 @@ def committed(plan: Plan, index: int, n: int) -> NDArray:
         raise ConfigError(f'committed rows are {index} to {index + n}, expected them within 0 to '
                           f'{horizon}, the horizon; plan sooner or train a longer horizon')
     return plan.actions[index:index + n]
-
-
-def hold(actions: NDArray, *, horizon: int, row_dim: int) -> Condition:
-    """
-    Fix the first actions of a trajectory (inpainting).
-
-    :param actions: torques [N m], shape (n, A).
-    :param horizon: rows of a trajectory, H.
-    :param row_dim: length of a row ``[a | s]``, D.
-    """
-    known, mask = np.zeros((horizon, row_dim)), np.zeros((horizon, row_dim), dtype=bool)
-    n, action_dim = actions.shape
-    known[:n, :action_dim], mask[:n, :action_dim] = actions, True
-    return Condition(known, mask)
 
 
 def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step: int = 0) -> Plan:
@@ -70,7 +59,7 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
         state = np.clip(bundle.check_state(state), -clip, clip)
         states = [state, *bundle.forecast(state, actions)]
     else:
-        condition = hold(actions, horizon=horizon, row_dim=bundle.row_dim)
+        condition = first_actions(actions, horizon=horizon, row_dim=bundle.row_dim)
         states = planner.plan(state, step=step, condition=condition).candidates.mean(0)[
             :n + 1, n_action:]
     plan = planner.plan(states[n], step=step)
@@ -80,7 +69,7 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
     candidates[:, n:] = plan.candidates[:, :horizon - n]
     clamped = np.zeros_like(plan.clamped)
     clamped[:, n:] = plan.clamped[:, :horizon - n]
-    return Plan(candidates, plan.values, clamped, n_action)
+    return replace(plan, candidates=candidates, clamped=clamped)
 
 
 def torque_step(new: Plan, old: Plan, *, row: int, lag: int = 1) -> float:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, StateError
 from ..settings import check_settings, document_settings, setting
+from ..state_error import state_error
 from .bundle import Bundle
 
 
@@ -63,20 +64,26 @@ class PredictionMonitor:
     """
     Compare every state with its prediction; call ``reset`` when time jumps.
 
-    Without calibration in the bundle (``is_calibrated``) it never warns nor stops.
+    Without calibration in the bundle for the setting ``states`` (``is_calibrated``) it never warns
+    nor stops.
+
+    :param states: as ``PlannerConfig.states``, of the plans that predict.
     """
 
-    def __init__(self, bundle: Bundle, config: MonitorConfig | None = None) -> None:
+    def __init__(self, bundle: Bundle, config: MonitorConfig | None = None, *,
+                 states: str = 'denoised') -> None:
         self.config = config or MonitorConfig()
         self._robot = bundle.robot
+        self._normalizer = bundle.normalizer
         self._std = bundle.normalizer.std[-bundle.robot.state_dim:]
-        self._calibration = bundle.calibration
+        self.calibration = bundle.calibrations.get(states)
+        """What is normal; None where it was not measured."""
         self.reset()
 
     @property
     def is_calibrated(self) -> bool:
         """Whether the bundle says how large errors are in the training data."""
-        return self._calibration is not None
+        return self.calibration is not None
 
     def reset(self) -> None:
         """Forget all states seen."""
@@ -101,14 +108,11 @@ class PredictionMonitor:
         arrived = self._check('arrived', arrived)
         error = float('nan')
         if predicted is not None:
-            clip = self._robot.state_clip
-            difference = (np.clip(self._check('predicted', predicted), -clip, clip)
-                          - np.clip(arrived, -clip, clip)) / self._std
-            with np.errstate(over='ignore'):  # an error too large for a number is infinite
-                error = float(np.sqrt(np.mean(np.square(difference))))
+            error = float(state_error(self._check('predicted', predicted), arrived, self._robot,
+                                      self._normalizer))
             self._errors.append(error)
         nan = float('nan')
-        calibration = self._calibration
+        calibration = self.calibration
         if calibration is None:
             return Surprise(error, nan, nan, nan, 0, 'ok')
         is_equal = self._last is not None and np.array_equal(arrived, self._last)

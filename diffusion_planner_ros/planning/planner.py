@@ -8,18 +8,11 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, StateError
 from .bundle import Bundle
+from .conditions import Condition, normalized_condition
+from .guides.guide import WeightedGuides
+from .guides.guide_registry import GUIDES
 from .planner_config import PlannerConfig
-from .samplers import ddim_step, ddpm_step
-
-
-@dataclass(frozen=True)
-class Condition:
-    """Entries of a trajectory that are fixed (inpainting): goals, actions already committed."""
-
-    known: NDArray
-    """Values [N m, SI], shape (H, D), rows ``[a | s]``."""
-    mask: NDArray
-    """True where ``known`` holds, shape (H, D)."""
+from .samplers import SAMPLERS
 
 
 @dataclass(frozen=True)
@@ -33,11 +26,13 @@ class Plan:
     clamped: NDArray
     """Whether a torque of a row was beyond its limit before it was clamped, shape (N, H)."""
     action_dim: int
+    scores: NDArray
+    """Weighted sum of what the guides prefer, shape (N,)."""
 
     @property
     def best(self) -> int:
-        """Index of the chosen candidate: the one of the highest value."""
-        return int(np.argmax(self.values))
+        """Index of the chosen candidate: the one of the highest score."""
+        return int(np.argmax(self.scores))
 
     @property
     def value(self) -> float:
@@ -72,9 +67,10 @@ class Planner:
                               f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')
         self.bundle = bundle
         self.config = config
-        self._times = bundle.schedule.ddim_steps(config.n_denoise_steps).tolist()
+        self._guides = WeightedGuides({name: GUIDES[name](bundle) for name in config.guides},
+                                      config.guide_weights)
+        self._levels = bundle.schedule.levels(config.n_denoise_steps)
         # Python floats: numpy would turn single precision arrays into double with its own.
-        self._alpha_bar = bundle.schedule.alpha_bar.tolist()
         self._posterior_variance = bundle.schedule.posterior_variance.tolist()
 
     def plan(self, state: NDArray, *, step: int = 0, condition: Condition | None = None,
@@ -88,63 +84,50 @@ class Planner:
         :param on_step: sees the candidates being denoised; see ``denoise``.
         :raises StateError: if the state has another shape, or it or the plan is not finite.
         """
-        robot = self.bundle.robot
-        state = self.bundle.check_state(state)
-        known, mask = self._fixed(np.clip(state, -robot.state_clip, robot.state_clip), condition)
+        bundle, robot = self.bundle, self.bundle.robot
+        n_action, limit = robot.action_dim, robot.torque_limit
+        state = np.clip(bundle.check_state(state), -robot.state_clip, robot.state_clip)
+        known, mask = normalized_condition(bundle, state, condition)
         x_0 = self.denoise(known, mask, seed=(self.config.seed, step), on_step=on_step)
-        limit, unnormalize = robot.torque_limit, self.bundle.normalizer.unnormalize
-        candidates = unnormalize(x_0.astype(np.float64))
-        clamped = (np.abs(candidates[:, :, :robot.action_dim]) > limit).any(axis=2)
-        if self.config.states == 'forecast':
-            x_0 = self._forecast(x_0, mask)
-            candidates = unnormalize(x_0.astype(np.float64))
-        value = self.bundle.value(x_0, 0)
-        actions = candidates[:, :, :robot.action_dim]
+        candidates = bundle.normalizer.unnormalize(x_0.astype(np.float64))
+        actions = candidates[:, :, :n_action]
+        clamped = (np.abs(actions) > limit).any(axis=2)
         np.clip(actions, -limit, limit, out=actions)
-        values = self.bundle.value_normalizer.unnormalize(value.astype(np.float64))
-        if not (np.isfinite(candidates).all() and np.isfinite(values).all()):
+        # What is ranked is what will be executed.
+        x_0[:, :, :n_action] = np.clip(x_0[:, :, :n_action], *self._normalized_limits())
+        if self.config.states == 'forecast':
+            self._forecast(x_0, mask)
+            candidates[:, :, n_action:] = bundle.normalizer.unnormalize(
+                x_0.astype(np.float64))[:, :, n_action:]
+        preferred = self._guides.values(x_0)
+        scores = self._guides.score(preferred)
+        value = preferred.get('learned_value')
+        if value is None:
+            value = bundle.clean_value(x_0)
+        values = bundle.value_normalizer.unnormalize(value.astype(np.float64))
+        if not all(np.isfinite(array).all() for array in (candidates, values, scores)):
             raise StateError('the plan has values that are not finite; the state is too far from '
                              'all that the model was trained on')
-        return Plan(candidates, values, clamped, robot.action_dim)
+        return Plan(candidates, values, clamped, n_action, scores)
 
-    def _fixed(self, state: NDArray, condition: Condition | None) -> tuple[NDArray, NDArray]:
-        """Return what is known, normalised, and where, both (H, D)."""
-        bundle = self.bundle
-        shape = (bundle.horizon, bundle.row_dim)
-        known, mask = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool)
-        if condition is not None:
-            for name in ('known', 'mask'):
-                found = getattr(condition, name).shape
-                if found != shape:
-                    raise ConfigError(f"condition's {name} has shape {found}, expected {shape}")
-            if not np.isfinite(condition.known[condition.mask]).all():
-                raise ConfigError("condition's known has values that are not finite under its "
-                                  'mask, expected none')
-            mask |= condition.mask
-            known[mask] = bundle.normalizer.normalize(condition.known)[mask]
-        n_action = bundle.robot.action_dim
-        with np.errstate(over='ignore'):  # a plan that is not finite is refused at its end
-            known[0, n_action:] = bundle.normalizer.normalize_state(state)
-        mask[0, n_action:] = True
-        return known, mask
+    def _normalized_limits(self) -> tuple[NDArray, NDArray]:
+        """Return the smallest and the largest normalised torques, both (A,)."""
+        robot, normalizer = self.bundle.robot, self.bundle.normalizer
+        mean, std = (x[:robot.action_dim] for x in (normalizer.mean, normalizer.std))
+        low, high = (((limit - mean) / std).astype(np.float32)
+                     for limit in (-robot.torque_limit, robot.torque_limit))
+        return low, high
 
-    def _forecast(self, x_0: NDArray, mask: NDArray) -> NDArray:
+    def _forecast(self, x_0: NDArray, mask: NDArray) -> None:
         """
-        Return trajectories (N, H, D) with the states that their actions lead to.
+        Put in place of the states of trajectories (N, H, D) those that their actions lead to.
 
         A state that is fixed stays as it is.
         """
-        robot, normalizer = self.bundle.robot, self.bundle.normalizer
-        bound = self.config.clip_denoised
-        n_action, rows = robot.action_dim, x_0.copy()
-        limits = [((limit - normalizer.mean[:n_action]) / normalizer.std[:n_action]).astype(
-            np.float32) for limit in (-robot.torque_limit, robot.torque_limit)]
-        np.clip(rows[:, :, :n_action], *limits, out=rows[:, :, :n_action])
+        bound, n_action = self.config.clip_denoised, self.bundle.robot.action_dim
         for k in range(self.bundle.horizon - 1):
-            states = np.clip(self.bundle.next_state(rows[:, k]), -bound, bound)
-            rows[:, k + 1, n_action:] = np.where(mask[k + 1, n_action:],
-                                                 rows[:, k + 1, n_action:], states)
-        return rows
+            states = np.clip(self.bundle.next_state(x_0[:, k]), -bound, bound)
+            np.copyto(x_0[:, k + 1, n_action:], states, where=~mask[k + 1, n_action:])
 
     def denoise(self, known: NDArray, mask: NDArray, *, seed: int | Sequence[int],
                 on_step: Callable[[int, NDArray], None] | None = None) -> NDArray:
@@ -157,29 +140,21 @@ class Planner:
             and at the end; here t counts as in Ho et al. (2020), from T of pure noise to 0.
         :return: normalised trajectories, shape (N, H, D).
         """
-        config = self.config
-        rng = np.random.default_rng(seed)
-        shape = (config.n_candidates, *known.shape)
-        x_t = rng.standard_normal(shape, dtype=np.float32)
-        x_t = np.where(mask, known, x_t)
-        n_guided = len(self._times) - config.n_unguided_steps
-        for i, t in enumerate(self._times):
+        config, rng = self.config, np.random.default_rng(seed)
+        noise = rng.standard_normal((config.n_candidates, *known.shape), dtype=np.float32)
+        n_guided = config.n_denoise_steps - config.n_unguided_steps
+        steps = SAMPLERS[config.sampler](self._predict, noise, self._levels, rng)
+        for i, (t, x_t) in enumerate(steps):
+            np.copyto(x_t, known, where=mask)
             if on_step is not None:
-                on_step(t + 1, x_t)
-            is_last = i + 1 == len(self._times)
-            alpha_bar_s = 1.0 if is_last else self._alpha_bar[self._times[i + 1]]
+                on_step(t + 1, x_t.copy())
             if config.guidance_scale > 0 and i < n_guided:
-                gradient = self.bundle.value_gradient(x_t, t)
                 scale = config.guidance_scale * self._posterior_variance[t]
-                x_t = np.where(mask, known, x_t + scale * gradient)
-            x_0 = self.bundle.denoise(x_t, t)
-            x_0 = np.clip(x_0, -config.clip_denoised, config.clip_denoised)
-            if config.sampler == 'ddim':
-                x_t = ddim_step(x_t, x_0, self._alpha_bar[t], alpha_bar_s)
-            else:
-                noise = rng.standard_normal(shape, dtype=np.float32)
-                x_t = ddpm_step(x_t, x_0, self._alpha_bar[t], alpha_bar_s, noise)
-            x_t = np.where(mask, known, x_t)
-        if on_step is not None:
-            on_step(0, x_t)
+                x_t += scale * self._guides.gradient(x_t, t)
+                np.copyto(x_t, known, where=mask)
         return x_t
+
+    def _predict(self, x_t: NDArray, t: int) -> NDArray:
+        """Predict x_0 (N, H, D), bounded."""
+        bound = self.config.clip_denoised
+        return np.clip(self.bundle.denoise(x_t, t), -bound, bound)

@@ -1,9 +1,12 @@
 """How a planner plans: everything that may change without training again."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from ..settings import check_settings, document_settings, setting
+from ..errors import ConfigError
+from ..settings import as_facts, check_settings, document_settings, setting
+from .guides.guide_registry import GUIDES
+from .samplers import SAMPLERS
 
 
 @document_settings
@@ -12,19 +15,24 @@ class PlannerConfig:
     """Settings of a planner; a wrong value is refused when this is built."""
 
     n_candidates: int = setting(
-        8, 'Trajectories denoised together, N; the one of the highest value '
-        'is chosen.', low=1, high=256)
-    sampler: Literal['ddim', 'ddpm'] = setting(
-        'ddim', 'Deterministic (DDIM) or ancestral (DDPM) denoising.')
+        8, 'Trajectories denoised together, N; the one that the guides prefer is chosen.', low=1,
+        high=256)
+    sampler: str = setting(
+        'ddim', 'How noise becomes a trajectory: deterministic (ddim) or ancestral (ddpm).',
+        choices=SAMPLERS)
     n_denoise_steps: int = setting(
-        2, 'Denoising steps; at most those of the model.',
-        low=1, high=1000)
+        2, 'Denoising steps; at most those of the model.', low=1, high=1000)
+    guides: tuple[str, ...] = setting(
+        ('learned_value',), 'Preferences that rank the candidates and, with a guidance_scale, '
+        'push them while they are denoised.', choices=GUIDES)
+    guide_weights: tuple[float, ...] = setting(
+        (1.0,), 'Weight of each guide, in the order of guides.', low=-1e6, high=1e6)
     guidance_scale: float = setting(
-        0.0, "Weight of the value's gradient (times the posterior variance) while denoising; 0 "
+        0.0, "Factor on the guides' gradient (times the posterior variance) while denoising; 0 "
         'switches it off.', low=0.0, high=100.0)
     n_unguided_steps: int = setting(1, 'Last denoising steps without guidance.', low=0, high=1000)
     states: Literal['denoised', 'forecast'] = setting(
-        'denoised', "States of the candidates, which the value ranks: as they were denoised, or "
+        'denoised', "States of the candidates, which the guides rank: as they were denoised, or "
         "as the bundle's dynamics model forecasts them from the candidates' actions.")
     clip_denoised: float = setting(
         6.0, 'Bound of every normalised entry of a denoised trajectory.',
@@ -36,8 +44,19 @@ class PlannerConfig:
         'cpu', "onnxruntime execution provider; 'auto' takes the fastest one that is there.",
         read_only=True)
     n_threads: int = setting(
-        1, 'Threads of onnxruntime on the CPU.', low=1, high=64,
-        read_only=True)
+        1, 'Threads of onnxruntime on the CPU.', low=1, high=64, read_only=True)
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if len(self.guides) != len(self.guide_weights):
+            raise ConfigError(f'guide_weights is {self.guide_weights}, expected '
+                              f'{len(self.guides)}, one for each of guides: '
+                              f'{", ".join(self.guides)}')
+        if len(set(self.guides)) < len(self.guides):
+            raise ConfigError(f'guides is {self.guides}, expected each name once')
+
+    @property
+    def decisive(self) -> dict[str, Any]:
+        """Settings that decide how good a plan is, as YAML holds them: not noise nor threads."""
+        return {name: value for name, value in as_facts(self).items()
+                if name not in ('seed', 'provider', 'n_threads')}

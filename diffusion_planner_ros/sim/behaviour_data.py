@@ -1,7 +1,7 @@
 """Behaviour data for Walker2D: D4RL's medium, medium-replay and medium-expert, and poor."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from ..episode import Episode
 from ..errors import DatasetError
 from .behaviour_policy import Checkpoint, CHECKPOINT_TRANSITIONS, Learned, Policy
-from .walker2d import MAX_EPISODE_STEPS, normalized_score, Walker2D
+from .rollout import rollout_together
+from .walker2d import normalized_score, Walker2D
 
 # Each episode explores with one of these shares of the policy's own noise: the quiet ones show how
 # good the policy is, the loud ones how it recovers.
@@ -37,27 +38,28 @@ def run_policy(policy: Policy, *, seeds: Sequence[int], noise_share: NDArray,
     """
     Run one episode for every seed, all at once.
 
+    Episodes hold the executed actions and, beside them, the policy's own without noise.
+
     :param seeds: of the initial states, n.
     :param noise_share: of the policy's noise in each episode, shape (n,).
+    :param rng: draws the noise.
     """
     walkers = [Walker2D() for _ in seeds]
-    observations = [[w.reset(seed)] for w, seed in zip(walkers, seeds, strict=True)]
-    actions: list[list[NDArray]] = [[] for _ in seeds]
-    rewards: list[list[float]] = [[] for _ in seeds]
-    fell = np.zeros(len(seeds), dtype=bool)
-    for _ in range(MAX_EPISODE_STEPS):
-        alive = np.flatnonzero(~fell)
-        if not len(alive):
-            break
-        noise = noise_share[:, None] * rng.standard_normal((len(seeds), len(walkers[0].gear)))
-        batch = policy.act(np.array([observations[i][-1] for i in alive]), noise[alive])
-        for i, action in zip(alive, batch, strict=True):
-            observation, reward, fell[i] = walkers[i].step(action * walkers[i].gear)
-            observations[i].append(observation)
-            actions[i].append(action)
-            rewards[i].append(reward)
-    return [Episode(np.array(o), np.array(a), np.array(r), bool(f))
-            for o, a, r, f in zip(observations, actions, rewards, fell, strict=True)]
+    for walker, seed in zip(walkers, seeds, strict=True):
+        walker.reset(seed)
+    limit = walkers[0].torque_limit
+    own: list[list[NDArray]] = [[] for _ in seeds]
+
+    def act(states: NDArray, robots: NDArray, step: int) -> NDArray:
+        del step
+        noise = noise_share[:, None] * rng.standard_normal((len(seeds), len(limit)))
+        mean, std = policy.distribution(states)
+        for i, action in zip(robots, np.clip(mean, -1.0, 1.0), strict=True):
+            own[i].append(action)
+        return np.clip(mean + noise[robots] * std, -1.0, 1.0) * limit
+
+    return [replace(episode, policy_actions=np.array(actions))
+            for episode, actions in zip(rollout_together(walkers, act), own, strict=True)]
 
 
 def policy_return(policy: Policy) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import gymnasium
 import numpy as np
@@ -13,6 +14,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 import torch
 
 from ..episode import Episode
+from .gymnasium_env import GymnasiumEnv
+from .walker2d import Walker2D
 
 N_ENVS = 16
 ROLLOUT_STEPS = 256
@@ -21,20 +24,46 @@ CHECKPOINT_TRANSITIONS = CHECKPOINT_ROLLOUTS * ROLLOUT_STEPS * N_ENVS  # between
 RECENT_EPISODES = 100  # a checkpoint's training return is the mean over these
 
 
-class EpisodeRecorder(gymnasium.Wrapper):
-    """Keep every finished episode of an environment, as it was before any normalisation."""
+class PolicyMean:
+    """The mean of a policy's actions, as its network last computed it for all environments."""
 
-    def __init__(self, env: gymnasium.Env, episodes: list[Episode]) -> None:
+    def __init__(self) -> None:
+        self.latest: NDArray | None = None
+        """Shape (B, A), in units of torque limits, not clipped."""
+
+    def watch(self, network: ActorCriticPolicy) -> None:
+        """Listen to a network; the learner hands out nothing but noised actions."""
+        network.action_net.register_forward_hook(self._take)
+
+    def _take(self, layer: torch.nn.Module, inputs: tuple, output: torch.Tensor) -> None:
+        del layer, inputs
+        self.latest = output.detach().numpy()
+
+
+class EpisodeRecorder(gymnasium.Wrapper):
+    """
+    Keep every finished episode of an environment, as it was before any normalisation.
+
+    :param episodes: receives them.
+    :param mean: of the policy that acts; its row ``index`` is meant for this environment.
+    """
+
+    def __init__(self, env: gymnasium.Env, episodes: list[Episode], mean: PolicyMean, index: int
+                 ) -> None:
         super().__init__(env)
         self._episodes = episodes
+        self._mean = mean
+        self._index = index
         self._observations: list[NDArray] = []
         self._actions: list[NDArray] = []
+        self._policy_actions: list[NDArray] = []
         self._rewards: list[float] = []
 
     def reset(self, **kwargs: object) -> tuple[NDArray, dict]:
         """Start a new episode; an unfinished one is dropped."""
         observation, info = self.env.reset(**kwargs)
-        self._observations, self._actions, self._rewards = [observation], [], []
+        self._observations, self._rewards = [observation], []
+        self._actions, self._policy_actions = [], []
         return observation, info
 
     def step(self, action: NDArray) -> tuple[NDArray, float, bool, bool, dict]:
@@ -42,11 +71,12 @@ class EpisodeRecorder(gymnasium.Wrapper):
         observation, reward, terminated, truncated, info = self.env.step(action)
         self._observations.append(observation)
         self._actions.append(np.array(action))
+        self._policy_actions.append(np.clip(self._mean.latest[self._index], -1.0, 1.0))
         self._rewards.append(float(reward))
         if terminated or truncated:
             self._episodes.append(Episode(
                 np.array(self._observations), np.array(self._actions), np.array(self._rewards),
-                terminated))
+                terminated, policy_actions=np.array(self._policy_actions)))
         return observation, reward, terminated, truncated, info
 
 
@@ -58,19 +88,16 @@ class Policy:
     mean: NDArray
     std: NDArray
 
-    def act(self, observations: NDArray, noise: NDArray) -> NDArray:
+    def distribution(self, states: NDArray) -> tuple[NDArray, NDArray]:
         """
-        Return actions in [-1, 1] for a batch.
+        Return mean and standard deviation of the actions of a batch, not clipped, (B, A) each.
 
-        :param observations: shape (B, S).
-        :param noise: shape (B, A), in standard deviations of the policy; 0 is deterministic.
+        :param states: shape (B, S).
         """
-        x = np.clip((observations - self.mean) / self.std, -10.0, 10.0)
+        x = np.clip((states - self.mean) / self.std, -10.0, 10.0)
         with torch.no_grad():
             gaussian = self.network.get_distribution(torch.as_tensor(x, dtype=torch.float32))
-        mean = gaussian.distribution.mean.numpy()
-        std = gaussian.distribution.stddev.numpy()
-        return np.clip(mean + noise * std, -1.0, 1.0)
+        return gaussian.distribution.mean.numpy(), gaussian.distribution.stddev.numpy()
 
 
 @dataclass(frozen=True)
@@ -128,9 +155,13 @@ class Learned:
         return Policy(self.ppo.policy, checkpoint.mean, checkpoint.std)
 
 
+def _recorded_walker(episodes: list[Episode], mean: PolicyMean, index: int) -> EpisodeRecorder:
+    return EpisodeRecorder(GymnasiumEnv(Walker2D()), episodes, mean, index)
+
+
 def learn(*, n_transitions: int, seed: int, on_progress: Callable[[int, float], None]) -> Learned:
     """
-    Train PPO (Schulman et al. 2017) on Walker2d-v5 with one core.
+    Train PPO (Schulman et al. 2017, https://arxiv.org/abs/1707.06347) on Walker2D with one core.
 
     :param n_transitions: environment steps to learn from.
     :param seed: seed of the environments, the initial weights and the exploration.
@@ -138,13 +169,15 @@ def learn(*, n_transitions: int, seed: int, on_progress: Callable[[int, float], 
     """
     torch.set_num_threads(1)
     episodes: list[Episode] = []
+    mean = PolicyMean()
     venv = VecNormalize(DummyVecEnv([
-        lambda: EpisodeRecorder(gymnasium.make('Walker2d-v5'), episodes)] * N_ENVS))
+        partial(_recorded_walker, episodes, mean, i) for i in range(N_ENVS)]))
     ppo = PPO(
         'MlpPolicy', venv, n_steps=ROLLOUT_STEPS, batch_size=512, n_epochs=10,
         learning_rate=lambda remaining: 3e-4 * max(remaining, 0.1), clip_range=0.2, gamma=0.99,
         gae_lambda=0.95, ent_coef=0.0, seed=seed, device='cpu',
         policy_kwargs={'net_arch': [128, 128], 'log_std_init': -0.5})
+    mean.watch(ppo.policy)
     checkpointer = _Checkpointer(episodes, on_progress)
     ppo.learn(n_transitions, callback=checkpointer)
     return Learned(ppo, checkpointer.checkpoints, episodes)

@@ -96,16 +96,16 @@ def test_recorded_states_are_compared_with_those_of_other_episodes(planner, reco
 
 def test_imagined_plans_start_where_the_one_before_ends(planner, walker):
     horizon = planner.bundle.horizon
-    states = imagine(planner, walker.observation, 3)
+    states = imagine(planner, walker.state, 3)
     assert states.shape == (3 * (horizon - 1) + 1, S)
     plan = planner.plan(states[horizon - 1], step=horizon - 1)
     assert_array_equal(states[horizon:2 * horizon - 1], plan.states[1:])
 
 
-def test_imposed_states_move_forwards_by_their_velocity(walker):
-    states = np.tile(walker.observation, (11, 1))
+def test_imposed_states_move_forwards_by_their_velocity(walker, robot):
+    states = np.tile(walker.state, (11, 1))
     states[:, 8] = 2.0
-    positions = positions_of(states, PERIOD)
+    positions = positions_of(states, robot, walker.joint_names)
     assert_allclose(positions[:, 0], 2.0 * PERIOD * np.arange(11))
     assert_array_equal(positions[:, 1:], states[:, :8])
 

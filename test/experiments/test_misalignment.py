@@ -12,7 +12,6 @@ from diffusion_planner_ros.experiments.closed_loop import noise_seed, run_episod
 from diffusion_planner_ros.experiments.misalignment import (
     branch_from,
     compare_states,
-    copy_state,
     execute,
     forecast_error_of,
     measure_misalignment,
@@ -22,7 +21,6 @@ from diffusion_planner_ros.experiments.misalignment import (
 )
 from diffusion_planner_ros.experiments.recorded_windows import (
     draw_windows,
-    place,
     plan_from,
     replay,
 )
@@ -90,7 +88,7 @@ def test_a_copied_state_goes_on_as_the_original_does_to_the_bit(walker):
         walker.step(torque)
     walker.push(np.array([2.0, 0.0, 0.0]))  # still to come
     copy = Walker2D()
-    copy_state(walker, copy)
+    copy.restore(walker.snapshot())
     torques = random_torques(7, seed=1)
     assert_array_equal(execute(copy, torques), execute(walker, torques))
     assert_array_equal(copy.qpos, walker.qpos)
@@ -108,12 +106,12 @@ def test_after_a_fall_nothing_is_executed(walker):
 
 
 def test_a_plan_of_the_states_that_its_actions_give_is_aligned(walker, bundle):
-    torques, start = random_torques(H), walker.observation
+    torques, start = random_torques(H), walker.state
     second = Walker2D()
-    copy_state(walker, second)
+    second.restore(walker.snapshot())
     states = np.concatenate([[start], execute(second, torques[:-1])])
     plan = Plan(np.concatenate([torques, states], axis=1)[None], np.zeros(1),
-                np.zeros((1, H), dtype=bool), A)
+                np.zeros((1, H), dtype=bool), A, scores=np.zeros(1))
     branch = branch_from(walker, plan, bundle)
     assert misalignment_of([branch], bundle).mean == 0.0
     assert_array_equal(branch.forecast, bundle.forecast(start, torques[:-1]))
@@ -151,7 +149,7 @@ def test_recorded_actions_give_the_recorded_states(recorded, robot, bundle):
                            rng=np.random.default_rng(0))
     assert windows.shape == (30, H, A + S)
     assert (np.abs(windows[:, 0, A:]) < robot.state_clip).all()
-    floor = compare_states(replay(windows, A), windows[:, 1:, A:], bundle)
+    floor = compare_states(replay(windows, robot), windows[:, 1:, A:], bundle)
     assert floor.per_plan.max() < 1e-6
     branches = plan_from(windows[:3], Planner(bundle, PlannerConfig()))
     assert_allclose([b.plan.states[0] for b in branches], windows[:3, 0, A:], atol=1e-5)
@@ -160,8 +158,8 @@ def test_recorded_actions_give_the_recorded_states(recorded, robot, bundle):
 
 def test_a_placed_robot_is_in_the_recorded_state(walker, recorded):
     observation = recorded.episodes[0].observations[10]
-    place(walker, observation)
-    assert_array_equal(walker.observation, observation)
+    walker.place(observation)
+    assert_array_equal(walker.state, observation)
     assert walker.position == 0.0
 
 

@@ -60,7 +60,7 @@ class Robot:
 
     def step(self, *, is_late, is_swapped):
         """Show the state, wait for the plan, and take a period under it or the last one."""
-        state = self.walker.observation
+        state = self.walker.state
         if is_swapped:
             for pair in SWAPPED:
                 state[pair] = state[pair[::-1]]

@@ -13,12 +13,11 @@ import pytest
 import torch
 
 from diffusion_planner_ros.commands import __main__ as cli
-from diffusion_planner_ros.commands.learn import export as export_verb
 from diffusion_planner_ros.commands.learn.align import align_online
-from diffusion_planner_ros.commands.learn.export import compare, MAX_DIFFERENCE
 from diffusion_planner_ros.data.dataset import read_episodes, Windows, write_d4rl
 from diffusion_planner_ros.data.executed_plans import read_log
 from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, RobotError
+from diffusion_planner_ros.experiments import bundle_export
 from diffusion_planner_ros.experiments.alignment import alignment_run
 from diffusion_planner_ros.experiments.alignment.alignment_run import (
     AlignmentRun,
@@ -26,15 +25,15 @@ from diffusion_planner_ros.experiments.alignment.alignment_run import (
     GuardResult,
     PROGRESS_FILE,
 )
+from diffusion_planner_ros.experiments.bundle_export import compare, MAX_DIFFERENCE
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.experiments.misalignment import watch_episode
-from diffusion_planner_ros.learning import onnx_export as learning_export
 from diffusion_planner_ros.learning.advantage import generalized_advantage
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.alignment import Aligner
 from diffusion_planner_ros.learning.learner import load_checkpoint, NETWORKS
-from diffusion_planner_ros.learning.networks.registry.registry import (
+from diffusion_planner_ros.learning.networks.registry import (
     build_diffusion,
     build_dynamics_model,
     build_value,
@@ -48,7 +47,8 @@ from diffusion_planner_ros.planning.bundle import (
     NETWORK_FILES,
     write_facts,
 )
-from diffusion_planner_ros.planning.planner import Condition, Planner
+from diffusion_planner_ros.planning.conditions import Condition
+from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
 from diffusion_planner_ros.sim.walker2d import Walker2D
@@ -435,7 +435,7 @@ class Harness:
 
         with (pytest.MonkeyPatch.context() as patch,
               ThreadPoolExecutor(n_simulators) as pool):  # threads start sooner than processes
-            patch.setattr(export_verb, 'export_model', note)
+            patch.setattr(bundle_export, 'export_model', note)
             run = self.make(folder, pool, **settings)
             if resume:
                 run.resume()
@@ -667,7 +667,7 @@ def test_a_log_is_learned_from_and_the_model_exported(
     log, out = record(tmp_path / 'log.hdf5', bundle, range(6)), tmp_path / 'out'
     words = ('--from-log', log, '--checkpoint', checkpoint, '--out', out, *FAST)
     # Tracing takes seconds; what is written is compared with torch all the same.
-    monkeypatch.setattr(learning_export, 'export_networks',
+    monkeypatch.setattr(bundle_export, 'export_networks',
                         lambda model, *files: whole.writer.write(model, files[0].parent))
     report = command(monkeypatch, capsys, *words)
     assert (report['episodes'], report['held_out']) == (5, 1)
@@ -679,7 +679,7 @@ def test_a_log_is_learned_from_and_the_model_exported(
 
     aligned = Bundle.load(out / 'aligned')
     assert aligned.hash != bundle.hash
-    assert aligned.calibration is not None
+    assert 'forecast' in aligned.calibrations
     model = TrainedModel.load(out / 'aligned.pt')
     assert max(compare(model, aligned).values()) <= MAX_DIFFERENCE
     assert 'holds an alignment already' in command(monkeypatch, capsys, *words)
@@ -693,7 +693,7 @@ def test_without_rewards_the_value_stays_as_it_is(
     assert "weighting is 'advantage', expected 'none': executed episodes have no rewards" in line
     assert not (tmp_path / 'out').exists()
 
-    monkeypatch.setattr(export_verb, 'export_model', lambda *args, **settings: {})
+    monkeypatch.setattr(bundle_export, 'export_model', lambda *args, **settings: {})
     report = command(monkeypatch, capsys, *words, '--weighting', 'none')
     before, after = load_checkpoint(checkpoint), load_checkpoint(tmp_path / 'out' / 'aligned.pt')
     assert report['updates'] == after['n_updates'] > 0
@@ -826,7 +826,7 @@ def explore(bundle, seed, exploration):
     _, trace = run_episode(
         seed, planner=Planner(bundle, TWO_CANDIDATES),
         execution=Execution(exploration=exploration),
-        on_plan=lambda walker, plan: planned.append(plan.actions[0] / walker.gear))
+        on_plan=lambda walker, plan: planned.append(plan.actions[0] / walker.torque_limit))
     return np.array(planned), trace.episode.actions, trace.episode
 
 
@@ -857,7 +857,7 @@ def test_recorded_actions_are_the_executed_ones(bundle):
     walker = Walker2D()
     assert_array_equal(walker.reset(5), episode.observations[0])
     for k, action in enumerate(episode.actions):
-        observation, reward, fell = walker.step(action * walker.gear)
+        observation, reward, fell = walker.step(action * walker.torque_limit)
         assert_allclose(observation, episode.observations[k + 1], rtol=1e-9, atol=1e-9)
         assert reward == pytest.approx(episode.rewards[k])
     assert fell == episode.terminated

@@ -9,15 +9,18 @@ import pytest
 import torch
 import yaml
 
-from diffusion_planner_ros.commands.learn import export as command
-from diffusion_planner_ros.commands.learn.export import calibrate, compare, export
+from diffusion_planner_ros.commands.learn.calibrate import calibrate as calibrate_bundle
+from diffusion_planner_ros.commands.learn.export import export
 from diffusion_planner_ros.data.dataset import Windows
 from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, StateError
-from diffusion_planner_ros.learning import onnx_export as learning_export
+from diffusion_planner_ros.experiments import bundle_export, monitor_calibration
+from diffusion_planner_ros.experiments.bundle_export import compare
+from diffusion_planner_ros.experiments.monitor_calibration import calibrate
 from diffusion_planner_ros.learning.learner import load_checkpoint
 from diffusion_planner_ros.learning.onnx_export import TrainedModel
 from diffusion_planner_ros.planning.bundle import Bundle, read_facts, write_facts, write_score
-from diffusion_planner_ros.planning.planner import Condition, Planner
+from diffusion_planner_ros.planning.conditions import Condition
+from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 
 H, D, A, S = 8, 23, 6, 17
@@ -136,7 +139,7 @@ def test_facts_are_those_of_robot_training_and_data(bundle, robot, config_of, wi
 def test_the_reported_difference_is_small_and_is_measured(pair):
     model, bundle = pair
     differences = compare(model, bundle)
-    assert set(differences) == {'x_0', 'value', 'gradient', 'forward'}
+    assert set(differences) == {'x_0', 'value', 'gradient', 'dynamics'}
     assert all(0.0 < d <= TOLERANCE for d in differences.values())
 
 
@@ -146,15 +149,15 @@ def test_another_model_is_told_by_the_difference(checkpoint_of, bundle_of):
         model.value.trunk.exit[1].bias += 1e-3
         model.dynamics_model.change_std *= 1.1
     differences = compare(model, Bundle.load(bundle_of('mlp', 'x0')))
-    assert differences['x_0'] < TOLERANCE < differences['forward']
+    assert differences['x_0'] < TOLERANCE < differences['dynamics']
     assert_allclose(differences['value'], 1e-3, rtol=0.01)
 
 
 def test_an_export_that_differs_is_refused_and_leaves_the_bundle_alone(
         copy, checkpoint_of, no_tracing, monkeypatch):
     before = {name: (copy / name).read_bytes() for name in FILES}
-    monkeypatch.setattr(learning_export, 'export_networks', no_tracing)
-    monkeypatch.setattr(command, 'MAX_DIFFERENCE', 0.0)
+    monkeypatch.setattr(bundle_export, 'export_networks', no_tracing)
+    monkeypatch.setattr(bundle_export, 'MAX_DIFFERENCE', 0.0)
     with pytest.raises(ModelError, match=r'checkpoint\.pt: x_0 of onnxruntime and torch differ by '
                                          rf'.*, expected at most 0e\+00; nothing was written to '
                                          f'{re.escape(str(copy))}'):
@@ -234,14 +237,14 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 
 def test_another_major_version_is_refused(copy):
-    edit_facts(copy, lambda facts: facts.update(format_version='2.0'))
-    expect_error(copy, copy / 'model.yaml', 'format version is 2.0', 'expected 1.x')
+    edit_facts(copy, lambda facts: facts.update(format_version='3.0'))
+    expect_error(copy, copy / 'model.yaml', 'format version is 3.0', 'expected 2.x')
 
 
 def test_another_minor_version_is_accepted(copy):
     facts = yaml.safe_load((copy / 'model.yaml').read_text())
-    write_facts(copy, facts | {'format_version': '1.7'})
-    assert Bundle.load(copy).facts['format_version'] == '1.7'
+    write_facts(copy, facts | {'format_version': '2.7'})
+    assert Bundle.load(copy).facts['format_version'] == '2.7'
 
 
 @pytest.mark.parametrize('change', [
@@ -308,7 +311,7 @@ def test_a_bundle_without_forward_model_is_loaded_and_cannot_forecast(copy):
     bundle = Bundle.load(copy)
     assert not bundle.has_dynamics
     assert bundle.denoise(random_rows(1), 0).shape == (1, H, D)
-    with pytest.raises(ModelError, match=r'forward\.onnx: no such file in this bundle'):
+    with pytest.raises(ModelError, match=r'dynamics\.onnx: no such file in this bundle'):
         bundle.forecast(np.zeros(S), np.zeros((1, A)))
 
 
@@ -392,8 +395,8 @@ def test_inputs_are_not_changed(bundle):
 def calibrated_once(checkpoint_of, dataset, no_tracing, tmp_path_factory):
     folder = tmp_path_factory.mktemp('calibrated') / 'bundle'
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(learning_export, 'export_networks', no_tracing)
-        patch.setattr(command, 'N_CALIBRATION', 50)
+        patch.setattr(bundle_export, 'export_networks', no_tracing)
+        patch.setattr(monitor_calibration, 'N_WINDOWS', 50)
         export(checkpoint_of('mlp', 'x0'), folder, data=(dataset,))
     return folder
 
@@ -405,7 +408,9 @@ def calibrated(calibrated_once, tmp_path):
 
 
 def test_an_export_with_data_says_how_well_the_model_predicts(calibrated, windows):
-    calibration = Bundle.load(calibrated).calibration
+    bundle = Bundle.load(calibrated)
+    assert bundle.calibrations.keys() == {'denoised', 'forecast'}
+    calibration = bundle.calibrations['denoised']
     assert calibration.errors.shape == (101,)
     assert 0.0 < calibration.errors[0] < calibration.errors[50] < calibration.errors[100] < 5.0
     assert calibration.scale == calibration.errors[99]
@@ -416,7 +421,7 @@ def test_an_export_with_data_says_how_well_the_model_predicts(calibrated, window
 
 def test_the_prediction_error_is_that_of_the_plans_with_the_recorded_action(bundle, windows):
     short = Windows(windows.rows[:2], np.array([0]), windows.values[:2], 2)
-    facts = calibrate(bundle, short)['prediction_error']
+    facts = calibrate(bundle, short)['prediction_error']['denoised']
     known, mask = np.zeros((H, D)), np.zeros((H, D), dtype=bool)
     known[0, :6], mask[0, :6] = windows.rows[0, :6], True
     plan = Planner(bundle, PlannerConfig()).plan(
@@ -427,14 +432,21 @@ def test_the_prediction_error_is_that_of_the_plans_with_the_recorded_action(bund
 
 
 def test_an_export_without_data_has_no_calibration(bundle):
-    assert bundle.facts['format_version'] == '1.1'
-    assert bundle.calibration is None
+    assert bundle.facts['format_version'] == '2.0'
+    assert not bundle.calibrations
 
 
-def test_a_bundle_of_format_1_0_is_loaded_without_calibration(copy):
-    facts = yaml.safe_load((copy / 'model.yaml').read_text())
-    write_facts(copy, facts | {'format_version': '1.0'})
-    assert Bundle.load(copy).calibration is None
+def test_a_calibration_with_other_settings_goes_into_the_bundle(calibrated, dataset, monkeypatch):
+    monkeypatch.setattr(monitor_calibration, 'N_WINDOWS', 20)
+    write_score(calibrated, {'return_mean': 1.0})
+    before = Bundle.load(calibrated)
+    settings = PlannerConfig(n_candidates=2, sampler='ddpm')
+    calibrate_bundle(settings, (dataset,), calibrated)
+    after = Bundle.load(calibrated)
+    assert after.hash != before.hash
+    assert after.facts['score'] == {'return_mean': 1.0}
+    assert after.calibrations['denoised'].differences(settings.decisive) == []
+    assert len(before.calibrations['denoised'].differences(settings.decisive)) == 2
 
 
 def test_an_export_from_data_that_are_not_there_leaves_the_bundle_alone(copy, checkpoint_of):
@@ -445,9 +457,11 @@ def test_an_export_from_data_that_are_not_there_leaves_the_bundle_alone(copy, ch
 
 
 @pytest.mark.parametrize(('change', 'words'), [
-    (lambda f: f['prediction_error']['percentiles'].pop(), ('prediction_error', '101 ascending')),
-    (lambda f: f['prediction_error']['percentiles'].reverse(), ('prediction_error', 'ascending')),
-    (lambda f: f['prediction_error'].pop('percentiles'), ("'percentiles'",)),
+    (lambda f: f['prediction_error']['denoised']['percentiles'].pop(),
+     ('prediction_error', '101 ascending')),
+    (lambda f: f['prediction_error']['denoised']['percentiles'].reverse(),
+     ('prediction_error', 'ascending')),
+    (lambda f: f['prediction_error']['denoised'].pop('percentiles'), ("'percentiles'",)),
     (lambda f: f.pop('state_range'), ("'state_range'",)),
     (lambda f: f['state_range']['min'].pop(), ('state_range', '(16,)', 'expected (17,)')),
     (lambda f: f['state_range']['min'].__setitem__(0, 1e9), ('state_range', 'at most max'))])

@@ -173,7 +173,7 @@ def test_keeps_its_bundle_when_a_new_one_does_not_pass(planner, node, walker, tm
     assert health.levels[-1] == DiagnosticStatus.OK
     in_process = Planner(Bundle.load(share_file(SHIPPED)), PlannerConfig())
     np.testing.assert_array_equal(driver.answer(1, walker.qpos, walker.qvel),
-                                  in_process.plan(walker.observation, step=1).actions[0])
+                                  in_process.plan(walker.state, step=1).actions[0])
 
 
 def rewrite(folder, **changes):

@@ -187,7 +187,8 @@ def test_the_path_has_the_torsos_poses_and_times(moment, urdf):
 def test_of_very_many_candidates_a_choice_is_drawn_worst_and_best_included(moment, urdf):
     candidates = np.repeat(moment.plan.candidates, 25, axis=0)
     plan = Plan(candidates, np.linspace(5.0, 6.0, 100)[::-1],
-                np.repeat(moment.plan.clamped, 25, axis=0), moment.plan.action_dim)
+                np.repeat(moment.plan.clamped, 25, axis=0), moment.plan.action_dim,
+                scores=np.linspace(5.0, 6.0, 100)[::-1])
     array = markers.plan_markers(plan, moment.robot, urdf, moment.start, [],
                                  markers.header_at(0, 'world'))
     lines = named(array, markers.CANDIDATES)

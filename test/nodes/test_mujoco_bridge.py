@@ -21,11 +21,7 @@ from diffusion_planner_ros.nodes.common.conversions import (
 )
 from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
 from diffusion_planner_ros.nodes.control.control_loop import LEAP
-from diffusion_planner_ros.nodes.mujoco_bridge_node import (
-    EPISODE_GAP,
-    REPEAT_PERIOD,
-    WARNING_PERIOD,
-)
+from diffusion_planner_ros.sim.bridge_episode import EPISODE_GAP, REPEAT_PERIOD, WARNING_PERIOD
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 PERIOD = 8_000_000  # [ns]

@@ -17,11 +17,11 @@ from ros_processes import (
 from rosgraph_msgs.msg import Clock
 
 from diffusion_planner_ros.nodes.common.conversions import stamp_from_nanoseconds, torque_from_msg
-from diffusion_planner_ros.nodes.mujoco_bridge_node import EPISODE_GAP
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.share import share_file
+from diffusion_planner_ros.sim.bridge_episode import EPISODE_GAP
 
 LEAP = EPISODE_GAP // PERIOD  # control periods from one episode to the next
 
@@ -44,7 +44,7 @@ def test_answers_with_the_torque_that_the_planner_plans_in_process(driver, walke
     planner = Planner(Bundle.load(share_file('models/walker2d')), PlannerConfig())
     for step in range(3):
         torque = driver.answer(step, walker.qpos, walker.qvel)
-        expected = planner.plan(walker.observation, step=step).actions[0]
+        expected = planner.plan(walker.state, step=step).actions[0]
         np.testing.assert_array_equal(torque, expected)
         walker.step(torque)
 
@@ -85,7 +85,7 @@ def test_answers_a_repeated_state_again_and_another_state_anew(driver, walker):
     walker.reset(seed=1)  # a simulation that is reset before its clock moved
     planner = Planner(Bundle.load(share_file('models/walker2d')), PlannerConfig())
     np.testing.assert_array_equal(driver.answer(4, walker.qpos, walker.qvel),
-                                  planner.plan(walker.observation, step=4).actions[0])
+                                  planner.plan(walker.state, step=4).actions[0])
 
 
 def test_a_state_beyond_single_precision_gets_no_torque_and_the_next_one_does(
@@ -143,7 +143,7 @@ def test_changes_a_knob_between_two_plans_and_refuses_a_wrong_value_with_its_ran
         config = PlannerConfig(n_candidates=2)
         planner = Planner(Bundle.load(share_file('models/walker2d')), config)
         np.testing.assert_array_equal(driver.answer(0, walker.qpos, walker.qvel),
-                                      planner.plan(walker.observation, step=0).actions[0])
+                                      planner.plan(walker.state, step=0).actions[0])
     finally:
         set_parameter('n_candidates', PlannerConfig().n_candidates)
 

@@ -77,7 +77,7 @@ def test_messages_of_one_time_go_on_as_they_came():
 
 def test_planned_states_travel_unchanged(robot):
     candidates = np.random.default_rng(0).normal(size=(1, H, A + S))
-    plan = Plan(candidates, np.zeros(1), np.zeros((1, H), dtype=bool), A)
+    plan = Plan(candidates, np.zeros(1), np.zeros((1, H), dtype=bool), A, np.zeros(1))
     msg = msg_from_plan(plan, robot, 0, {})
     assert_array_equal(states_from_plan(msg, robot), plan.states)
     for number in (np.nan, -np.inf, 1e39):  # one would make the whole log unreadable
@@ -805,7 +805,7 @@ def test_records_a_driver_that_measures_no_torque_and_no_base(tmp_path, file, ro
             if ms % 8 == 4:  # these the planner has chosen
                 truth.append(state_of(bench, robot))
                 plan = Plan(np.tile(np.r_[np.zeros(A), truth[-1]], (1, H, 1)), np.zeros(1),
-                            np.zeros((1, H), dtype=bool), A)
+                            np.zeros((1, H), dtype=bool), A, np.zeros(1))
                 driver.plans.publish(msg_from_plan(plan, robot, stamp, {}))
                 torques.append(rng.uniform(-20.0, 20.0, A))
                 driver.commands.publish(msg_from_torque(torques[-1], stamp))

@@ -113,7 +113,7 @@ def walk():
     moments = []
     for step in range(N_WALK):
         if step % 8 == 0:
-            torque = planner.plan(bench.walker.observation, step=step // 8).actions[0]
+            torque = planner.plan(bench.walker.state, step=step // 8).actions[0]
         stamp = step * MILLISECOND
         moments.append((bench.joint_states(stamp), bench.odometry(stamp),
                         state_of(bench.walker.qpos, bench.walker.qvel)))

@@ -39,8 +39,8 @@ def scene():
     rows[..., robot.action_dim + 8] = 4.0
     bend = np.linspace(0.0, -0.5, HORIZON)
     rows[..., robot.action_dim + 6] += np.arange(N_CANDIDATES)[:, None] * bend
-    plan = Plan(rows, np.array([39.5, BEST, 40.0]), np.zeros(rows.shape[:2], dtype=bool),
-                robot.action_dim)
+    values = np.array([39.5, BEST, 40.0])
+    plan = Plan(rows, values, np.zeros(rows.shape[:2], dtype=bool), robot.action_dim, values)
     return plan, robot, Urdf.load(ROBOTS / 'walker2d.urdf'), dict(
         zip(walker.joint_names, walker.qpos.tolist(), strict=True))
 

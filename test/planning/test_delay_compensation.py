@@ -11,9 +11,9 @@ from diffusion_planner_ros.experiments import closed_loop as evaluate
 from diffusion_planner_ros.experiments.closed_loop import MAX_EPISODE_STEPS, run_episode
 from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.planning.bundle import Bundle, DYNAMICS_FILE, read_facts, write_facts
+from diffusion_planner_ros.planning.conditions import first_actions
 from diffusion_planner_ros.planning.delay_compensation import (
     committed,
-    hold,
     plan_compensated,
     torque_step,
 )
@@ -52,7 +52,7 @@ def state(recorded):
 def plan_of(actions):
     """Return a plan of one candidate with these actions (H, A)."""
     return Plan(np.concatenate([actions, np.zeros((H, S))], axis=1)[None], np.zeros(1),
-                np.zeros((1, H), dtype=bool), A)
+                np.zeros((1, H), dtype=bool), A, scores=np.zeros(1))
 
 
 def random_actions(n, seed=0):
@@ -74,7 +74,7 @@ def test_actions_beyond_the_plan_are_refused(index, n):
 
 def test_only_the_first_actions_are_held():
     actions = random_actions(3)
-    condition = hold(actions, horizon=H, row_dim=A + S)
+    condition = first_actions(actions, horizon=H, row_dim=A + S)
     assert_array_equal(condition.known[:3, :A], actions)
     assert condition.mask[:3, :A].all()
     assert condition.mask.sum() == actions.size
@@ -112,7 +112,7 @@ def test_the_new_actions_are_planned_from_the_state_forecast(planner, state):
 def test_without_a_forward_model_the_plan_that_holds_the_actions_forecasts(unforecasting, state):
     actions = random_actions(2)
     joined = plan_compensated(unforecasting, state, actions, step=4)
-    condition = hold(actions, horizon=H, row_dim=A + S)
+    condition = first_actions(actions, horizon=H, row_dim=A + S)
     forecast = unforecasting.plan(state, step=4, condition=condition
                                   ).candidates[:, :, A:].mean(axis=0)
     expected = unforecasting.plan(forecast[2], step=4)

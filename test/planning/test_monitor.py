@@ -21,6 +21,10 @@ VELOCITY = 9  # from a hinge's position to its velocity
 FAULT_AT = 150
 
 
+def normal(bundle):
+    return bundle.calibrations['denoised']
+
+
 @pytest.fixture(scope='module')
 def shipped():
     return Bundle.load(share_file('models/walker2d'))
@@ -124,16 +128,16 @@ def test_velocities_are_clipped_before_they_are_compared(make_monitor, state):
 @pytest.mark.parametrize('percentile', [0, 37, 99, 100])
 def test_the_percentile_is_that_of_the_training_data(make_monitor, shipped, state, percentile):
     predicted = state.copy()
-    error = shipped.calibration.errors[percentile]
+    error = normal(shipped).errors[percentile]
     predicted[0] += error * shipped.normalizer.std[-S] * np.sqrt(S)
     surprise = make_monitor().compare(predicted, state)
     assert_allclose(surprise.percentile, percentile, atol=1e-6)
-    assert_allclose(surprise.score, error / shipped.calibration.scale)
+    assert_allclose(surprise.score, error / normal(shipped).scale)
 
 
 def test_the_score_is_a_mean_over_the_window(make_monitor, shipped, state):
     monitor = make_monitor(ood_window=2)
-    predicted = state + shipped.normalizer.std[-S:] * shipped.calibration.errors[99]
+    predicted = state + shipped.normalizer.std[-S:] * normal(shipped).errors[99]
     scores = [monitor.compare(p, state).score for p in (predicted, state, state)]
     assert_allclose(scores, [1.0, 0.5, 0.0], atol=1e-9)
 
@@ -149,7 +153,7 @@ def test_a_reset_forgets(make_monitor, shipped, state):
 @pytest.mark.parametrize(('score', 'level'), [(0.9, 'ok'), (1.1, 'warn'), (2.1, 'stop')])
 def test_levels_follow_the_thresholds(make_monitor, shipped, state, score, level):
     monitor = make_monitor(ood_warn=1.0, ood_stop=2.0)
-    predicted = state + score * shipped.normalizer.std[-S:] * shipped.calibration.errors[99]
+    predicted = state + score * shipped.normalizer.std[-S:] * normal(shipped).errors[99]
     assert monitor.compare(predicted, state).level == level
 
 
@@ -163,7 +167,7 @@ def test_zero_switches_a_threshold_off(make_monitor, shipped, state):
 
 def test_thresholds_can_change_while_running(make_monitor, shipped, state):
     monitor = make_monitor()
-    predicted = state + 0.7 * shipped.normalizer.std[-S:] * shipped.calibration.errors[99]
+    predicted = state + 0.7 * shipped.normalizer.std[-S:] * normal(shipped).errors[99]
     assert monitor.compare(predicted, state).level == 'warn'
     monitor.configure(MonitorConfig(ood_warn=0.8))
     assert monitor.compare(predicted, state).level == 'ok'
@@ -214,9 +218,27 @@ def test_a_bundle_without_calibration_switches_the_monitor_off(bundle):
     assert surprise.level == 'ok'
 
 
-def test_the_shipped_bundle_is_calibrated(shipped):
-    assert PredictionMonitor(shipped).is_calibrated
-    assert shipped.facts['prediction_error']['n_windows'] == 10_000
+@pytest.mark.parametrize('states', ['denoised', 'forecast'])
+def test_the_shipped_bundle_is_calibrated_for_the_settings_it_runs_with(shipped, states):
+    monitor = PredictionMonitor(shipped, states=states)
+    assert monitor.is_calibrated
+    assert monitor.calibration.differences(PlannerConfig(states=states).decisive) == []
+    assert shipped.facts['prediction_error'][states]['n_windows'] == 10_000
+
+
+def test_other_settings_than_were_measured_are_named(shipped):
+    other = PlannerConfig(n_candidates=4, seed=3)
+    assert normal(shipped).differences(other.decisive) == ['n_candidates is 4, measured with 8']
+
+
+def test_a_forecast_is_judged_by_the_errors_of_forecasts(shipped, state):
+    """They are smaller: what is normal for denoised states is not for a forecast."""
+    predicted = state + 0.7 * shipped.normalizer.std[-S:] * normal(shipped).errors[99]
+    levels = []
+    for states in ('denoised', 'forecast'):
+        monitor = PredictionMonitor(shipped, MonitorConfig(ood_warn=0.9), states=states)
+        levels.append(monitor.compare(predicted, state).level)
+    assert levels == ['ok', 'stop']
 
 
 def test_a_warning_above_the_stop_is_refused():

@@ -9,7 +9,8 @@ import pytest
 
 from diffusion_planner_ros.errors import ConfigError, ProviderError, StateError
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.planning.planner import Condition, Planner
+from diffusion_planner_ros.planning.conditions import Condition
+from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.providers import PROVIDERS
 from diffusion_planner_ros.settings import settings_of
@@ -241,6 +242,7 @@ def test_a_plan_is_finite_however_large_the_state(make_planner, state, name):
 @pytest.mark.parametrize('side', ['below', 'above'])
 def test_a_value_outside_its_range_is_refused_with_range_and_unit(setting, side):
     value = {'below': setting.low - 1, 'above': setting.high + 1}[side]
+    value = (value,) if setting.is_list else value
     with pytest.raises(ConfigError) as caught:
         PlannerConfig(**{setting.name: value})
     message = str(caught.value)
@@ -252,7 +254,8 @@ def test_a_value_outside_its_range_is_refused_with_range_and_unit(setting, side)
 
 @pytest.mark.parametrize('setting', WITH_RANGE, ids=lambda k: k.name)
 def test_both_ends_of_a_range_are_accepted(setting):
-    for value in (setting.low, setting.high):
+    for end in (setting.low, setting.high):
+        value = (end,) if setting.is_list else end
         assert getattr(PlannerConfig(**{setting.name: value}), setting.name) == value
 
 
@@ -267,10 +270,10 @@ def test_a_value_of_another_kind_is_refused(setting, value):
 @pytest.mark.parametrize('setting', WITH_CHOICES, ids=lambda k: k.name)
 def test_an_unknown_choice_is_refused_and_all_are_named(setting):
     with pytest.raises(ConfigError, match=f'one of {", ".join(setting.choices)}'):
-        PlannerConfig(**{setting.name: 'other'})
+        PlannerConfig(**{setting.name: ('other',) if setting.is_list else 'other'})
 
 
-def test_every_setting_of_a_planner_is_a_knob():
+def test_every_field_of_a_planner_is_a_setting():
     assert [k.name for k in SETTINGS] == [f.name for f in fields(PlannerConfig)]
     assert all(k.description.endswith('.') for k in SETTINGS)
 

@@ -113,7 +113,7 @@ def start(tmp_path, node):
 
 def planned(walker, step):
     planner = Planner(Bundle.load(share_file('models/walker2d')), PlannerConfig())
-    return planner.plan(walker.observation, step=step).actions[0]
+    return planner.plan(walker.state, step=step).actions[0]
 
 
 def test_enabling_ramps_the_torque_up(start, walker):

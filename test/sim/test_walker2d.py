@@ -84,7 +84,7 @@ def test_a_velocity_beyond_ten_is_clipped_in_the_observation_only():
     walker = Walker2D()
     walker.reset(0)
     walker.data.qvel[:2] = 12.0, -13.0
-    assert_array_equal(walker.observation[8:10], [10.0, -10.0])
+    assert_array_equal(walker.state[8:10], [10.0, -10.0])
     assert_array_equal(walker.qvel[:2], [12.0, -13.0])
 
 
@@ -116,7 +116,7 @@ def test_normalized_score_is_that_of_d4rl():
 def test_the_description_of_the_robot_fits_the_simulation(robot):
     walker = Walker2D()
     assert [e.joint for e in robot.action] == walker.actuated_joints
-    assert_array_equal(robot.torque_limit, walker.gear)
+    assert_array_equal(robot.torque_limit, walker.torque_limit)
     assert robot.control_period == walker.control_period
     positions = [e.joint for e in robot.state if e.quantity == 'position']
     velocities = [e.joint for e in robot.state if e.quantity == 'velocity']

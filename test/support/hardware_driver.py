@@ -58,7 +58,7 @@ class Bench:
 
     def step(self, torque, n_steps=1):
         """Hold a torque [N m] for some physics steps."""
-        self.walker.data.ctrl[:] = torque / self.walker.gear
+        self.walker.data.ctrl[:] = torque / self.walker.torque_limit
         mujoco.mj_step(self.walker.model, self.walker.data, nstep=n_steps)
 
     def joint_states(self, stamp):
@@ -130,7 +130,7 @@ class HardwareDriver(Node):
 
     def _on_command(self, msg):
         torque = np.array(msg.data)
-        if torque.shape == self._bench.walker.gear.shape and np.isfinite(torque).all():
+        if torque.shape == self._bench.walker.torque_limit.shape and np.isfinite(torque).all():
             self._torque = torque  # anything else forward_command_controller drops
             self._n_commands += 1
             self._commanded = time.time_ns()
@@ -185,7 +185,7 @@ class HardwareDriver(Node):
 
     def _report(self, healthy_until, x_start):
         walker = self._bench.walker
-        torque = np.zeros_like(walker.gear) if self._torque is None else self._torque
+        torque = np.zeros_like(walker.torque_limit) if self._torque is None else self._torque
         facts = {'time': self._simulated, 'distance': walker.position - x_start,
                  'fell': healthy_until is not None, 'healthy_until': healthy_until,
                  'commands': self._n_commands, 'torque': torque.tolist(),

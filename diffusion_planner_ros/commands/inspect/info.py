@@ -48,8 +48,8 @@ def info(bundle: tyro.conf.Positional[Path | None] = None, json: bool = False) -
 
 def _prediction_error(bundle: 'Bundle') -> dict[str, Any] | str:
     """Return three of the percentiles [standard deviations] instead of all."""
-    if bundle.calibration is None:
-        return 'not measured, the monitor is off; see export --data'
-    errors = bundle.calibration.errors
-    return {'p50': float(errors[50]), 'p99': float(errors[99]), 'max': float(errors[100]),
-            'n_windows': bundle.facts['prediction_error']['n_windows']}
+    if not bundle.calibrations:
+        return 'not measured, the monitor is off; see calibrate'
+    return {states: {'p50': float(c.errors[50]), 'p99': float(c.errors[99]),
+                     'max': float(c.errors[100]), 'planner': dict(c.planner)}
+            for states, c in bundle.calibrations.items()}

@@ -102,8 +102,8 @@ def align_online(run: 'AlignmentRun', offline: 'list[Episode]', title: str = 'al
 
 def _export_best(run: 'AlignmentRun', offline: 'list[Episode]') -> dict[str, Any]:
     from ...experiments.alignment.alignment_run import ALIGNED_FOLDER
+    from ...experiments.bundle_export import export_model
     from ...learning.onnx_export import TrainedModel
-    from .export import export_model
 
     best, bundle = run.best, run.folder / ALIGNED_FOLDER
     if best is run.guards[0]:
@@ -153,8 +153,8 @@ def _align_from_logs(aligner: 'Aligner', logs: tuple[Path, ...], offline: 'list[
 
     from ...data.executed_plans import read_log
     from ...errors import DatasetError
+    from ...experiments.bundle_export import export_model
     from ...learning.onnx_export import TrainedModel
-    from .export import export_model
 
     logged = [entry for file in logs for entry in read_log(file, aligner.robot)]
     horizon = aligner.config.horizon

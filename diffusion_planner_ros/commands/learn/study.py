@@ -11,6 +11,7 @@ from typing import Any, TYPE_CHECKING
 
 from ...files import written
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
 from ...sim.perturbation import Perturbation
 from ..output import print_text, progress, report
 
@@ -94,7 +95,8 @@ def study(
                    f'seed{plural}', scratch)
     if json:
         report({'picture': str(out / PICTURE_FILE), 'checkpoint': str(checkpoint),
-                'planner': asdict(planner), 'perturbation': asdict(perturbation), 'before': before,
+                'planner': as_facts(planner), 'perturbation': asdict(perturbation),
+                'before': before,
                 'variants': {name: facts | {'settings': asdict(settings[name][0].align),
                                             'runs': runs[name]}
                              for name, facts in compared.items()}}, as_json=True)
@@ -156,8 +158,8 @@ def _claim(file: Path, checkpoint: Path, offline: 'Sequence[Episode]') -> None:
 
 def _export_once(model: Any, checkpoint: Path, out: Path) -> 'Bundle':
     """Export the model before, uncalibrated: no monitor watches here."""
+    from ...experiments.bundle_export import export_model
     from ...planning import bundle as bundles
-    from .export import export_model
 
     if not (out / bundles.FACTS_FILE).is_file():
         export_model(model, out, (), source=checkpoint)
@@ -210,7 +212,7 @@ class _Evaluator:
     def evaluate(self, bundle: 'Bundle', planner: PlannerConfig, file: Path) -> Mapping[str, Any]:
         """Return what is in the file if it is of this bundle and these settings, or write it."""
         asked = {'hash': bundle.hash, 'seeds': list(self._seeds),
-                 'planner': asdict(planner), 'perturbation': asdict(self.perturbation)}
+                 'planner': as_facts(planner), 'perturbation': asdict(self.perturbation)}
         key = bundle.hash, planner
         if file.is_file():
             facts = json_format.loads(file.read_text())
@@ -234,5 +236,5 @@ class _Evaluator:
                 watched.append(one)
                 advance(1, ret=f'{one.result.episode_return:.0f}')
         found = misalignment_of((b for one in watched for b in one.branches.values()), bundle)
-        return summarize([one.result for one in watched]) | {
+        return summarize([one.result for one in watched], bundle.robot.name) | {
             'misalignment': {'mean': found.mean, 'stderr': found.stderr}}

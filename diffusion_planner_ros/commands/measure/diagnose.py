@@ -97,7 +97,7 @@ def diagnose(
         n_action = loaded.robot.action_dim
         measured |= _compare('recorded', branches, loaded)
         measured['recorded actions, recorded states'] = measure.compare_states(
-            recorded_windows.replay(windows, n_action, perturbation=perturbation),
+            recorded_windows.replay(windows, loaded.robot, perturbation=perturbation),
             windows[:, 1:, n_action:], loaded)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -127,7 +127,7 @@ def diagnose(
         files += _render(imagined, executed, loaded.robot.control_period,
                          out / 'imagination.mp4')
     plans = measured['plans, visited states']
-    results = evaluation.summarize([w.result for w in watched])
+    results = evaluation.summarize([w.result for w in watched], loaded.robot.name)
     report({
         'bundle': str(path), 'bundle_hash': loaded.hash, 'perturbation': asdict(perturbation),
         **{k: results[k] for k in ('episodes', 'seeds', 'return_mean', 'return_stderr', 'falls')},
@@ -213,8 +213,8 @@ def _score(watched: 'Sequence[WatchedEpisode]', bundle: 'Bundle', recorded: 'lis
     if drawn is not None:
         groups = {'recorded': ood.nearest_distance(drawn.held_out, drawn.reference),
                   'visited': whole['state_distance'], 'planned': whole['plan_distance']}
-    if bundle.calibration is not None:
-        surprises = {'recorded': bundle.calibration.errors, **surprises}
+    if 'denoised' in bundle.calibrations:
+        surprises = {'recorded': bundle.calibrations['denoised'].errors, **surprises}
     pictures.draw_scores(groups, surprises, scores, areas, file=file,
                          title=f'Out of distribution: {model}')
     edges = (*pictures.BEFORE_FALL[::-1], 0.0)
@@ -239,12 +239,14 @@ def _imagine(planner: 'Planner', seed: int, perturbation: Perturbation
              ) -> 'tuple[NDArray, NDArray]':
     """Return joint positions of planned states, and of planned actions executed, (n, 9) each."""
     from ...experiments.imagination import execute_whole_plans, imagine, positions_of
-    from ...sim.walker2d import Walker2D
+    from ...sim.environment import make_environment
 
+    robot = planner.bundle.robot
+    environment = make_environment(robot.name)
     period = planner.bundle.robot.control_period
     n_plans = round(VIDEO_SECONDS / period / (planner.bundle.horizon - 1))
-    states = imagine(planner, Walker2D().reset(seed), n_plans)
-    return (positions_of(states, period),
+    states = imagine(planner, environment.reset(seed), n_plans)
+    return (positions_of(states, robot, environment.joint_names),
             execute_whole_plans(planner, seed, n_plans, perturbation=perturbation))
 
 

@@ -1,7 +1,6 @@
 """``diffusion_planner evaluate``: closed-loop returns of a bundle."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 import os
 from pathlib import Path
 from typing import Any, TYPE_CHECKING
@@ -10,6 +9,7 @@ import tyro
 
 from ...experiments.execution import Execution, REPLANNED
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
 from ...sim.perturbation import Perturbation, UNPERTURBED
 from ..output import progress, report
 
@@ -103,11 +103,11 @@ def evaluate(
                       'plan_p99_ms': float(np.percentile(seconds, 99)) * 1e3,
                       'torque_step_p50_nm': float(np.percentile(steps, 50)),
                       'torque_step_p99_nm': float(np.percentile(steps, 99))}
-    facts |= evaluation.summarize(results)
+    facts |= evaluation.summarize(results, loaded.robot.name)
     if write_score:
         write(path, {key: facts[key] for key in (
             'mode', 'episodes', 'return_mean', 'return_stderr', 'normalized_score', 'falls')}
-            | {'first_seed': first_seed, 'planner': asdict(planner)})
+            | {'first_seed': first_seed, 'planner': as_facts(planner)})
     report(facts, as_json=json)
 
 

@@ -68,7 +68,7 @@ def robustness(
                         perturbation=perturbation):
                     results.append(result)
                     advance(1, now=name, ret=f'{result.episode_return:.0f}')
-                facts[name][label] = evaluation.summarize(results)
+                facts[name][label] = evaluation.summarize(results, loaded[label].robot.name)
     # Only now: who asks for help or errs needs no matplotlib.
     from ...experiments.plots.robustness_plot import draw_robustness
 

@@ -17,6 +17,7 @@ from ...learning.learner import load_checkpoint
 from ...learning.onnx_export import TrainedModel, WeightWriter
 from ...planning import bundle as bundles
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
 from ...sim.perturbation import Perturbation
 from ..closed_loop import check_robot, run_episodes, summarize
 from ..execution import Execution
@@ -80,7 +81,7 @@ class AlignmentRun:
     @property
     def settings(self) -> dict[str, Any]:
         """What a run that goes on must have in common."""
-        return {'align': asdict(self.aligner.settings), 'planner': asdict(self._planner),
+        return {'align': asdict(self.aligner.settings), 'planner': as_facts(self._planner),
                 'perturbation': asdict(self._perturbation), 'model': asdict(self.aligner.config),
                 'data': {'offline_rows': self.aligner.n_offline_rows}}
 
@@ -207,7 +208,7 @@ class AlignmentRun:
                                       perturbation=self._perturbation))
         branches = [branch for one in watched for branch in one.branches.values()]
         misalignment = misalignment_of(branches, bundle)
-        facts = summarize([one.result for one in watched])
+        facts = summarize([one.result for one in watched], self.aligner.robot.name)
         result = GuardResult(self.aligner.n_steps, facts['return_mean'], facts['return_stderr'],
                              facts['falls'], misalignment.mean, misalignment.stderr)
         self.guards.append(result)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 import os
 from pathlib import Path
 import signal
@@ -32,8 +32,9 @@ from trajectory_msgs.msg import JointTrajectory
 from ...errors import PlannerError
 from ...nodes.common.conversions import NANOSECONDS, nanoseconds_from_stamp
 from ...nodes.common.diagnostics import facts_from_msg
-from ...nodes.mujoco_bridge_node import EPISODE_GAP
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
+from ...sim.bridge_episode import EPISODE_GAP
 from ..closed_loop import EpisodeResult, noise_seed
 from .node_process import node_process
 from .service_calls import ask, change_state
@@ -338,7 +339,7 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     if config.is_endless:
         bridge['max_episode_steps'] = ENDLESS
     # The simulated robot starts standing: with half the torque of a ramp it would fall.
-    planner = {**asdict(config.planner), 'bundle': str(config.bundle.resolve()),
+    planner = {**as_facts(config.planner), 'bundle': str(config.bundle.resolve()),
                'seed': noise_seed(config.planner, config.first_seed),
                'lockstep': config.lockstep, 'use_sim_time': True, 'ramp_time': 0.0,
                'autostart': config.log is None}

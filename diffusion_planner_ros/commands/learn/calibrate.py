@@ -1,0 +1,43 @@
+"""``diffusion_planner calibrate``: tell a bundle's monitor what errors are normal."""
+
+from pathlib import Path
+
+from ...planning.planner_config import PlannerConfig
+from ..output import report
+
+
+def calibrate(
+    planner: PlannerConfig,
+    data: tuple[Path, ...],
+    bundle: Path = Path('models/walker2d'),
+    json: bool = False,
+) -> None:
+    """
+    Measure how well a bundle's plans predict recorded states, and write it into the bundle.
+
+    The monitor compares the robot with it. ``export --data`` does the same with the default
+    settings of the planner; for other settings, or with recordings of the robot itself, measure it
+    anew. Whatever the setting STATES, both kinds of states are measured.
+
+    :param planner: the settings that the robot will plan with.
+    :param data: data sets, such as those of the training; at least one.
+    :param bundle: folder of the model bundle; its model.yaml is replaced.
+    :param json: print the report as JSON.
+    """
+    from ...data.dataset import read_episodes, Windows
+    from ...errors import DatasetError
+    from ...experiments.monitor_calibration import calibrate as measure
+    from ...experiments.monitor_calibration import summary
+    from ...planning.bundle import Bundle, write_calibration
+
+    if not data:
+        raise DatasetError('--data names no data set, expected at least one')
+    loaded = Bundle.load(bundle, provider=planner.provider, n_threads=planner.n_threads)
+    episodes = [e for path in data
+                for e in read_episodes(path, loaded.robot, needs_rewards=False)]
+    # Values are not used: a state and the next one are all it takes.
+    windows = Windows.cut(episodes, loaded.robot, 2, discount=0.0, fall_penalty=0.0)
+    facts = measure(loaded, windows, planner)
+    write_calibration(bundle, facts)
+    report({'bundle': str(bundle), 'hash': Bundle.load(bundle).hash,
+            'prediction_error': summary(facts)}, as_json=json)

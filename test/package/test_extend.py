@@ -1,0 +1,54 @@
+"""The page "Extend it": its code runs as it stands there."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+from paths import SOURCE
+import pytest
+
+PACKAGE = 'diffusion_planner_ros'
+MAX_LINES = 60
+BLOCK = re.compile(r'```python\n# (\S+\.py)( \(add\))?\n(.*?)```', re.DOTALL)
+
+
+def blocks():
+    return BLOCK.findall((SOURCE / 'docs' / 'extend.md').read_text())
+
+
+@pytest.fixture(scope='module')
+def extended(tmp_path_factory):
+    """A copy of the package with all that the page adds."""
+    root = tmp_path_factory.mktemp('extended')
+    for folder in (PACKAGE, 'models', 'config'):
+        shutil.copytree(SOURCE / folder, root / folder,
+                        ignore=shutil.ignore_patterns('__pycache__'))
+    for name, is_added, code in blocks():
+        file = root / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        assert file.exists() == bool(is_added), name
+        file.write_text((file.read_text() if is_added else '') + code)
+    return root
+
+
+def test_every_extension_is_a_small_file_a_line_of_registration_and_a_test():
+    new = [code for name, is_added, code in blocks()
+           if not is_added and name.startswith(PACKAGE)]
+    added = [code for _, is_added, code in blocks() if is_added]
+    tests = [name for name, _, _ in blocks() if name.startswith('test/')]
+    assert len(new) == len(added) == len(tests) == 5
+    assert max(code.count('\n') for code in new) < MAX_LINES
+    for code in added:
+        lines = [line for line in code.splitlines() if line]
+        assert [line.split()[0] for line in lines][:-1] == ['from'] * (len(lines) - 1)
+
+
+def test_its_tests_pass(extended):
+    names = [name for name, _, _ in blocks() if name.startswith('test/')]
+    done = subprocess.run(
+        [sys.executable, '-m', 'pytest', '-q', '-p', 'no:cacheprovider', *names], cwd=extended,
+        env={**os.environ, 'PYTHONPATH': str(extended)}, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, done.stdout

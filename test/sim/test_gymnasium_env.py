@@ -1,0 +1,98 @@
+"""What PPO learns on is Gymnasium's Walker2d-v5, number by number, and our simulation alone."""
+
+import gymnasium
+from gymnasium.utils.env_checker import check_env
+import numpy as np
+from numpy.testing import assert_allclose, assert_array_equal
+import pytest
+
+from diffusion_planner_ros.sim import behaviour_policy
+from diffusion_planner_ros.sim.gymnasium_env import GymnasiumEnv
+from diffusion_planner_ros.sim.walker2d import Walker2D
+
+
+@pytest.fixture
+def ours():
+    return GymnasiumEnv(Walker2D())
+
+
+@pytest.fixture
+def theirs():
+    env = gymnasium.make('Walker2d-v5')
+    yield env
+    env.close()
+
+
+def test_states_rewards_and_ends_are_those_of_gymnasium(ours, theirs):
+    rng, n_ends = np.random.default_rng(0), 0
+    for seed in range(12):
+        observation, _ = ours.reset(seed=seed)
+        expected, _ = theirs.reset(seed=seed)
+        assert_array_equal(observation, expected)
+        is_over = False
+        while not is_over:
+            action = rng.uniform(-1.0, 1.0, 6).astype(np.float32)
+            *found, info = ours.step(action)
+            *wanted, _ = theirs.step(action)
+            assert_allclose(found[0], wanted[0], rtol=0, atol=1e-9)
+            assert found[1] == pytest.approx(wanted[1], abs=1e-6)  # theirs squares in float32
+            assert found[2:] == wanted[2:]
+            assert info == {}
+            is_over = found[2]
+        n_ends += 1
+    assert n_ends == 12
+
+
+def test_spaces_and_time_limit_are_those_of_gymnasium(ours, theirs, monkeypatch):
+    assert ours.observation_space == theirs.observation_space
+    assert ours.action_space == theirs.action_space
+    assert Walker2D.max_episode_steps == gymnasium.spec('Walker2d-v5').max_episode_steps
+    monkeypatch.setattr(Walker2D, 'max_episode_steps', 3)
+    for _ in range(2):  # a reset forgets the time
+        ours.reset(seed=0)
+        ends = [ours.step(np.zeros(6))[2:4] for _ in range(3)]
+        assert ends == [(False, False), (False, False), (False, True)]
+
+
+@pytest.mark.filterwarnings('ignore:.*Box observation space')
+def test_gymnasium_finds_nothing_to_complain_about(ours):
+    check_env(ours, skip_render_check=True)
+
+
+def test_episodes_without_a_seed_differ_and_follow_from_the_first_one(ours):
+    def first_states():
+        return [ours.reset(seed=7)[0], ours.reset()[0], ours.reset()[0]]
+
+    once = first_states()
+    assert_array_equal(once, first_states())
+    assert len({state.tobytes() for state in once}) == 3
+
+
+def test_a_recorder_takes_the_row_of_its_environment():
+    mean, episodes = behaviour_policy.PolicyMean(), []
+    recorder = behaviour_policy.EpisodeRecorder(GymnasiumEnv(Walker2D()), episodes, mean, 1)
+    recorder.reset(seed=0)
+    own, is_over = [], False
+    while not is_over:
+        mean.latest = np.array([[9.0] * 6, [0.1 * len(own), -3.0, 0.0, 0.0, 0.0, 0.0]])
+        own.append([min(0.1 * len(own), 1.0), -1.0, 0.0, 0.0, 0.0, 0.0])
+        *_, is_over, _, _ = recorder.step(np.full(6, 0.5, dtype=np.float32))
+    episode, = episodes
+    assert_allclose(episode.policy_actions, own)
+    assert_array_equal(episode.actions, np.full((len(own), 6), 0.5))
+
+
+@pytest.mark.filterwarnings('ignore:You have specified a mini-batch size')
+def test_what_ppo_saw_holds_the_policys_own_actions_beside_the_executed_ones(monkeypatch):
+    monkeypatch.setattr(behaviour_policy, 'N_ENVS', 2)
+    monkeypatch.setattr(behaviour_policy, 'ROLLOUT_STEPS', 64)
+    monkeypatch.setattr(behaviour_policy, 'CHECKPOINT_ROLLOUTS', 1)
+    learned = behaviour_policy.learn(n_transitions=128, seed=0, on_progress=lambda n, ret: None)
+    assert len(learned.episodes) >= 2
+    for episode in learned.episodes:
+        assert episode.policy_actions.shape == episode.actions.shape
+        assert np.abs(episode.policy_actions).max() <= 1.0
+        noise = (episode.actions - episode.policy_actions)[np.abs(episode.actions) < 1.0]
+        # exp(-0.5) at the start of learning, cut off at the limits
+        assert 0.2 < noise.std() < 0.8
+        assert np.abs(episode.policy_actions).std() < 0.2  # an untrained network chooses little
