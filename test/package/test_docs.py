@@ -58,7 +58,8 @@ def test_tables_are_what_the_code_says(page):
 
 def test_every_table_of_the_code_is_in_a_page():
     pages = ''.join(page.read_text() for page in PAGES)
-    assert set(re.findall(r'<!-- table: (\S+) -->', pages)) == set(TABLES['TABLES'])
+    marked = re.findall(r'^<!-- table: (\S+) -->$', pages, re.MULTILINE)
+    assert set(marked) == set(TABLES['TABLES'])
 
 
 def commands_of(page):
@@ -210,5 +211,7 @@ def test_topics_services_and_diagnostics_are_what_the_nodes_offer(tmp_path):
         keys = {name: documented_diagnostics(name) for name in NODES}
         keys['planner'] |= parameters
         spin_until(node, lambda: reports.keys() == {*NODES}, 'three reports', planner)
-        assert {name: reports[name] - keys[name] for name in NODES} == {n: set() for n in NODES}
+        surprising = {name for name in keys['planner'] if name.startswith(('ood_score', 'pred'))}
+        keys['planner'] -= surprising | {'state_deviation'}  # told only of states that came
+        assert reports == keys
         node.destroy_subscription(heard)
