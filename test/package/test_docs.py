@@ -25,7 +25,7 @@ NODES = ('planner', 'mujoco_bridge', 'recorder')
 MAX_README = 180  # lines, which take three minutes to read
 # Where a file that a page names may be, and folders that commands write.
 PLACES = [SOURCE / place for place in ('', 'diffusion_planner_ros', 'test', 'docs')]
-WRITTEN = {'data/walker2d/', 'diagnosis/', 'runs/', 'src/', 'walk/'}
+WRITTEN = {'data/walker2d/', 'diagnosis/', 'runs/', 'soak/', 'src/', 'walk/'}
 # What every rclpy node, or every managed one, has, of no interest to a reader.
 STANDARD = re.compile(
     r'/(rosout|parameter_events|transition_event)$|^(rcl_interfaces|type_description_interfaces|'
