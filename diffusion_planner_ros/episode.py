@@ -11,15 +11,30 @@ class Episode:
     """Consecutive steps of one robot: action ``k`` was taken in observation ``k``."""
 
     observations: NDArray
-    """State before every action, and the one after the last where it is known, (n or n + 1, S)."""
+    """State [SI] before every action, and the one after the last action where it is known,
+    shape (n or n + 1, S)."""
     actions: NDArray
-    """As a share of the robot's torque limits, shape (n, A)."""
+    """Executed actions as a share of the robot's torque limits, shape (n, A)."""
     rewards: NDArray
-    """Shape (n,)."""
+    """Reward of every action, NaN where none was recorded, shape (n,)."""
     terminated: bool
     """Whether the episode ended in a fall, not in a time limit."""
+    plans: NDArray | None = None
+    """Planned states [SI] of the plan that starts from each observation but the last, its first
+    row that observation; NaN where no plan was recorded, shape (n, H, S)."""
     policy_actions: NDArray | None = None
-    """What the policy chose before noise was added, as a share of the limits, (n, A), if known."""
+    """What the policy itself chose, before exploration noise was added, in the unit of
+    ``actions``, shape (n, A)."""
+
+    @property
+    def has_rewards(self) -> bool:
+        """Whether a reward was recorded for every action."""
+        return not np.isnan(self.rewards).any()
+
+    @property
+    def last_state(self) -> NDArray | None:
+        """State [SI] after the last action, shape (S,); None where it was not recorded."""
+        return self.observations[-1] if len(self.observations) > len(self) else None
 
     @property
     def total_return(self) -> float:
@@ -32,10 +47,13 @@ class Episode:
 
 def return_to_go(episode: Episode, *, discount: float, fall_penalty: float) -> NDArray:
     """
-    Discounted sum of the rewards from every step to the end, shape (n,).
+    Return the discounted sum of the rewards from every step to the end, shape (n,).
 
     A fall costs ``fall_penalty`` on top. An episode that only ran out of time would have gone on:
     what follows its end is worth the mean of its last rewards for ever.
+
+    :param discount: per step, at least 0 and below 1.
+    :param fall_penalty: what a fall costs [reward].
     """
     tail = float(episode.rewards[-round(1.0 / (1.0 - discount)):].mean()) / (1.0 - discount)
     future = -fall_penalty if episode.terminated else tail

@@ -1,6 +1,6 @@
 """Facts of a robot: what the planner measures and commands, in which order and unit."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -92,6 +92,10 @@ class Robot:
         :param source: where it comes from, for the error.
         :raises RobotError: if a key is missing, unknown, or has a value that makes no sense.
         """
+        unknown = set(facts) - {field.name for field in fields(cls)}
+        if unknown:
+            raise RobotError(f"{source}: key '{min(unknown)}' is unknown; expected name, "
+                             'control_period, state and action')
         try:
             return cls(name=str(facts['name']),
                        control_period=float(facts['control_period']),

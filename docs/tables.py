@@ -25,7 +25,7 @@ from diffusion_planner_ros.planning.monitor import MonitorConfig
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopConfig
 from diffusion_planner_ros.settings import Setting, settings_of
-from diffusion_planner_ros.sim.bridge_config import BridgeConfig
+from diffusion_planner_ros.sim.bridge_episode import BridgeConfig
 from diffusion_planner_ros.sim.perturbation import Perturbation
 
 PAGES = Path(__file__).parent

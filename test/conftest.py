@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from diffusion_planner_ros.commands.learn.export import export
-from diffusion_planner_ros.data.dataset import read_episodes, Windows
+from diffusion_planner_ros.data.formats import read_episodes
+from diffusion_planner_ros.data.windows import Windows
 from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
 from diffusion_planner_ros.learning.train_config import TrainConfig
 from diffusion_planner_ros.learning.trainer import train, Trainer
 from diffusion_planner_ros.planning.bundle import Bundle, NETWORK_FILES
 from diffusion_planner_ros.robot import Robot
-from diffusion_planner_ros.sim.behaviour_data import RecordedData, run_policy
-from diffusion_planner_ros.sim.minari_writer import write_minari
+from diffusion_planner_ros.sim.behaviour_data import RecordedData, run_policy, write_data_set
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N_EPISODES = 48
@@ -53,7 +53,7 @@ def dataset(recorded, tmp_path_factory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         # Writing sets this variable; it must not reach other tests.
         patch.setenv('MINARI_DATASETS_PATH', '')
-        return write_minari(tmp_path_factory.mktemp('minari'), recorded, seed=7, n_learned=123)
+        return write_data_set(tmp_path_factory.mktemp('minari'), recorded, seed=7, n_learned=123)
 
 
 @pytest.fixture(scope='session')

@@ -1,45 +1,60 @@
-"""Read executed plans that the node ``recorder`` wrote."""
+"""Logs of executed plans: Minari's layout with the plans beside what came of them."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
 import json
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from ..episode import Episode
-from ..errors import DatasetError
+from ..errors import DatasetError, OutputError
 from ..robot import Robot
-from .dataset import episode_names, open_file, read_minari_episode
+from .hdf5 import holds, open_to_read
+from .minari_format import episode_names, read_minari_episode
+
+if TYPE_CHECKING:
+    import h5py
 
 PLANS = 'plans'
+ROBOT = 'robot'  # attribute that tells a log from a Minari file: the robot's facts as JSON
+N_NAMED = 10  # episodes that an error names
+LAYOUT_SIZE = 65_536  # [bytes] that HDF5 needs beside the arrays of an episode; seen: 6,000
+LAYOUT_SIZE_PER_EPISODE = 64  # [bytes] more, for the list of names moves when it grows; seen: 32
 
 
-@dataclass(frozen=True)
-class LoggedEpisode:
-    """Consecutive steps of one robot, and what was planned at each."""
-
-    episode: Episode
-    """Observations have n + 1 rows; rewards are NaN where none were recorded."""
-    plans: NDArray
-    """Planned states [SI] of the plan that starts from each observation but the last, its first
-    row that observation; NaN where there is none, shape (n, H, S)."""
-    has_rewards: bool
+def is_log(path: Path) -> bool:
+    """Return whether a file is a log of executed plans."""
+    return holds(path, lambda root: ROBOT in root.attrs)
 
 
-def _check_layout(file: Path, root: h5py.File, robot: Robot) -> None:
-    if 'robot' not in root.attrs:
-        raise DatasetError(f"{file}: attribute 'robot' is missing, expected a log of executed "
+def _check_layout(file: Path, root: 'h5py.File', robot: Robot) -> None:
+    if ROBOT not in root.attrs:
+        raise DatasetError(f"{file}: attribute '{ROBOT}' is missing, expected a log of executed "
                            'plans; a data set without plans is for train --data')
-    found = Robot.from_dict(json.loads(root.attrs['robot']), f'{file}: attribute robot')
+    found = Robot.from_dict(json.loads(root.attrs[ROBOT]), f'{file}: attribute {ROBOT}')
     if (found.state, found.action, found.control_period) != (
             robot.state, robot.action, robot.control_period):
         raise DatasetError(f"{file}: is of robot '{found.name}' with another layout or control "
                            f"period, expected those of '{robot.name}'")
 
 
-def _read_plans(file: Path, group: h5py.Group, n: int, robot: Robot) -> NDArray:
+def _check_rewards(file: Path, root: 'h5py.File', names: list[str]) -> None:
+    """Refuse episodes that were recorded without rewards, all of them in one error."""
+    unrewarded = [name for name in names if 'rewards' not in root[name]]
+    if unrewarded:
+        named = ', '.join(unrewarded[:N_NAMED]) + (', ...' if len(unrewarded) > N_NAMED else '')
+        raise DatasetError(f'{file}: {len(unrewarded)} of {len(names)} episodes were recorded '
+                           f'without rewards, expected them on topic reward: {named}; train '
+                           '--skip-unrewarded leaves them out, align --from-log takes them')
+
+
+def _read_plans(file: Path, group: 'h5py.Group', n: int, robot: Robot) -> NDArray:
     where = f"{file}: key '{group.name}/{PLANS}'"
     if PLANS not in group:
         raise DatasetError(f'{where} is missing; found {", ".join(sorted(group))}')
@@ -54,26 +69,126 @@ def _read_plans(file: Path, group: h5py.Group, n: int, robot: Robot) -> NDArray:
     return plans
 
 
-def read_log(file: Path, robot: Robot) -> list[LoggedEpisode]:
+def read_log(file: Path, robot: Robot, *, needs_rewards: bool = False) -> list[Episode]:
     """
-    Read the episodes of a log.
+    Read the episodes of a log, each with its plans and the state after its last action.
 
-    :param robot: that of the model to be aligned.
+    :param robot: that of the model that is to learn from them.
+    :param needs_rewards: whether to refuse a log in which rewards are missing; otherwise these are
+        NaN.
     :raises DatasetError: naming file, key and expectation, if anything is not as it should be.
     """
-    logged = []
-    with open_file(file) as root:
+    episodes = []
+    with open_to_read(file) as root:
         _check_layout(file, root, robot)
-        for name in episode_names(root):
+        names = episode_names(root)
+        if needs_rewards:
+            _check_rewards(file, root, names)
+        for name in names:
             group = root[name]
-            has_rewards = 'rewards' in group
-            episode = read_minari_episode(file, group, robot, needs_rewards=False)
-            if len(episode.observations) != len(episode) + 1:
+            episode = read_minari_episode(file, group, robot, needs_rewards=needs_rewards)
+            if episode.last_state is None:
                 raise DatasetError(f"{file}: key '{group.name}/observations' has "
                                    f'{len(episode.observations)} rows, expected '
-                                   f'{len(episode) + 1}: what came of the last action, too')
-            logged.append(LoggedEpisode(episode, _read_plans(file, group, len(episode), robot),
-                                        has_rewards))
-    if not logged:
+                                   f'{len(episode) + 1}: the state after the last action, too')
+            plans = _read_plans(file, group, len(episode), robot)
+            episodes.append(replace(episode, plans=plans))
+    if not episodes:
         raise DatasetError(f'{file}: no episodes, expected at least one')
-    return logged
+    return episodes
+
+
+class LogWriter:
+    """
+    Writes one episode after the other.
+
+    The file is open only while an episode is written: whatever happens later, it stays readable.
+    An episode that the disk has no room for is not begun, and nothing is written after it.
+
+    :param file: to be made.
+    :param bundle_hash: of the model that plans.
+    :raises OutputError: if it is there already, cannot be written, or h5py is missing.
+    """
+
+    def __init__(self, file: Path, robot: Robot, *, bundle_hash: str) -> None:
+        self.file = file
+        self.n_episodes = 0
+        self.has_failed = False
+        """Whether an episode could not be written; no other one is then."""
+        with self._in_words():
+            file.touch(exist_ok=False)
+        try:
+            with self._open('w', 0) as root:
+                root.attrs.update({
+                    'robot': json.dumps(robot.to_dict()), 'control_period': robot.control_period,
+                    'bundle_hash': bundle_hash,
+                    'created': datetime.now(timezone.utc).isoformat(timespec='seconds')})
+        except OutputError:
+            file.unlink()
+            raise
+
+    def write(self, episode: Episode) -> None:
+        """
+        Add an episode.
+
+        :param episode: with its plans and the state after its last action; rewards that are NaN
+            are left out.
+        :raises OutputError: if the file cannot be written.
+        """
+        n = len(episode)
+        arrays = {'observations': episode.observations, 'actions': episode.actions,
+                  'terminations': np.zeros(n, dtype=bool), 'truncations': np.zeros(n, dtype=bool),
+                  PLANS: episode.plans}
+        arrays['terminations' if episode.terminated else 'truncations'][-1] = True
+        if episode.has_rewards:
+            arrays['rewards'] = episode.rewards
+        if self.has_failed:
+            raise OutputError(f'{self.file}: an episode before could not be written')
+        self.has_failed = True  # until it is complete
+        with self._open('r+', sum(array.nbytes for array in arrays.values())) as root:
+            group = root.create_group(f'episode_{self.n_episodes}')
+            group.attrs.update({'id': self.n_episodes, 'total_steps': n})
+            for key, array in arrays.items():
+                group[key] = array
+        self.has_failed = False
+        self.n_episodes += 1
+
+    @contextmanager
+    def _open(self, mode: str, size: int) -> Iterator['h5py.File']:
+        """Open the file to write arrays of ``size`` bytes."""
+        try:
+            import h5py
+        except ImportError as error:
+            raise OutputError(f'{self.file}: cannot be written without h5py; install it (pip '
+                              'install h5py, or the package python3-h5py)') from error
+        with self._in_words():
+            self._reserve(size + LAYOUT_SIZE + LAYOUT_SIZE_PER_EPISODE * self.n_episodes)
+            # Whoever looks into the file meanwhile must not keep us from writing.
+            with h5py.File(self.file, mode, locking=False) as root:
+                yield root
+
+    def _reserve(self, size: int) -> None:
+        """
+        Make room for so many bytes at the end of the file, or leave it as it is.
+
+        HDF5 would notice a full disk in the middle of an episode. It cuts off what is left.
+        """
+        with self.file.open('r+b') as file:
+            end = os.fstat(file.fileno()).st_size
+            try:
+                os.posix_fallocate(file.fileno(), end, size)
+            except OSError:
+                os.ftruncate(file.fileno(), end)
+                raise
+
+    @contextmanager
+    def _in_words(self) -> Iterator[None]:
+        try:
+            yield
+        except FileExistsError as error:
+            raise OutputError(f'{self.file}: is there already, expected a new file; name another '
+                              'one or delete it') from error
+        except (OSError, RuntimeError) as error:  # h5py raises either, in many lines
+            reason = getattr(error, 'strerror', None) or ' '.join(str(error).split())
+            raise OutputError(f'{self.file}: cannot be written ({reason}), expected a file in a '
+                              'folder that is there, yours to write to and not full') from error

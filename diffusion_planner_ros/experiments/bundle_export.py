@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dataset import Windows
+from ..data.windows import Windows
 from ..episode import Episode
 from ..errors import ModelError
 from ..learning.onnx_export import export_networks, TrainedModel

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.dataset import Windows
+from ..data.windows import Windows
 from ..planning.bundle import Bundle
 from ..planning.calibration import PERCENTILES
 from ..planning.conditions import first_actions

@@ -3,7 +3,7 @@
 import torch
 from torch import nn, Tensor
 
-from ..schedule import NoiseSchedule
+from ..schedule import CLEAN, NoiseSchedule
 
 
 class Diffusion(nn.Module):
@@ -37,12 +37,18 @@ class Diffusion(nn.Module):
                 / self.sqrt_alpha_bar[t][:, None, None])
 
     def noised(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        """Draw x_t from q(x_t | x_0) (Ho et al. 2020, eq. 4), its first state kept clean."""
+        """
+        Draw x_t from q(x_t | x_0) (Ho et al. 2020, eq. 4), its first state kept clean.
+
+        :param x_0: normalised windows, shape (B, H, D).
+        :param t: diffusion times, 0 to T - 1; a window at ``CLEAN`` stays as it is, shape (B,).
+        :param eps: standard normal noise, shape (B, H, D).
+        """
         x_t = (self.sqrt_alpha_bar[t][:, None, None] * x_0
                + self.sqrt_one_minus_alpha_bar[t][:, None, None] * eps)
         known = torch.zeros_like(x_0, dtype=torch.bool)
         known[:, 0, self.action_dim:] = True
-        return torch.where(known, x_0, x_t)
+        return torch.where(known | (t == CLEAN)[:, None, None], x_0, x_t)
 
     def loss(self, x_0: Tensor, x_t: Tensor, t: Tensor, eps: Tensor, weight: Tensor) -> Tensor:
         """

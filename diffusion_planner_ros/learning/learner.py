@@ -1,8 +1,8 @@
 """What training and alignment share: networks, optimiser, averages, checkpoints."""
 
-import copy
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-import math
+from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -10,28 +10,40 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn, Tensor
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 
 from ..errors import ConfigError, ModelError
+from ..files import written
 from ..normalizer import Normalizer
 from ..robot import Robot
 from .diffusion import loss_weight
-from .networks.registry import build_diffusion, build_dynamics_model, build_value
+from .networks.builders import build_networks
 from .train_config import TrainConfig
 
 WARMUP_UPDATES = 500
 MAX_GRADIENT_NORM = 1.0
 CHECKPOINT_FILE = 'checkpoint.pt'
-NETWORKS = ('diffusion', 'value', 'dynamics_model')
-STATEFUL = (*NETWORKS, *(f'averaged_{name}' for name in NETWORKS), 'optimizer', 'scheduler')
+STATEFUL = ('networks', 'averages', 'optimizer', 'scheduler')
 CHECKPOINT_KEYS = {'config', 'robot', 'facts', 'mean', 'std', 'value_mean', 'value_std',
                    'data_sha256', 'n_updates', *STATEFUL, 'generator'}
 
 
-@torch.no_grad()
-def ema_update(average: nn.Module, model: nn.Module, decay: float) -> None:
-    """Move the averaged weights towards the model's."""
-    for slow, fast in zip(average.parameters(), model.parameters(), strict=True):
-        slow.lerp_(fast, 1.0 - decay)
+def averages_of(networks: nn.ModuleDict, decay: Callable[[], float]) -> AveragedModel:
+    """
+    Return exponential averages of the weights, which begin as the weights are now.
+
+    :param networks: as ``build_networks`` returns them; the averages are in ``.module``.
+    :param decay: called at every update, for the share of the average that stays.
+    """
+    def move(averaged: Sequence[Tensor], current: Sequence[Tensor], n_averaged: Tensor) -> None:
+        del n_averaged
+        for slow, fast in zip(averaged, current, strict=True):
+            slow.lerp_(fast, 1.0 - decay())
+
+    averages = AveragedModel(networks, multi_avg_fn=move)
+    averages.update_parameters(networks)  # torch copies the first weights instead of averaging
+    return averages
 
 
 def open_device(name: str) -> torch.device:
@@ -54,82 +66,104 @@ class Learner:
 
     All randomness after the first weights comes from one CPU generator, which is saved with the
     weights: a run that was interrupted goes on as if it had not been, on a CPU or a GPU.
+
+    :param normalizer: of rows ``[a | s]``.
+    :param value_normalizer: of the return-to-go.
+    :param data_sha256: identifies the data that are learned from.
+    :param rate: factor on the learning rates, by the number of updates so far.
+    :raises ConfigError: if torch cannot use the device.
     """
 
-    data_sha256: str
-    """Identifies the data that are learned from."""
-
     def __init__(self, config: TrainConfig, robot: Robot, normalizer: Normalizer,
-                 value_normalizer: Normalizer) -> None:
+                 value_normalizer: Normalizer, *, data_sha256: str,
+                 rate: Callable[[int], float]) -> None:
         self.config = config
         self.robot = robot
         self.normalizer = normalizer
         self.value_normalizer = value_normalizer
+        self.data_sha256 = data_sha256
+        self.n_updates = 0
         self.device = open_device(config.device)
         torch.set_num_threads(config.n_threads)
         torch.manual_seed(config.seed)
-        self.diffusion = build_diffusion(config, robot).to(self.device)
-        self.value = build_value(config, robot).to(self.device)
-        # Last, so that the other networks start as they would without it.
-        self.dynamics_model = build_dynamics_model(config, robot).to(self.device)
+        self.networks = build_networks(config, robot).to(self.device)
+        self.averages = averages_of(self.networks, self._decay)
         self.optimizer = torch.optim.AdamW([
-            {'params': self.diffusion.parameters(), 'lr': config.learning_rate,
+            {'params': self.networks['diffusion'].parameters(), 'lr': config.learning_rate,
              'weight_decay': 1e-5},
-            {'params': self.value.parameters(), 'lr': config.value_learning_rate,
+            {'params': self.networks['value'].parameters(), 'lr': config.value_learning_rate,
              'weight_decay': 1e-4},
-            {'params': self.dynamics_model.parameters(), 'lr': config.dynamics_learning_rate,
-             'weight_decay': 1e-4}], fused=True)
-        self.scheduler = torch.optim.lr_scheduler.LambdaLR(self.optimizer, self._rate)
+            {'params': self.networks['dynamics_model'].parameters(),
+             'lr': config.dynamics_learning_rate, 'weight_decay': 1e-4}], fused=True)
+        self.scheduler = LambdaLR(self.optimizer, rate)
         self.generator = torch.Generator().manual_seed(config.seed)
-        self.n_updates = 0
-        for name in NETWORKS:
-            setattr(self, f'averaged_{name}', copy.deepcopy(getattr(self, name)))
         row_dim = robot.action_dim + robot.state_dim
         self._weight = loss_weight(config.horizon, row_dim, robot.action_dim,
                                    config.first_action_weight).to(self.device)
 
-    def _tensor(self, array: np.ndarray) -> Tensor:
+    @property
+    def averaged(self) -> nn.ModuleDict:
+        """The networks with their averaged weights, which are the ones to be exported."""
+        return self.averages.module
+
+    def tensor(self, array: np.ndarray) -> Tensor:
+        """Return an array in single precision on the device."""
         return torch.as_tensor(array, dtype=torch.float32, device=self.device)
 
-    def _rate(self, update: int) -> float:
-        """Return the factor on the learning rates: warm-up, then a cosine down to nothing."""
-        warmup = min(1.0, (update + 1) / WARMUP_UPDATES)
-        return warmup * 0.5 * (1.0 + math.cos(math.pi * min(1.0, update / self.config.n_updates)))
+    def _decay(self) -> float:
+        # The average forgets its random start quickly, then slowly.
+        return min(self.config.ema_decay, (1 + self.n_updates) / (10 + self.n_updates))
 
-    def noised(self, x_0: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw diffusion times (B,) and noise (B, H, D); return x_t and both."""
+    def draw_noise(self, x_0: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw diffusion times 0 to T - 1 (B,) and noise (B, H, D) for windows (B, H, D)."""
         t = torch.randint(self.config.n_diffusion_steps, (len(x_0),),
                           generator=self.generator).to(self.device)
-        eps = torch.randn(x_0.shape, generator=self.generator).to(self.device)
-        return self.diffusion.noised(x_0, t, eps), t, eps
+        return t, torch.randn(x_0.shape, generator=self.generator).to(self.device)
 
-    def denoising_loss(self, x_0: Tensor, x_t: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        """Loss of the denoiser on windows (B, H, D), see ``Diffusion.loss``."""
-        return self.diffusion.loss(x_0, x_t, t, eps, self._weight)
+    def noised(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+        """Return x_t (B, H, D), see ``Diffusion.noised``."""
+        return self.networks['diffusion'].noised(x_0, t, eps)
 
-    def value_loss(self, x_t: Tensor, t: Tensor, values: Tensor) -> Tensor:
-        """Mean squared error of the value of noised windows; ``values`` (B,) normalised."""
-        return ((self.value(x_t, t) - values) ** 2).mean()
+    def denoising_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, *, averaged: bool = False
+                       ) -> Tensor:
+        """
+        Loss of the denoiser on windows, see ``Diffusion.loss``.
+
+        :param x_0: normalised, shape (B, H, D).
+        :param t: diffusion times, 0 to T - 1, shape (B,).
+        :param eps: noise, shape (B, H, D).
+        :param averaged: whether of the averaged weights.
+        """
+        networks = self.averaged if averaged else self.networks
+        return networks['diffusion'].loss(x_0, self.noised(x_0, t, eps), t, eps, self._weight)
+
+    def value_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, values: Tensor) -> Tensor:
+        """
+        Mean squared error of the value of noised windows.
+
+        :param x_0: normalised, shape (B, H, D).
+        :param t: diffusion times, ``CLEAN`` to T - 1, shape (B,).
+        :param eps: noise, shape (B, H, D).
+        :param values: normalised return-to-go of their first rows, shape (B,).
+        """
+        return ((self.networks['value'](self.noised(x_0, t, eps), t) - values) ** 2).mean()
 
     def dynamics_loss(self, x_0: Tensor) -> Tensor:
         """Loss of the dynamics model on windows (B, H, D)."""
         # First and last pair of a window: nearly independent, and no end of an episode is missed.
         before, after = x_0[:, [0, -2]].flatten(0, 1), x_0[:, [1, -1]].flatten(0, 1)
-        return self.dynamics_model.loss(before, after[:, self.robot.action_dim:])
+        return self.networks['dynamics_model'].loss(before, after[:, self.robot.action_dim:])
 
     def descend(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         """Take one gradient step on the sum of losses; return them detached."""
         self.optimizer.zero_grad()
         sum(losses.values()).backward()
         # The networks share no weight, so each is clipped on its own.
-        for name in NETWORKS:
-            nn.utils.clip_grad_norm_(getattr(self, name).parameters(), MAX_GRADIENT_NORM)
+        for network in self.networks.values():
+            nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)
         self.optimizer.step()
         self.scheduler.step()
-        # The average forgets its random start quickly, then slowly.
-        decay = min(self.config.ema_decay, (1 + self.n_updates) / (10 + self.n_updates))
-        for name in NETWORKS:
-            ema_update(getattr(self, f'averaged_{name}'), getattr(self, name), decay)
+        self.averages.update_parameters(self.networks)
         self.n_updates += 1
         return {name: loss.detach() for name, loss in losses.items()}
 
@@ -138,7 +172,9 @@ class Learner:
         Write a checkpoint from which learning goes on and a bundle is exported.
 
         :param facts: what is known of the data, for the bundle.
+        :raises OutputError: if it cannot be written; a checkpoint that was there stays.
         """
+        content = BytesIO()  # torch would turn a full disk into an error of its own
         torch.save({
             'config': asdict(self.config), 'robot': self.robot.to_dict(), 'facts': facts,
             'mean': self.normalizer.mean.tolist(), 'std': self.normalizer.std.tolist(),
@@ -146,11 +182,16 @@ class Learner:
             'value_std': float(self.value_normalizer.std[0]),
             'data_sha256': self.data_sha256, 'n_updates': self.n_updates,
             **{name: getattr(self, name).state_dict() for name in STATEFUL},
-            'generator': self.generator.get_state()}, file.with_suffix('.tmp'))
-        file.with_suffix('.tmp').replace(file)  # a reader never sees half a file
+            'generator': self.generator.get_state()}, content)
+        with written(file) as scratch:
+            scratch.write_bytes(content.getbuffer())
 
     def restore(self, saved: dict[str, Any]) -> None:
-        """Take everything that changes while learning from a checkpoint."""
+        """
+        Take everything that changes while learning from a checkpoint.
+
+        :param saved: as ``load_checkpoint`` returns it.
+        """
         for name in STATEFUL:
             getattr(self, name).load_state_dict(saved[name])
         self.generator.set_state(saved['generator'])

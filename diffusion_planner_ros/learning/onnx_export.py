@@ -1,30 +1,48 @@
 """Turn a checkpoint into the files of a model bundle."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-import copy
 from dataclasses import dataclass
 import logging
 from pathlib import Path
 from typing import Any
 import warnings
 
-import numpy as np
-from numpy.typing import NDArray
 import onnx
 import torch
 from torch import nn, Tensor
 from torch._decomp import core_aten_decompositions
+from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.optim.swa_utils import AveragedModel
 
 from ..errors import ModelError
 from ..files import written
 from ..robot import Robot
+from ..schedule import CLEAN
 from .learner import load_checkpoint
-from .networks.registry import build_diffusion, build_dynamics_model, build_value
+from .networks.builders import build_networks
 from .train_config import TrainConfig
 
 MAX_BATCH = 4096
+
+
+def value_and_gradient(value: nn.Module, weights: dict[str, Tensor], x_t: Tensor, t: Tensor
+                       ) -> tuple[Tensor, Tensor]:
+    """
+    Return the value of noised windows and its gradient with respect to them.
+
+    :param value: maps x_t and t to the value.
+    :param weights: parameters and buffers to compute with, as in its ``state_dict()``.
+    :param x_t: shape (B, H, D).
+    :param t: diffusion times, shape (B,).
+    :return: shapes (B,) and (B, H, D).
+    """
+    with torch.enable_grad():
+        x_t = x_t.detach().requires_grad_(True)
+        values = functional_call(value, weights, (x_t, t))
+        gradient, = torch.autograd.grad(values.sum(), x_t)
+    return values.detach(), gradient
 
 
 @dataclass(frozen=True)
@@ -34,6 +52,7 @@ class TrainedModel:
     denoiser: nn.Module
     """Predicts x_0 (B, H, D) from x_t (B, H, D) and t (B,)."""
     value: nn.Module
+    """Predicts the normalised return-to-go (B,) from x_t (B, H, D) and t (B,)."""
     dynamics_model: nn.Module
     """Predicts the next state (B, S) from a row (B, D)."""
     robot: Robot
@@ -54,34 +73,23 @@ class TrainedModel:
             raise ModelError(f'{checkpoint}: from another version of this program '
                              f'({error})') from error
         robot = Robot.from_dict(saved['robot'], str(checkpoint))
-        networks = {'diffusion': build_diffusion(config, robot),
-                    'value': build_value(config, robot),
-                    'dynamics_model': build_dynamics_model(config, robot)}
-        for name, network in networks.items():
-            network.load_state_dict(saved[f'averaged_{name}'])
-            network.eval().requires_grad_(False)
+        averages = AveragedModel(build_networks(config, robot))
+        averages.load_state_dict(saved['averages'])
+        networks = averages.module.eval().requires_grad_(False)
         facts = {
             'robot': robot.to_dict(),
             'horizon': config.horizon,
             'schedule': {'name': config.schedule, 'n_steps': config.n_diffusion_steps},
             'normalizer': {'mean': saved['mean'], 'std': saved['std']},
             'value_normalizer': {'mean': [saved['value_mean']], 'std': [saved['value_std']]},
+            'value_clean_time': CLEAN,
             'training': {**saved['config'], 'n_updates_done': saved['n_updates']},
             'data': saved['facts']}
         return cls(*networks.values(), robot, config, facts)
 
-    @property
-    def networks(self) -> tuple[nn.Module, nn.Module, nn.Module]:
-        """Denoiser, value and dynamics model."""
-        return self.denoiser, self.value, self.dynamics_model
-
     def value_and_gradient(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return V(x_t, t) (B,) and its gradient with respect to x_t (B, H, D)."""
-        with torch.enable_grad():
-            x_t = x_t.detach().requires_grad_(True)
-            value = self.value(x_t, t)
-            gradient, = torch.autograd.grad(value.sum(), x_t)
-        return value.detach(), gradient
+        return value_and_gradient(self.value, dict(self.value.state_dict()), x_t, t)
 
     def example(self, batch_size: int, seed: int = 0) -> tuple[Tensor, Tensor]:
         """Return random inputs x_t and t; a row of x_t is one for the dynamics model."""
@@ -105,40 +113,70 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _save(model: nn.Module, example: dict[str, Tensor], outputs: list[str], file: Path) -> None:
+class ValueWithGradient(nn.Module):
+    """
+    A value network and its gradient as a graph of plain operations, for a batch of any size.
+
+    The ONNX exporter does not see through ``torch.autograd.grad``; in a trace of it nothing is
+    left to see through. The weights are inputs of the trace, so that they keep their names.
+
+    :param value: maps x_t (B, H, D) and t (B,) to the value (B,).
+    :param x_t: an example, of another batch size than 1: that would be taken for a constant.
+    :param t: diffusion times of the example.
+    """
+
+    def __init__(self, value: nn.Module, x_t: Tensor, t: Tensor) -> None:
+        super().__init__()
+        self.value = value
+        with _quiet():
+            self._graph = make_fx(
+                # The tracer must see nothing but tensors.
+                lambda weights, x_t, t: value_and_gradient(value, weights, x_t, t),
+                decomposition_table=core_aten_decompositions(), tracing_mode='symbolic',
+                _allow_non_fake_inputs=True)(self._weights(), x_t, t)
+
+    def _weights(self) -> dict[str, Tensor]:
+        # As state_dict() has them, but so that the exporter knows whose they are.
+        return {**dict(self.value.named_parameters()), **dict(self.value.named_buffers())}
+
+    def forward(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return V(x_t, t) (B,) and its gradient with respect to x_t (B, H, D)."""
+        return self._graph(self._weights(), x_t, t)
+
+
+def _save(model: nn.Module, example: dict[str, Tensor], outputs: list[str], file: Path, *,
+          optimize: bool) -> None:
     batch = torch.export.Dim('batch', min=1, max=MAX_BATCH)
     with _quiet():
         program = torch.onnx.export(
-            model, tuple(example.values()), dynamo=True, verbose=False,
+            model, tuple(example.values()), dynamo=True, verbose=False, optimize=optimize,
             input_names=list(example), output_names=outputs,
             dynamic_shapes=tuple({0: batch} for _ in example))
         with written(file) as scratch:
             program.save(str(scratch))
 
 
-def trace_gradient(function: Callable, example: tuple[Tensor, Tensor]) -> nn.Module:
-    """
-    Trace a function that calls autograd into a graph of plain operations.
-
-    The ONNX exporter does not see through ``torch.autograd.grad``; a trace of it for a batch of
-    any size has nothing left to see through.
-    """
-    with _quiet():
-        return make_fx(function, decomposition_table=core_aten_decompositions(),
-                       tracing_mode='symbolic', _allow_non_fake_inputs=True)(*example)
-
-
 def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
-                    dynamics_file: Path) -> None:
-    """Write denoiser, value with its gradient and dynamics model as ONNX, for any batch size."""
-    # A batch of 1 would be taken for a constant.
+                    dynamics_file: Path, *, optimize: bool = True) -> None:
+    """
+    Write denoiser, value with its gradient and dynamics model as ONNX, for any batch size.
+
+    :param optimize: whether to compute ahead what depends on weights alone; onnxruntime does the
+        same when it loads a file. Without it every weight is in the file under its own name.
+    :raises OutputError: if a file cannot be written.
+    """
     x_t, t = model.example(3)
     inputs = {'x_t': x_t, 'times': t}
-    _save(model.denoiser, inputs, ['x_0'], denoiser_file)
-    # The tracer counts the arguments of a bound method wrongly.
-    gradient = trace_gradient(lambda x_t, t: model.value_and_gradient(x_t, t), (x_t, t))
-    _save(gradient, inputs, ['value', 'gradient'], value_file)
-    _save(model.dynamics_model, {'row': x_t[:, 0]}, ['next_state'], dynamics_file)
+    _save(model.denoiser, inputs, ['x_0'], denoiser_file, optimize=optimize)
+    _save(ValueWithGradient(model.value, x_t, t), inputs, ['value', 'gradient'], value_file,
+          optimize=optimize)
+    _save(model.dynamics_model, {'row': x_t[:, 0]}, ['next_state'], dynamics_file,
+          optimize=optimize)
+
+
+def exported_networks(model: TrainedModel) -> tuple[nn.Module, nn.Module, nn.Module]:
+    """Return denoiser, value and dynamics model; the exported weights are named as theirs are."""
+    return model.denoiser, nn.ModuleDict({'value': model.value}), model.dynamics_model
 
 
 class WeightWriter:
@@ -150,50 +188,35 @@ class WeightWriter:
     :param model: networks of the shapes to be written; their weights do not matter.
     :param folder: for the traced files, which are used up.
     :param names: files of denoiser, value and dynamics model.
-    :raises ModelError: if a weight is not found again.
+    :raises ModelError: if a weight is not in the traced files under its own name.
     """
 
     def __init__(self, model: TrainedModel, folder: Path, names: tuple[str, str, str]) -> None:
-        blank = copy.deepcopy(model)
-        # Random weights are unlike each other: each is found again in the graph by its content.
-        torch.manual_seed(0)
-        for network in blank.networks:
-            for weight in network.state_dict().values():
-                weight.normal_()
-        export_networks(blank, *(folder / name for name in names))
+        export_networks(model, *(folder / name for name in names), optimize=False)
         self._graphs = {name: onnx.load(folder / name) for name in names}
-        self._places: list[list[tuple[onnx.TensorProto, str, bool]]] = []
-        for (file, graph), network in zip(self._graphs.items(), blank.networks, strict=True):
-            weights = {name: w.numpy() for name, w in network.state_dict().items()}
-            places = [
-                (tensor, *place) for tensor in graph.graph.initializer
-                if (place := _find(onnx.numpy_helper.to_array(tensor), weights)) is not None]
-            lost = dict(network.named_parameters()).keys() - {name for _, name, _ in places}
+        for (file, graph), network in zip(
+                self._graphs.items(), exported_networks(model), strict=True):
+            shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
+            lost = [name for name, weight in network.named_parameters()
+                    if shapes.get(name) != weight.shape]
             if lost:
-                raise ModelError(f"{folder / file}: {len(lost)} weights, '{min(lost)}' among "
-                                 'them, are not in the graph, expected all; this version of torch '
-                                 'computes something from them')
-            self._places.append(places)
+                raise ModelError(f"{folder / file}: {len(lost)} weights, '{lost[0]}' among them, "
+                                 'are not in the graph under their own names, expected all; '
+                                 'install another version of torch')
 
     def write(self, model: TrainedModel, folder: Path) -> None:
-        """Write a model's weights to files in ``folder``."""
-        for (file, graph), places, network in zip(
-                self._graphs.items(), self._places, model.networks, strict=True):
+        """
+        Write a model's weights to files in ``folder``.
+
+        :param model: networks of the same shapes as those that were traced.
+        :raises OutputError: if a file cannot be written.
+        """
+        for (file, graph), network in zip(
+                self._graphs.items(), exported_networks(model), strict=True):
             weights = network.state_dict()
-            for tensor, name, is_transposed in places:
-                weight = weights[name].T if is_transposed else weights[name]
-                filled = weight.reshape(tuple(tensor.dims)).contiguous().numpy()
-                tensor.CopyFrom(onnx.numpy_helper.from_array(filled, tensor.name))
+            for tensor in graph.graph.initializer:
+                if tensor.name in weights:
+                    weight = weights[tensor.name].contiguous().numpy()
+                    tensor.CopyFrom(onnx.numpy_helper.from_array(weight, tensor.name))
             with written(folder / file) as scratch:
                 onnx.save(graph, str(scratch))
-
-
-def _find(array: NDArray, weights: dict[str, NDArray]) -> tuple[str, bool] | None:
-    """Return the name of the weight with this content, and whether it is transposed."""
-    for name, weight in weights.items():
-        # Of another shape: the exporter spreads the weights of a group norm over channels.
-        if np.array_equal(array.ravel(), weight.ravel()):
-            return name, False
-        if weight.ndim == 2 and np.array_equal(array, weight.T):
-            return name, True
-    return None

@@ -1,53 +1,82 @@
 """Episodes that an alignment learns from, and the windows in them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from ..data.windows import n_rows
 from ..episode import Episode
 
 
+@dataclass(frozen=True)
+class WindowChoice:
+    """Windows of a buffer, and how often each is drawn."""
+
+    starts: Tensor
+    """Their first rows, shape (n,)."""
+    weights: Tensor | None = None
+    """How often each is drawn, in relation to the others, shape (n,); None for all alike."""
+
+    def draw(self, n: int, generator: torch.Generator) -> Tensor:
+        """Draw the first rows of ``n`` windows, with replacement."""
+        if self.weights is None:
+            return self.starts[torch.randint(len(self.starts), (n,), generator=generator)]
+        likelihood = self.weights.cumsum(0)
+        u = torch.rand(n, generator=generator, dtype=torch.float64) * likelihood[-1]
+        return self.starts[torch.searchsorted(likelihood, u).clamp(max=len(self.starts) - 1)]
+
+
 class Buffer:
-    """Episodes and their windows, normalised."""
+    """
+    Episodes and their windows, normalised.
+
+    :param horizon: rows of a window, H.
+    """
 
     def __init__(self, horizon: int) -> None:
         self.episodes: list[Episode] = []
         self._steps = torch.arange(horizon)
         self._rows: Tensor | None = None
         self._values = torch.empty(0)
-        self._n_steps = 0
         self._begins: list[int] = []
+        self._n_steps = 0
 
     def __len__(self) -> int:
+        """Return the number of actions."""
         return self._n_steps
 
     def add(self, episodes: Sequence[Episode], rows: Tensor, values: Tensor) -> None:
-        """Add episodes, their rows one after another (n, D), and the value of each row (n,)."""
+        """
+        Add episodes, each of at least as many rows as a window.
+
+        :param rows: normalised rows of all of them as ``Windows.cut`` makes them, shape (n, D).
+        :param values: normalised value of each row, shape (n,).
+        """
+        begin = len(self._values)
         for episode in episodes:
-            self._begins.append(self._n_steps)
+            self._begins.append(begin)
+            begin += n_rows(episode)
             self._n_steps += len(episode)
         self.episodes += episodes
         first = self._rows is None
         self._rows = rows if first else torch.cat([self._rows, rows])
         self._values = values if first else torch.cat([self._values, values])
 
+    def n_windows(self, number: int) -> int:
+        """Return how many windows an episode has, by its number in ``episodes``."""
+        return n_rows(self.episodes[number]) - len(self._steps) + 1
+
     def starts(self, numbers: Sequence[int]) -> Tensor:
         """Return the first rows of all windows of some episodes."""
-        n_beyond = len(self._steps) - 1
         return torch.cat([
-            torch.arange(self._begins[i], self._begins[i] + len(self.episodes[i]) - n_beyond)
-            for i in numbers])
+            torch.arange(self._begins[i], self._begins[i] + self.n_windows(i)) for i in numbers])
 
     @property
-    def all_values(self) -> Tensor:
-        """Normalised values of all rows, shape (n,)."""
-        return self._values
-
-    def states(self, number: int, action_dim: int) -> Tensor:
-        """Return the states of an episode, shape (n, S)."""
-        begin = self._begins[number]
-        return self._rows[begin:begin + len(self.episodes[number]), action_dim:]
+    def has_rewards(self) -> bool:
+        """Whether every value is known."""
+        return bool(torch.isfinite(self._values).all())
 
     def windows(self, starts: Tensor) -> Tensor:
         """Return windows (B, H, D) by their first rows (B,)."""

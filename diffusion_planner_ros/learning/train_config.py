@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..settings import check_settings, document_settings, setting
+from .networks.registry import DENOISERS
 
 
 @document_settings
@@ -11,8 +12,9 @@ from ..settings import check_settings, document_settings, setting
 class TrainConfig:
     """What is learned, and how."""
 
-    denoiser: Literal['mlp', 'unet'] = setting(
-        'mlp', 'Network: residual MLP on the flattened window, or temporal U-Net.')
+    denoiser: str = setting(
+        'mlp', 'Network: residual MLP on the flattened window, or temporal U-Net.',
+        choices=DENOISERS)
     width: int = setting(
         256, 'Hidden width of the MLP, or channels of the U-Net.', low=8, high=4096)
     depth: int = setting(

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import asdict
 import hashlib
+import math
 from pathlib import Path
 from typing import Any
 
@@ -10,45 +11,73 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..data.dataset import Windows
+from ..data.windows import Windows
 from ..errors import ModelError
 from ..normalizer import Normalizer
 from ..robot import Robot
-from .learner import CHECKPOINT_FILE, Learner, load_checkpoint
+from ..schedule import CLEAN
+from .learner import CHECKPOINT_FILE, Learner, load_checkpoint, WARMUP_UPDATES
 from .train_config import TrainConfig
 
+CLEAN_EVERY = 4  # one of so many windows is shown to the value without noise: as it ranks plans
 
-class Trainer(Learner):
-    """A learner and the windows that it learns from."""
+
+def cosine_rate(n_updates: int) -> Callable[[int], float]:
+    """Return the factor on the learning rates: warm-up, then a cosine down to nothing."""
+    def rate(update: int) -> float:
+        warmup = min(1.0, (update + 1) / WARMUP_UPDATES)
+        return warmup * 0.5 * (1.0 + math.cos(math.pi * min(1.0, update / n_updates)))
+    return rate
+
+
+class Trainer:
+    """
+    A learner and the windows that it learns from.
+
+    :param windows: of the horizon that the configuration says.
+    :raises ConfigError: if torch cannot use the device, or a network cannot take the horizon.
+    """
 
     def __init__(self, config: TrainConfig, robot: Robot, windows: Windows) -> None:
-        super().__init__(config, robot, Normalizer.fit(windows.rows),
-                         Normalizer.fit(windows.values[:, None]))
-        self.data_sha256 = hashlib.sha256(
-            windows.rows.tobytes() + windows.starts.tobytes()).hexdigest()
-        self._rows = self._tensor(self.normalizer.normalize(windows.rows))
-        self._values = self._tensor(self.value_normalizer.normalize(windows.values[:, None])[:, 0])
+        self.learner = Learner(
+            config, robot, Normalizer.fit(windows.rows),
+            Normalizer.fit(windows.values[:, None]), rate=cosine_rate(config.n_updates),
+            data_sha256=hashlib.sha256(
+                windows.rows.tobytes() + windows.starts.tobytes()).hexdigest())
+        learner = self.learner
+        self._rows = learner.tensor(learner.normalizer.normalize(windows.rows))
+        self._values = learner.tensor(
+            learner.value_normalizer.normalize(windows.values[:, None])[:, 0])
         self._starts = torch.as_tensor(windows.starts)
         self._steps = torch.arange(config.horizon)
-        for model in (self.dynamics_model, self.averaged_dynamics_model):
-            model.change_std.copy_(self._change_std())
+        for networks in (learner.networks, learner.averaged):
+            networks['dynamics_model'].change_std.copy_(self._change_std())
 
     def _change_std(self) -> Tensor:
         """Return the deviation of the change of every normalised state entry, shape (S,)."""
         changes = self._rows[self._starts + 1] - self._rows[self._starts]
-        states = changes[:, self.robot.action_dim:].double().cpu().numpy()
-        return self._tensor(Normalizer.fit(states).std)
+        states = changes[:, self.learner.robot.action_dim:].double().cpu().numpy()
+        return self.learner.tensor(Normalizer.fit(states).std)
+
+    @property
+    def n_updates(self) -> int:
+        """Gradient steps that were taken, those before a resumed checkpoint included."""
+        return self.learner.n_updates
 
     def update(self) -> dict[str, Tensor]:
         """Take one gradient step on a random batch; return the losses."""
+        learner = self.learner
         picked = self._starts[torch.randint(
-            len(self._starts), (self.config.batch_size,), generator=self.generator)]
-        rows = (picked[:, None] + self._steps).to(self.device)
+            len(self._starts), (learner.config.batch_size,), generator=learner.generator)]
+        rows = (picked[:, None] + self._steps).to(learner.device)
         x_0 = self._rows[rows]  # (B, H, D)
-        x_t, t, eps = self.noised(x_0)
-        return self.descend({'denoising': self.denoising_loss(x_0, x_t, t, eps),
-                             'value': self.value_loss(x_t, t, self._values[rows[:, 0]]),
-                             'forward': self.dynamics_loss(x_0)})
+        t, eps = learner.draw_noise(x_0)
+        value_t = t.clone()
+        value_t[::CLEAN_EVERY] = CLEAN
+        return learner.descend({
+            'denoising': learner.denoising_loss(x_0, t, eps),
+            'value': learner.value_loss(x_0, value_t, eps, self._values[rows[:, 0]]),
+            'forward': learner.dynamics_loss(x_0)})
 
     def resume(self, file: Path) -> None:
         """
@@ -57,22 +86,24 @@ class Trainer(Learner):
         :raises ModelError: if the checkpoint was made with other settings or another robot.
         """
         saved = load_checkpoint(file)
-        mine = asdict(self.config)
+        mine = asdict(self.learner.config)
         free = ('checkpoint_every', 'device', 'n_threads')
         for name, value in saved['config'].items():
             if name not in free and value != mine.get(name):
                 raise ModelError(
                     f'{file}: was trained with {name} {value!r}, now {mine.get(name)!r}; resume '
                     'with the same settings or choose another folder')
-        if saved['robot'] != self.robot.to_dict():
-            raise ModelError(f"{file}: was trained for another robot than '{self.robot.name}'")
+        if saved['robot'] != self.learner.robot.to_dict():
+            raise ModelError(f'{file}: was trained for another robot than '
+                             f"'{self.learner.robot.name}'")
         # Returns are sums, which another machine may round in another way.
-        values = [self.value_normalizer.mean[0], self.value_normalizer.std[0]]
-        if (saved['data_sha256'] != self.data_sha256
+        normalizer = self.learner.value_normalizer
+        values = [normalizer.mean[0], normalizer.std[0]]
+        if (saved['data_sha256'] != self.learner.data_sha256
                 or not np.allclose([saved['value_mean'], saved['value_std']], values)):
             raise ModelError(f'{file}: was trained on other data; resume with the same data sets '
                              'or choose another folder')
-        self.restore(saved)
+        self.learner.restore(saved)
 
 
 def train(trainer: Trainer, folder: Path, facts: dict[str, Any], *,
@@ -80,14 +111,16 @@ def train(trainer: Trainer, folder: Path, facts: dict[str, Any], *,
     """
     Train to the end, saving ``folder/checkpoint.pt`` at intervals.
 
+    :param facts: what is known of the data, for the bundle.
     :param on_update: called with the update's number and its losses.
     :return: the checkpoint.
+    :raises OutputError: if it cannot be written.
     """
-    file = folder / CHECKPOINT_FILE
-    while trainer.n_updates < trainer.config.n_updates:
+    file, config = folder / CHECKPOINT_FILE, trainer.learner.config
+    while trainer.n_updates < config.n_updates:
         losses = trainer.update()
         on_update(trainer.n_updates, losses)
-        if (trainer.n_updates % trainer.config.checkpoint_every == 0
-                or trainer.n_updates == trainer.config.n_updates):
-            trainer.save(file, facts)
+        if (trainer.n_updates % config.checkpoint_every == 0
+                or trainer.n_updates == config.n_updates):
+            trainer.learner.save(file, facts)
     return file

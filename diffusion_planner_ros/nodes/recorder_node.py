@@ -18,6 +18,8 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
+from ..data.executed_plans import LogWriter
+from ..episode import Episode
 from ..errors import ConfigError, StateError
 from ..planning.bundle import bundle_hash, FACTS_FILE, read_facts
 from ..robot import Robot
@@ -34,8 +36,7 @@ from .common.diagnostics import msg_from_facts
 from .common.parameters import declare
 from .common.run_node import run_node
 from .control.control_loop import COMMAND_TOPIC
-from .recording.episode_builder import EpisodeLog, RecordedEpisode
-from .recording.log_writer import LogWriter
+from .recording.episode_builder import EpisodeLog
 from .recording.message_sorter import MessageSorter
 from .state.joint_states import JointReader
 from .state.odometry import BaseReader, OdometryHistory, pose_and_rates
@@ -226,25 +227,26 @@ class Recorder(Node):
             self._odometry.clear()  # time jumped back
         self._odometry.add(stamp, pose)
 
-    def _write(self, episode: RecordedEpisode) -> None:
+    def _write(self, episode: Episode, n_left_out: int) -> None:
         number = self._writer.n_episodes
         self._writer.write(episode)
         n_plans = int(np.isfinite(episode.plans[:, 0, 0]).sum())
-        self._n_steps += len(episode.actions)
+        self._n_steps += len(episode)
         self._n_plans += n_plans
         self.get_logger().info(
-            f'episode {number}: {len(episode.actions)} steps, {n_plans} plans, '
-            f'{"no" if episode.rewards is None else "with"} rewards, '
+            f'episode {number}: {len(episode)} steps, {n_plans} plans, '
+            f'{"with" if episode.has_rewards else "no"} rewards, '
             f'{"ended in a fall" if episode.terminated else "cut off"}'
-            + (f'; {episode.n_left_out} steps beside it without a reward left out'
-               if episode.n_left_out else ''))
+            + (f'; {n_left_out} steps beside it without a reward left out'
+               if n_left_out else ''))
 
     def _report(self) -> None:
         is_hearing = self._newest > 0
         self._diagnostics.publish(msg_from_facts(
             self, self._robot.name,
             'recording' if is_hearing else 'waiting for joint states',
-            {'file': self._writer.file, 'episodes': self._writer.n_episodes,
+            {'state': 'recording' if is_hearing else 'waiting',
+             'file': self._writer.file, 'episodes': self._writer.n_episodes,
              'steps': self._n_steps, 'plans': self._n_plans, 'refused': self._n_refused,
              'plan_publishers': self.count_publishers(PLAN_TOPIC),
              'reward_publishers': self.count_publishers(REWARD_TOPIC)},

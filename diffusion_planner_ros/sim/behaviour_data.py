@@ -2,15 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.minari_format import write_minari
 from ..episode import Episode
 from ..errors import DatasetError
 from .behaviour_policy import Checkpoint, CHECKPOINT_TRANSITIONS, Learned, Policy
 from .rollout import rollout_together
-from .walker2d import normalized_score, Walker2D
+from .walker2d import EXPERT_RETURN, normalized_score, RANDOM_RETURN, Walker2D
 
 # Each episode explores with one of these shares of the policy's own noise: the quiet ones show how
 # good the policy is, the loud ones how it recovers.
@@ -151,3 +153,21 @@ def describe(data: RecordedData) -> dict[str, float]:
         'policy_return': data.policy_return,
         'policy_normalized_score': normalized_score(data.policy_return),
     }
+
+
+def write_data_set(root: Path, data: RecordedData, *, seed: int, n_learned: int) -> Path:
+    """
+    Write a Minari data set to ``root/walker2d/NAME-v0`` and return that folder.
+
+    :param seed: of the run that made the data, for the metadata.
+    :param n_learned: transitions that the policies learned from, for the metadata.
+    :raises DatasetError: if there is no complete episode to write.
+    """
+    if not data.episodes:
+        raise DatasetError(f"data set '{data.name}' has no complete episode; collect more "
+                           'transitions')
+    return write_minari(
+        root, f'walker2d/{data.name}-v0', data.episodes, environment='Walker2d-v5',
+        algorithm='PPO (stable-baselines3)', reference_returns=(RANDOM_RETURN, EXPERT_RETURN),
+        description=f'Walker2d-v5, {data.name}, made by diffusion_planner collect',
+        metadata={'seed': seed, 'n_learned_transitions': n_learned, **describe(data)})

@@ -14,8 +14,10 @@ import torch
 
 from diffusion_planner_ros.commands import __main__ as cli
 from diffusion_planner_ros.commands.learn.align import align_online
-from diffusion_planner_ros.data.dataset import read_episodes, Windows, write_d4rl
-from diffusion_planner_ros.data.executed_plans import read_log
+from diffusion_planner_ros.data.d4rl_format import write_d4rl
+from diffusion_planner_ros.data.executed_plans import LogWriter, read_log
+from diffusion_planner_ros.data.formats import read_episodes
+from diffusion_planner_ros.data.windows import n_rows, Windows
 from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, RobotError
 from diffusion_planner_ros.experiments import bundle_export
 from diffusion_planner_ros.experiments.alignment import alignment_run
@@ -29,20 +31,16 @@ from diffusion_planner_ros.experiments.bundle_export import compare, MAX_DIFFERE
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.experiments.misalignment import watch_episode
-from diffusion_planner_ros.learning.advantage import generalized_advantage
+from diffusion_planner_ros.learning.advantage import generalized_advantage, imitation_weights
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.alignment import Aligner
-from diffusion_planner_ros.learning.learner import load_checkpoint, NETWORKS
-from diffusion_planner_ros.learning.networks.registry import (
-    build_diffusion,
-    build_dynamics_model,
-    build_value,
-)
+from diffusion_planner_ros.learning.learner import load_checkpoint
+from diffusion_planner_ros.learning.networks.builders import build_networks
 from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
-from diffusion_planner_ros.nodes.recording.episode_builder import RecordedEpisode
-from diffusion_planner_ros.nodes.recording.log_writer import LogWriter
+from diffusion_planner_ros.learning.replay_buffer import WindowChoice
 from diffusion_planner_ros.planning.bundle import (
     Bundle,
+    DYNAMICS_FILE,
     FORMAT_VERSION,
     NETWORK_FILES,
     write_facts,
@@ -50,11 +48,13 @@ from diffusion_planner_ros.planning.bundle import (
 from diffusion_planner_ros.planning.conditions import Condition
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.schedule import CLEAN
 from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 H, S, A = 8, 17, 6
 DISCOUNT, FALL_PENALTY = 0.99, 100.0  # of the tiny model
+NETWORKS = ('diffusion', 'value', 'dynamics_model')
 ALL_NETWORKS = (*NETWORKS, *(f'averaged_{name}' for name in NETWORKS))
 # Everything of an alignment happens in it: offline data that fade, exploration, settling.
 SHORT = AlignConfig(
@@ -86,7 +86,7 @@ def episodes(recorded):
 
 @pytest.fixture(scope='module')
 def too_short(episodes):
-    return replace(episodes[0], observations=episodes[0].observations[:H],
+    return replace(episodes[0], observations=episodes[0].observations[:H], terminated=False,
                    actions=episodes[0].actions[:H - 1], rewards=episodes[0].rewards[:H - 1])
 
 
@@ -94,9 +94,11 @@ def n_steps_of(episodes):
     return sum(map(len, episodes))
 
 
-def weights_of(learner, names=ALL_NETWORKS):
-    return {f'{name}.{key}': tensor.clone() for name in names
-            for key, tensor in getattr(learner, name).state_dict().items()}
+def weights_of(aligner):
+    learner = aligner.learner
+    return {f'{prefix}{name}.{key}': tensor.clone()
+            for prefix, networks in (('', learner.networks), ('averaged_', learner.averaged))
+            for name, network in networks.items() for key, tensor in network.state_dict().items()}
 
 
 def changed(before, after):
@@ -109,18 +111,19 @@ def changed(before, after):
 def watch(aligner, monkeypatch):
     """Record the windows that the aligner imitates and those that it learns the value from."""
     imitated, judged = [], []
-    denoising_loss, dynamics_loss = aligner.denoising_loss, aligner.dynamics_loss
+    learner = aligner.learner
+    denoising_loss, dynamics_loss = learner.denoising_loss, learner.dynamics_loss
 
-    def watch_denoising(x_0, x_t, t, eps):
+    def watch_denoising(x_0, t, eps):
         imitated.extend(x_0)
-        return denoising_loss(x_0, x_t, t, eps)
+        return denoising_loss(x_0, t, eps)
 
     def watch_forward(x_0):
         judged.extend(x_0)
         return dynamics_loss(x_0)
 
-    monkeypatch.setattr(aligner, 'denoising_loss', watch_denoising)
-    monkeypatch.setattr(aligner, 'dynamics_loss', watch_forward)
+    monkeypatch.setattr(learner, 'denoising_loss', watch_denoising)
+    monkeypatch.setattr(learner, 'dynamics_loss', watch_forward)
     return imitated, judged
 
 
@@ -130,7 +133,7 @@ def sources_of(windows, aligner, episodes):
     known = {}
     for number, episode in enumerate(episodes):
         cut = Windows.cut([episode], aligner.robot, H, discount=DISCOUNT, fall_penalty=0.0)
-        rows = aligner.normalizer.normalize(cut.rows).astype(np.float32)
+        rows = aligner.learner.normalizer.normalize(cut.rows).astype(np.float32)
         known.update((rows[start + steps].tobytes(), number) for start in cut.starts)
     return {known[window.numpy().tobytes()] for window in windows}
 
@@ -140,12 +143,15 @@ def sources_of(windows, aligner, episodes):
 
 def test_it_begins_with_the_averaged_weights(make_aligner, checkpoint):
     saved, aligner = load_checkpoint(checkpoint), make_aligner()
+    expected = {key.removeprefix('module.'): tensor for key, tensor in saved['averages'].items()
+                if key != 'n_averaged'}
     for name in NETWORKS:
-        expected = saved[f'averaged_{name}']
-        assert any(not torch.equal(expected[key], saved[name][key]) for key in expected)
-        for found in (getattr(aligner, name), getattr(aligner, f'averaged_{name}')):
-            assert all(torch.equal(tensor, expected[key])
-                       for key, tensor in found.state_dict().items())
+        assert any(not torch.equal(tensor, saved['networks'][key])
+                   for key, tensor in expected.items() if key.startswith(name))
+    for found in (aligner.learner.networks, aligner.learner.averaged):
+        assert found.state_dict().keys() == expected.keys()
+        assert all(torch.equal(tensor, expected[key])
+                   for key, tensor in found.state_dict().items())
     assert aligner.n_updates == 0
 
 
@@ -260,9 +266,9 @@ def test_it_settles_on_what_it_does_without_exploration(
     assert aligner.n_updates == 10 + 30
     assert sources_of(imitated, aligner, episodes) == {3, 4}
     assert sources_of(judged, aligner, episodes) == {0, 1, 2, 3, 4}
-    starts, likelihood = aligner._imitable(aligner._executed, 1, latest=True)
-    assert likelihood is None  # all alike
-    assert len(starts) == len(episodes[4]) - H + 1
+    choice = aligner.imitable(aligner.executed, 1, latest=True)
+    assert choice.weights is None  # all alike
+    assert len(choice.starts) == n_rows(episodes[4]) - H + 1
 
 
 def test_settling_waits_for_a_window_too(make_aligner, episodes, too_short):
@@ -280,9 +286,9 @@ def test_the_learning_rate_falls_while_it_settles(make_aligner, episodes):
     rates = []
     for _ in range(7):
         aligner.add(episodes[:1])
-        rates.append(aligner._rate(10_000))
+        rates.append(aligner.rate(10_000))
     assert_allclose(rates, [1.0, 1.0, 0.75, 0.5, 0.25, 0.05, 0.05])
-    assert_allclose([aligner._rate(0), aligner._rate(249)], [0.05 / 500, 0.05 / 2])
+    assert_allclose([aligner.rate(0), aligner.rate(249)], [0.05 / 500, 0.05 / 2])
 
 
 # Advantages
@@ -313,20 +319,42 @@ def test_the_advantage_looks_one_step_ahead_or_to_the_end():
     assert_allclose(whole, [1 + 1 + 1 + 5 - 10, 2 + 2 + 10 - 20, 4 + 20 - 30])
 
 
+@pytest.mark.parametrize('has_last_state', [False, True])
 @pytest.mark.parametrize('terminated', [False, True])
-def test_an_episode_is_followed_by_a_fall_or_by_what_it_came_to(
-        make_aligner, episodes, terminated):
+def test_an_episode_is_followed_by_a_fall_or_by_its_last_state_that_is_known(
+        make_aligner, episodes, terminated, has_last_state):
     aligner = make_aligner(gae_lambda=0.9)
-    episode = replace(episodes[0], terminated=terminated)
-    aligner.add([episode])
-    buffer = aligner._executed
-    aligner.generator.manual_seed(1)
-    values = aligner._expected(buffer.states(0, A))
+    n = len(episodes[0])
+    episode = replace(episodes[0], terminated=terminated,
+                      observations=episodes[0].observations[:n + has_last_state])
+    generator = aligner.learner.generator
+    generator.manual_seed(1)
+    values = aligner.expected_returns(episode.observations)
     assert values.std() > 0.1
-    expected = naive_advantage(episode.rewards, values,
+    assert len(values) == n + has_last_state
+    expected = naive_advantage(episode.rewards, values[:n],
                                -FALL_PENALTY if terminated else values[-1], DISCOUNT, 0.9)
-    aligner.generator.manual_seed(1)
-    assert_allclose(aligner._advantages(buffer, [0]), expected[:len(episode) - H + 1])
+    generator.manual_seed(1)
+    (found,) = aligner.advantages([episode])
+    assert_allclose(found, expected)
+
+
+def test_advantages_are_those_of_each_episode(make_aligner, episodes):
+    """Values of states alone are drawn with noise, which the order must not mix up."""
+    aligner = make_aligner()
+    values = {'n': 0}
+
+    def expected_returns(states):
+        values['n'] = len(states)
+        return states[:, 0]
+
+    aligner.expected_returns = expected_returns
+    found = aligner.advantages(episodes)
+    assert values['n'] == sum(len(e.observations) for e in episodes)
+    for advantage, episode in zip(found, episodes, strict=True):
+        alone, = aligner.advantages([episode])
+        assert_array_equal(advantage, alone)
+        assert advantage.shape == (len(episode),)
 
 
 @pytest.mark.parametrize(('settings', 'low', 'high'), [
@@ -338,26 +366,69 @@ def test_windows_that_turned_out_better_are_picked_more_often(
     good, bad = (replace(episodes[0], rewards=np.full(len(episodes[0]), reward))
                  for reward in (9.0, -9.0))
     aligner.add([good, bad])
-    starts, likelihood = aligner._imitable(aligner._executed, 10_000, latest=True)
-    picked = aligner._draw(50_000, starts, likelihood)
-    assert low < float((picked < len(good)).double().mean()) < high
-    if likelihood is not None:
-        expected = np.diff(likelihood, prepend=0.0) / float(likelihood[-1])
-        found = [(picked == start).double().mean() for start in starts]
-        assert_allclose(found, expected, atol=0.01)
+    choice = aligner.imitable(aligner.executed, 10_000, latest=True)
+    picked = choice.draw(50_000, aligner.learner.generator)
+    assert low < float((picked < n_rows(good)).double().mean()) < high
 
 
-def test_the_weights_are_those_of_advantage_weighted_regression(make_aligner, episodes):
+def test_windows_are_drawn_as_often_as_their_weights_say():
+    choice = WindowChoice(torch.tensor([4, 7, 9]), torch.tensor([1.0, 0.0, 3.0]).double())
+    picked = choice.draw(50_000, torch.Generator().manual_seed(0))
+    found = [float((picked == start).double().mean()) for start in choice.starts]
+    assert_allclose(found, [0.25, 0.0, 0.75], atol=0.01)
+    alike = WindowChoice(choice.starts).draw(50_000, torch.Generator().manual_seed(0))
+    assert_allclose([float((alike == start).double().mean()) for start in choice.starts], 1 / 3,
+                    atol=0.01)
+
+
+def test_the_weights_are_those_of_advantage_weighted_regression():
+    advantage = np.random.default_rng(0).normal(size=100)
+    advantage[7] = 50.0
+    found = imitation_weights(torch.as_tensor(advantage), 0.5)
+    expected = np.exp(np.clip(advantage / (0.5 * advantage.std(ddof=1)), -5.0, 5.0))
+    assert_allclose(found, expected)
+    assert_array_equal(imitation_weights(torch.zeros(1), 1.0), 1.0)
+
+
+def test_windows_are_weighted_by_the_advantage_of_their_first_action(make_aligner, episodes):
     aligner = make_aligner(temperature=0.5)
     aligner.add(episodes)
-    numbers = list(range(len(episodes) - 1, -1, -1))
-    aligner.generator.manual_seed(2)
-    advantage = aligner._advantages(aligner._executed, numbers).numpy()
-    aligner.generator.manual_seed(2)
-    starts, likelihood = aligner._imitable(aligner._executed, 10_000, latest=True)
-    assert torch.equal(starts, aligner._executed.starts(numbers))
-    expected = np.exp(np.clip(advantage / (0.5 * advantage.std(ddof=1)), -5.0, 5.0))
-    assert_allclose(np.diff(likelihood, prepend=0.0), expected)
+    latest_first = episodes[::-1]
+    generator = aligner.learner.generator
+    generator.manual_seed(2)
+    advantages = [a[:n_rows(e) - H + 1] for a, e in zip(
+        aligner.advantages(latest_first), latest_first, strict=True)]
+    generator.manual_seed(2)
+    choice = aligner.imitable(aligner.executed, 10_000, latest=True)
+    expected = imitation_weights(torch.as_tensor(np.concatenate(advantages)), 0.5)
+    assert_array_equal(choice.weights, expected)
+    windows = aligner.executed.windows(choice.starts[:1]).numpy()[0]
+    cut = Windows.cut(latest_first[:1], aligner.robot, H, discount=0.9, fall_penalty=0.0)
+    assert_allclose(windows, aligner.learner.normalizer.normalize(cut.rows[:H]), atol=1e-5)
+
+
+def test_the_value_learns_from_the_state_of_a_fall_and_from_clean_windows(
+        make_aligner, episodes, monkeypatch):
+    fell = replace(episodes[0], terminated=True)
+    aligner = make_aligner(updates_per_step=1.0, batch_size=32, weighting='none')
+    aligner.add([fell])
+    seen, learner = [], aligner.learner
+    value_loss = learner.value_loss
+
+    def watch_value(x_0, t, eps, values):
+        seen.extend(zip(x_0.numpy(), t.tolist(), values.tolist(), strict=True))
+        return value_loss(x_0, t, eps, values)
+
+    monkeypatch.setattr(learner, 'value_loss', watch_value)
+    aligner.learn(30)
+    times = [t for _, t, _ in seen]
+    assert times.count(CLEAN) == len(times) / 2
+    assert min(times) == CLEAN
+    assert times.count(aligner.config.n_diffusion_steps - 1) >= len(times) / 4
+    last = learner.normalizer.normalize(np.concatenate([
+        np.zeros(A), np.clip(fell.last_state, -aligner.robot.state_clip,
+                             aligner.robot.state_clip)]))
+    assert any(np.allclose(window[-1], last, atol=1e-5) for window, _, _ in seen)
 
 
 def test_advantages_need_rewards(make_aligner, episodes):
@@ -375,25 +446,22 @@ def random_model(denoiser, prediction, robot, config_of, seed):
     """Return a model of random weights."""
     torch.manual_seed(seed)
     config = config_of(denoiser, prediction)
-    networks = [build(config, robot) for build in (build_diffusion, build_value,
-                                                   build_dynamics_model)]
-    for network in networks:
-        network.eval().requires_grad_(False)
-        for parameter in network.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
+    networks = build_networks(config, robot).eval().requires_grad_(False)
+    for parameter in networks.parameters():
+        parameter.add_(0.1 * torch.randn_like(parameter))
     n = A + S
     facts = {'format_version': FORMAT_VERSION, 'robot': robot.to_dict(), 'horizon': H,
              'schedule': {'name': config.schedule, 'n_steps': config.n_diffusion_steps},
              'normalizer': {'mean': [0.0] * n, 'std': [1.0] * n},
              'value_normalizer': {'mean': [0.0], 'std': [1.0]}}
-    return TrainedModel(*networks, robot, config, facts)
+    return TrainedModel(*networks.values(), robot, config, facts)
 
 
 @pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
-def test_weights_are_written_without_a_new_export(robot, config_of, tmp_path, denoiser, whole):
+def test_weights_are_written_without_a_new_export(robot, config_of, tmp_path, denoiser, writer):
     models = [random_model(denoiser, 'x0', robot, config_of, seed) for seed in (1, 2)]
-    writer = (whole.writer if denoiser == 'mlp'
-              else WeightWriter(models[0], tmp_path, NETWORK_FILES))
+    if denoiser != 'mlp':
+        writer = WeightWriter(models[0], tmp_path, NETWORK_FILES)
     for model in (*models, models[0]):
         writer.write(model, tmp_path)
         write_facts(tmp_path, model.facts)
@@ -412,18 +480,15 @@ class Harness:
     def __init__(self, folder, checkpoint, offline):
         self.folder = folder
         self._checkpoint = checkpoint
-        self._offline = offline
-        self.writer = None
+        self.offline = offline
         self.run, self.report = None, None
 
     def make(self, folder, pool=None, *, settings=SHORT, planner=TWO_CANDIDATES,
              perturbation=UNPERTURBED,
              offline=None):
         aligner = Aligner(self._checkpoint, settings,
-                          self._offline if offline is None else offline)
-        run = AlignmentRun(aligner, folder, planner=planner, perturbation=perturbation, pool=pool)
-        run._writer = self.writer  # tracing takes seconds, and would give the same
-        return run
+                          self.offline if offline is None else offline)
+        return AlignmentRun(aligner, folder, planner=planner, perturbation=perturbation, pool=pool)
 
     def align(self, folder, *, resume=False, n_simulators=1, **settings):
         """Run to the end without exporting; return the run and its report."""
@@ -439,12 +504,20 @@ class Harness:
             run = self.make(folder, pool, **settings)
             if resume:
                 run.resume()
-            report = align_online(run, self._offline)
+            report = align_online(run, self.offline)
         return run, report | {'exported': exported}
 
 
+@pytest.fixture(scope='module', autouse=True)
+def traced(writer):
+    """Trace the networks once for all alignments: it takes seconds, and would give the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alignment_run, 'WeightWriter', lambda model, folder, names: writer)
+        yield
+
+
 @pytest.fixture(scope='module')
-def whole(checkpoint, episodes, writer, tmp_path_factory):
+def whole(checkpoint, episodes, tmp_path_factory):
     """Run an alignment to its end, and note how plans were executed."""
     harness = Harness(tmp_path_factory.mktemp('whole'), checkpoint, episodes)
     harness.explorations, harness.pushes = [], []
@@ -457,17 +530,15 @@ def whole(checkpoint, episodes, writer, tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(alignment_run, 'run_episodes', watched)
-        patch.setattr(alignment_run, 'WeightWriter', lambda model, folder, names: writer)
         harness.run, harness.report = harness.align(harness.folder)
-    harness.writer = harness.run._writer
     return harness
 
 
 @pytest.fixture(scope='module')
-def bundle(whole, checkpoint, tmp_path_factory):
+def bundle(writer, checkpoint, tmp_path_factory):
     """The tiny residual MLP, written and not exported, which takes seconds."""
     folder, model = tmp_path_factory.mktemp('written'), TrainedModel.load(checkpoint)
-    whole.writer.write(model, folder)
+    writer.write(model, folder)
     write_facts(folder, {'format_version': FORMAT_VERSION, **model.facts})
     return Bundle.load(folder)
 
@@ -545,7 +616,7 @@ def test_two_simulators_give_the_same_as_one(whole, tmp_path):
     ({'settings': replace(SHORT, weighting='none')}, "align weighting 'advantage', now 'none'"),
     ({'planner': PlannerConfig(n_candidates=3)}, 'planner n_candidates 2, now 3'),
     ({'perturbation': Perturbation(mass=1.1)}, 'perturbation mass 1.0, now 1.1'),
-    ({'offline': []}, r'data offline_rows \d+, now 0')])
+    ({'offline': []}, r'data offline_steps \d+, now 0')])
 def test_other_settings_are_refused(whole, other, words):
     run = whole.make(whole.folder, **other)
     with pytest.raises(ModelError, match=f'was begun with {words}; resume with the same'):
@@ -576,7 +647,7 @@ def test_plans_must_outlast_their_execution(whole, tmp_path):
 
 def test_a_model_of_another_robot_is_not_aligned_in_simulators(whole, tmp_path):
     run = whole.make(tmp_path)
-    run.aligner.robot = replace(run.aligner.robot, control_period=0.02)
+    run.aligner.learner.robot = replace(run.aligner.robot, control_period=0.02)
     with pytest.raises(RobotError, match=r'control period is 0\.02 s'):
         run.guard()
 
@@ -613,7 +684,7 @@ def test_only_a_better_model_is_exported(whole, copy, best):
         assert report['bundle'].startswith('nothing exported: no model was better')
         assert report['best'] == report['before']
     else:
-        n_calibrated = n_steps_of(whole._offline) + run.aligner.n_steps
+        n_calibrated = n_steps_of(whole.offline) + run.aligner.n_steps
         assert report['exported'] == [
             (copy / 'aligned', run.guarded_file(run.guards[-1]), n_calibrated)]
         assert report['best'] == asdict(run.guards[-1])
@@ -624,7 +695,7 @@ def test_executed_episodes_are_read_as_they_were_written(episodes, robot, tmp_pa
     write_d4rl(tmp_path / 'executed.hdf5', written)
     read = read_episodes(tmp_path / 'executed.hdf5', robot)
     for found, expected in zip(read, written, strict=True):
-        assert_array_equal(found.observations, expected.observations[:len(expected)])
+        assert_array_equal(found.observations, expected.observations)
         assert_array_equal(found.actions, expected.actions)
         assert_array_equal(found.rewards, expected.rewards)
         assert found.terminated == expected.terminated
@@ -640,9 +711,9 @@ def record(file, bundle, seeds, *, has_rewards=True):
     for seed in seeds:
         watched = watch_episode(seed, planner=planner, every=1000)
         episode = watched.episode
-        writer.write(RecordedEpisode(
-            episode.observations, episode.actions, episode.rewards if has_rewards else None,
-            episode.terminated, watched.plans[:, :, A:].astype(np.float32)))
+        writer.write(replace(
+            episode, plans=watched.plans[:, :, A:].astype(np.float32),
+            rewards=episode.rewards if has_rewards else np.full(len(episode), np.nan)))
     return file
 
 
@@ -663,15 +734,15 @@ FAST = ('--batch-size', 32, '--updates-per-step', 1, '--learning-rate', 0.01)
 
 
 def test_a_log_is_learned_from_and_the_model_exported(
-        bundle, checkpoint, whole, tmp_path, monkeypatch, capsys):
+        bundle, checkpoint, writer, tmp_path, monkeypatch, capsys):
     log, out = record(tmp_path / 'log.hdf5', bundle, range(6)), tmp_path / 'out'
     words = ('--from-log', log, '--checkpoint', checkpoint, '--out', out, *FAST)
     # Tracing takes seconds; what is written is compared with torch all the same.
     monkeypatch.setattr(bundle_export, 'export_networks',
-                        lambda model, *files: whole.writer.write(model, files[0].parent))
+                        lambda model, *files: writer.write(model, files[0].parent))
     report = command(monkeypatch, capsys, *words)
     assert (report['episodes'], report['held_out']) == (5, 1)
-    lengths = [len(entry.episode) for entry in read_log(log, bundle.robot)]
+    lengths = [len(episode) for episode in read_log(log, bundle.robot)]
     assert report['steps'] == report['updates'] == sum(lengths[:5])
     losses = report['losses_on_held_out']
     assert losses['after']['denoising'] < losses['before']['denoising']
@@ -697,11 +768,13 @@ def test_without_rewards_the_value_stays_as_it_is(
     report = command(monkeypatch, capsys, *words, '--weighting', 'none')
     before, after = load_checkpoint(checkpoint), load_checkpoint(tmp_path / 'out' / 'aligned.pt')
     assert report['updates'] == after['n_updates'] > 0
-    for key, tensor in before['averaged_value'].items():
-        assert torch.equal(after['value'][key], tensor)
-        assert torch.equal(after['averaged_value'][key], tensor)
-    assert any(not torch.equal(after['diffusion'][key], tensor)
-               for key, tensor in before['averaged_diffusion'].items())
+    averages = {key.removeprefix('module.'): tensor for key, tensor in before['averages'].items()}
+    for key, tensor in averages.items():
+        if key.startswith('value.'):
+            assert torch.equal(after['networks'][key], tensor)
+            assert torch.equal(after['averages'][f'module.{key}'], tensor)
+    assert any(not torch.equal(after['networks'][key], tensor)
+               for key, tensor in averages.items() if key.startswith('diffusion.'))
 
 
 def test_a_model_that_has_not_learned_is_not_exported(
@@ -810,8 +883,11 @@ def test_fixed_entries_stay_and_the_forecast_goes_on_from_them(bundle, state):
                         rtol=1e-4, atol=1e-4)
 
 
-def test_without_a_forward_model_states_are_not_forecast(bundle):
-    without = replace(bundle, _dynamics=None)
+def test_without_a_forward_model_states_are_not_forecast(bundle, tmp_path):
+    folder = shutil.copytree(bundle.path, tmp_path / 'without')
+    (folder / DYNAMICS_FILE).unlink()
+    write_facts(folder, dict(bundle.facts))
+    without = Bundle.load(folder)
     with pytest.raises(ConfigError, match="states is 'forecast', expected 'denoised'"):
         Planner(without, PlannerConfig(states='forecast'))
     Planner(without, PlannerConfig())

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from diffusion_planner_ros.learning.diffusion import Diffusion, loss_weight
-from diffusion_planner_ros.learning.networks.registry import build_diffusion, build_value
+from diffusion_planner_ros.learning.networks.builders import build_diffusion, build_value
 from diffusion_planner_ros.schedule import NoiseSchedule
 
 H, A, S = 4, 2, 3

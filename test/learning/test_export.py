@@ -11,7 +11,7 @@ import yaml
 
 from diffusion_planner_ros.commands.learn.calibrate import calibrate as calibrate_bundle
 from diffusion_planner_ros.commands.learn.export import export
-from diffusion_planner_ros.data.dataset import Windows
+from diffusion_planner_ros.data.windows import Windows
 from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, StateError
 from diffusion_planner_ros.experiments import bundle_export, monitor_calibration
 from diffusion_planner_ros.experiments.bundle_export import compare

@@ -1,6 +1,7 @@
 """Training: it learns, it goes on where it stopped, and it refuses what it cannot go on with."""
 
 from dataclasses import replace
+import resource
 import sys
 
 import numpy as np
@@ -11,20 +12,16 @@ import torch
 from torch import nn
 
 from diffusion_planner_ros.commands import __main__ as cli
-from diffusion_planner_ros.data.dataset import Windows
+from diffusion_planner_ros.data.windows import n_rows, Windows
 from diffusion_planner_ros.episode import Episode
-from diffusion_planner_ros.errors import ConfigError, ModelError
-from diffusion_planner_ros.learning.learner import (
-    CHECKPOINT_FILE,
-    ema_update,
-    load_checkpoint,
-    NETWORKS,
-)
+from diffusion_planner_ros.errors import ConfigError, ModelError, OutputError
+from diffusion_planner_ros.learning.learner import averages_of, CHECKPOINT_FILE, load_checkpoint
 from diffusion_planner_ros.learning.trainer import train, Trainer
+from diffusion_planner_ros.schedule import CLEAN
 
 N_STEPS = 24
 N_ACTION = 6
-ALL_NETWORKS = (*NETWORKS, *(f'averaged_{name}' for name in NETWORKS))
+NETWORKS = ('diffusion', 'value', 'dynamics_model')
 FACTS = {'data': []}
 
 
@@ -40,8 +37,9 @@ def ignore(n_done, losses):
 
 
 def weights(trainer):
-    return {f'{name}.{key}': tensor for name in ALL_NETWORKS
-            for key, tensor in getattr(trainer, name).state_dict().items()}
+    learner = trainer.learner
+    return {f'{part}.{key}': tensor for part in ('networks', 'averages')
+            for key, tensor in getattr(learner, part).state_dict().items()}
 
 
 def assert_same_weights(found, expected):
@@ -67,7 +65,8 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(make_train
         for _ in range(3):
             trainer.update()
     assert_same_weights(weights(again), weights(first))
-    assert not torch.equal(first.value.trunk.entry.weight, other.value.trunk.entry.weight)
+    name = 'networks.value.trunk.entry.weight'
+    assert not torch.equal(weights(first)[name], weights(other)[name])
 
 
 @pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
@@ -94,7 +93,7 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
 
     assert_same_weights(weights(resumed), weights(whole))
     saved, expected = (load_checkpoint(f / CHECKPOINT_FILE) for f in (folder, tmp_path))
-    for name in ALL_NETWORKS:
+    for name in ('networks', 'averages'):
         assert_same_weights(saved[name], expected[name])
 
 
@@ -120,8 +119,8 @@ def test_a_checkpoint_is_written_at_every_interval_and_at_the_end(make_trainer, 
 def test_other_settings_are_refused(make_trainer, tmp_path, name, value):
     file = tmp_path / CHECKPOINT_FILE
     trainer = make_trainer()
-    trainer.save(file, FACTS)
-    was = getattr(trainer.config, name)
+    trainer.learner.save(file, FACTS)
+    was = getattr(trainer.learner.config, name)
     other = make_trainer(**{name: value})
     with pytest.raises(ModelError, match=f'{file}: was trained with {name} {was!r}, now '
                                          f'{value!r}; resume with the same settings'):
@@ -131,13 +130,13 @@ def test_other_settings_are_refused(make_trainer, tmp_path, name, value):
 @pytest.mark.parametrize(('name', 'value'), [('checkpoint_every', 3), ('n_threads', 2)])
 def test_settings_that_change_no_weight_are_free(make_trainer, tmp_path, name, value):
     file = tmp_path / CHECKPOINT_FILE
-    make_trainer().save(file, FACTS)
+    make_trainer().learner.save(file, FACTS)
     make_trainer(**{name: value}).resume(file)
 
 
 def test_another_robot_is_refused(make_trainer, config_of, robot, windows, tmp_path):
     file = tmp_path / CHECKPOINT_FILE
-    make_trainer().save(file, FACTS)
+    make_trainer().learner.save(file, FACTS)
     other = Trainer(config_of(n_updates=N_STEPS), replace(robot, name='stranger'), windows)
     with pytest.raises(ModelError, match="another robot than 'stranger'"):
         other.resume(file)
@@ -146,7 +145,7 @@ def test_another_robot_is_refused(make_trainer, config_of, robot, windows, tmp_p
 @pytest.mark.parametrize('change', ['states', 'deviation', 'rewards', 'order', 'length'])
 def test_other_data_are_refused(make_trainer, config_of, robot, windows, tmp_path, change):
     file = tmp_path / CHECKPOINT_FILE
-    make_trainer().save(file, FACTS)
+    make_trainer().learner.save(file, FACTS)
     n = len(windows.rows)
     mean = windows.rows.mean(axis=0)
     other = {
@@ -191,23 +190,27 @@ def test_a_damaged_checkpoint_is_refused(checkpoint_of, tmp_path, how):
 
 
 def test_the_average_moves_by_the_share_that_the_decay_leaves():
-    average, model = nn.Linear(3, 2), nn.Linear(3, 2)
-    before = [p.detach().clone() for p in average.parameters()]
-    ema_update(average, model, 0.9)
-    for old, new, target in zip(before, average.parameters(), model.parameters(), strict=True):
+    model = nn.ModuleDict({'only': nn.Linear(3, 2)})
+    before = [p.detach().clone() for p in model.parameters()]
+    averages = averages_of(model, lambda: 0.9)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter)
+    averages.update_parameters(model)
+    for old, new, target in zip(before, averages.module.parameters(), model.parameters(),
+                                strict=True):
         assert_allclose(new.detach(), 0.9 * old + 0.1 * target.detach(), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize('name', NETWORKS)
 def test_averaged_weights_are_the_recurrence_over_all_updates(make_trainer, name):
     trainer = make_trainer(ema_decay=0.5)
-    parameter = next(getattr(trainer, name).parameters())
+    parameter = next(trainer.learner.networks[name].parameters())
     expected = parameter.detach().double()
     for n_done in range(20):
         trainer.update()
         decay = min(0.5, (1 + n_done) / (10 + n_done))
         expected = decay * expected + (1 - decay) * parameter.detach().double()
-    found = next(getattr(trainer, f'averaged_{name}').parameters()).detach()
+    found = next(trainer.learner.averaged[name].parameters()).detach()
     assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
     assert not torch.equal(found, parameter)
 
@@ -216,9 +219,9 @@ def test_the_rate_warms_up_and_falls_to_zero(make_trainer):
     trainer = make_trainer(n_updates=1000, learning_rate=1e-3)
     rates = {}
     for n_done in range(1000):
-        rates[n_done] = trainer.scheduler.get_last_lr()[0]
-        trainer.optimizer.step()
-        trainer.scheduler.step()
+        rates[n_done] = trainer.learner.scheduler.get_last_lr()[0]
+        trainer.learner.optimizer.step()
+        trainer.learner.scheduler.step()
     assert_allclose([rates[0], rates[249]], [1e-3 / 500, 0.5e-3 * (1 + np.cos(0.249 * np.pi)) / 2],
                     rtol=1e-6)
     assert_allclose([rates[500], rates[750]],
@@ -227,15 +230,15 @@ def test_the_rate_warms_up_and_falls_to_zero(make_trainer):
 
 
 def test_statistics_are_those_of_the_data(make_trainer, windows):
-    trainer = make_trainer()
-    assert_allclose(trainer.normalizer.mean, windows.rows.mean(axis=0))
-    assert_allclose(trainer.normalizer.std, windows.rows.std(axis=0))
-    assert_allclose(trainer.value_normalizer.mean, [windows.values.mean()])
+    learner = make_trainer().learner
+    assert_allclose(learner.normalizer.mean, windows.rows.mean(axis=0))
+    assert_allclose(learner.normalizer.std, windows.rows.std(axis=0))
+    assert_allclose(learner.value_normalizer.mean, [windows.values.mean()])
 
 
 def test_the_forward_model_is_compared_in_standard_deviations_of_the_change(
         make_trainer, windows):
-    model = make_trainer().dynamics_model
+    model = make_trainer().learner.networks['dynamics_model']
     rows = torch.as_tensor((windows.rows - windows.rows.mean(axis=0)) / windows.rows.std(axis=0),
                            dtype=torch.float32)
     row, following = rows[windows.starts], rows[windows.starts + 1, N_ACTION:]
@@ -264,13 +267,55 @@ def test_the_forward_model_learns_what_follows_inside_an_episode(config_of, robo
     trainer = Trainer(config_of(n_updates=300, dynamics_learning_rate=0.01), free, windows)
     for _ in range(300):
         trainer.update()
-    rows = trainer.normalizer.normalize(windows.rows)
+    rows = trainer.learner.normalizer.normalize(windows.rows)
     for first in (0, 100, 200):
         row = torch.as_tensor(rows[first:first + 99], dtype=torch.float32)
         change = rows[first + 1:first + 100, N_ACTION:] - rows[first:first + 99, N_ACTION:]
         with torch.no_grad():
-            found = (trainer.averaged_dynamics_model(row) - row[:, N_ACTION:]).numpy()
+            found = (trainer.learner.averaged['dynamics_model'](row) - row[:, N_ACTION:]).numpy()
         assert np.square(found - change).mean() < 0.05 * np.square(change).mean()
+
+
+def test_the_value_of_clean_windows_is_learned_at_a_time_of_their_own(config_of, robot):
+    """At time 0 windows are noised: there the value cannot tell apart what the noise covers."""
+    rng = np.random.default_rng(0)
+    episodes = []
+    for sign in (-1.0, 1.0):
+        n = 200
+        episodes.append(Episode(
+            rng.normal(size=(n, robot.state_dim)), rng.uniform(-1.0, 1.0, (n, N_ACTION)),
+            np.full(n, sign), terminated=False))
+    windows = Windows.cut(episodes, robot, 8, discount=0.0, fall_penalty=0.0)
+    trainer = Trainer(config_of(n_updates=50, value_learning_rate=0.01), robot, windows)
+    seen, value = [], trainer.learner.networks['value']
+    value.register_forward_hook(lambda module, inputs, output: seen.append(inputs))
+    known = {row.tobytes() for row in
+             trainer.learner.normalizer.normalize(windows.rows).astype(np.float32)}
+    for _ in range(20):
+        trainer.update()
+    n_clean = 0
+    for x_t, t in seen:
+        assert t.min() == CLEAN
+        for window, time in zip(x_t.numpy(), t.tolist(), strict=True):
+            is_clean = all(row.tobytes() in known for row in window)
+            assert is_clean == (time == CLEAN)
+            n_clean += is_clean
+    assert 0.2 < n_clean / sum(len(t) for _, t in seen) < 0.3
+
+
+def test_a_disk_that_is_full_leaves_the_checkpoint_that_was_there(make_trainer, tmp_path):
+    file, learner = tmp_path / CHECKPOINT_FILE, make_trainer().learner
+    learner.save(file, FACTS)
+    before = file.read_bytes()
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limit[1]))
+    try:
+        with pytest.raises(OutputError, match=rf'{file}: cannot be written \(File too large\)'):
+            learner.save(file, FACTS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert file.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [CHECKPOINT_FILE]
 
 
 @pytest.fixture(scope='module')
@@ -304,7 +349,7 @@ def test_the_command_records_what_it_was_trained_on(trained_by_command, recorded
     assert data['transitions'] == sum(map(len, recorded.episodes))
     assert_allclose(data['mean_return'], np.mean([e.total_return for e in recorded.episodes]))
     assert saved['facts']['best_policy_return'] == 12.5
-    assert saved['facts']['n_windows'] == sum(max(0, len(e) - 7) for e in recorded.episodes)
+    assert saved['facts']['n_windows'] == sum(max(0, n_rows(e) - 7) for e in recorded.episodes)
 
 
 def test_the_command_does_not_overwrite_a_run(trained_by_command, dataset, monkeypatch):

@@ -1,6 +1,7 @@
 """Executed plans: how messages become episodes, and that a real run is recorded as it was."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 import json
 import os
 import resource
@@ -22,8 +23,9 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from diffusion_planner_ros.commands import __main__ as cli
-from diffusion_planner_ros.data.dataset import read_episodes, Windows
-from diffusion_planner_ros.data.executed_plans import read_log
+from diffusion_planner_ros.data.executed_plans import LogWriter, read_log
+from diffusion_planner_ros.data.formats import read_episodes
+from diffusion_planner_ros.data.windows import Windows
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import ConfigError, DatasetError, OutputError, StateError
 from diffusion_planner_ros.experiments import closed_loop as evaluate
@@ -38,8 +40,7 @@ from diffusion_planner_ros.nodes.common.conversions import (
     states_from_plan,
 )
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
-from diffusion_planner_ros.nodes.recording.episode_builder import EpisodeLog, LATE, RecordedEpisode
-from diffusion_planner_ros.nodes.recording.log_writer import LogWriter
+from diffusion_planner_ros.nodes.recording.episode_builder import EpisodeLog, LATE
 from diffusion_planner_ros.nodes.recording.message_sorter import MessageSorter
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Plan, Planner
@@ -110,10 +111,14 @@ class Stream:
     """Publishes numbered steps of a robot to a log: state, action and plan k are full of k."""
 
     def __init__(self, **settings):
-        self.episodes = []
+        self.episodes, self.n_left_out = [], []
         self.log = EpisodeLog(**{'period': PERIOD, 'horizon': H, 'max_steps': 1000,
-                                 'on_episode': self.episodes.append, **settings})
+                                 'on_episode': self.take, **settings})
         self.sent = 0
+
+    def take(self, episode, n_left_out):
+        self.episodes.append(episode)
+        self.n_left_out.append(n_left_out)
 
     def state(self, k, stamp=None, action=None):
         stamp = k * PERIOD if stamp is None else stamp
@@ -259,7 +264,7 @@ def test_without_plans_and_rewards_there_are_states_and_actions():
     stream.plan(1)
     stream.reward(2)
     (episode,) = stream.close()
-    assert episode.rewards is None and not episode.terminated
+    assert not episode.has_rewards and not episode.terminated
     assert np.isfinite(episode.plans).all(axis=(1, 2)).tolist() == [False, True, False]
 
 
@@ -270,7 +275,7 @@ def test_without_the_last_rewards_an_episode_ends_at_the_last_one():
     stream.state(7)
     (episode,) = stream.close()
     check(episode, 0, 5)
-    assert episode.n_left_out == 2
+    assert stream.n_left_out == [2]
 
 
 def test_rewards_that_are_missing_between_others_split_the_episode():
@@ -284,7 +289,7 @@ def test_rewards_that_are_missing_between_others_split_the_episode():
     first, other = stream.close()
     check(first, 1, 4)
     check(other, 6, 9, terminated=True)
-    assert (first.n_left_out, other.n_left_out) == (1, 2)
+    assert stream.n_left_out == [1, 2]
 
 
 @pytest.mark.parametrize('rewarded', [(6,), (1, 3, 5)])
@@ -295,7 +300,7 @@ def test_rewards_that_are_not_for_every_step_are_left_out_instead_of_the_steps(r
     for k in rewarded:
         stream.reward(k, terminated=k == 6)
     (episode,) = stream.close()
-    assert len(episode.actions) == 6 and episode.rewards is None and episode.n_left_out == 0
+    assert len(episode) == 6 and not episode.has_rewards and stream.n_left_out == [0]
     assert episode.terminated == (6 in rewarded)
 
 
@@ -419,8 +424,8 @@ def recorded_episode(n=5, *, rewards=True, terminated=False):
     rng = np.random.default_rng(n)
     plans = rng.normal(size=(n, H, S)).astype(np.float32)
     plans[1] = np.nan
-    return RecordedEpisode(rng.normal(size=(n + 1, S)), rng.uniform(-1, 1, (n, A)),
-                           rng.normal(size=n) if rewards else None, terminated, plans)
+    return Episode(rng.normal(size=(n + 1, S)), rng.uniform(-1, 1, (n, A)),
+                   rng.normal(size=n) if rewards else np.full(n, np.nan), terminated, plans)
 
 
 @pytest.fixture
@@ -439,11 +444,11 @@ def test_a_log_is_read_as_it_was_written(file, robot):
     written = [recorded_episode(3 + k, terminated=k % 2 == 0) for k in range(11)]
     write(file, robot, *written)
     for logged, expected in zip(read_log(file, robot), written, strict=True):
-        assert_array_equal(logged.episode.observations, expected.observations)
-        assert_array_equal(logged.episode.actions, expected.actions)
-        assert_array_equal(logged.episode.rewards, expected.rewards)
+        assert_array_equal(logged.observations, expected.observations)
+        assert_array_equal(logged.actions, expected.actions)
+        assert_array_equal(logged.rewards, expected.rewards)
         assert_array_equal(logged.plans, expected.plans)
-        assert logged.episode.terminated == expected.terminated and logged.has_rewards
+        assert logged.terminated == expected.terminated and logged.has_rewards
     with h5py.File(file) as root:
         assert root.attrs['bundle_hash'] == 'abc'
         assert root.attrs['control_period'] == robot.control_period
@@ -463,8 +468,8 @@ def test_a_log_is_a_data_set_to_train_on(file, robot):
 def test_a_log_without_rewards_is_read_and_refused_as_a_data_set(file, robot):
     write(file, robot, recorded_episode(rewards=False))
     (logged,) = read_log(file, robot)
-    assert not logged.has_rewards and np.isnan(logged.episode.rewards).all()
-    assert len(logged.episode) == 5
+    assert not logged.has_rewards and np.isnan(logged.rewards).all()
+    assert len(logged) == 5
     with pytest.raises(DatasetError, match='1 of 1 episodes were recorded without rewards, '
                                            'expected them on topic reward: episode_0; train'):
         read_episodes(file, robot)
@@ -583,8 +588,7 @@ def test_what_is_no_log_of_this_robot_is_refused(file, robot, change_file, messa
 
 def test_a_log_of_plans_of_another_length_is_refused(file, robot):
     episode = recorded_episode()
-    write(file, robot, RecordedEpisode(episode.observations, episode.actions, episode.rewards,
-                                       False, episode.plans[:-1]))
+    write(file, robot, replace(episode, plans=episode.plans[:-1]))
     with pytest.raises(DatasetError, match=r"'/episode_0/plans' has shape \(4, 8, 17\), expected "
                                            r'\(5, H, 17\)'):
         read_log(file, robot)
@@ -608,10 +612,10 @@ def check_run(found, seed, planner):
     plans = []
     _, trace = run_episode(seed, planner=planner,
                            on_plan=lambda walker, plan: plans.append(plan.states))
-    assert_array_equal(found.episode.observations, trace.episode.observations)
-    assert_allclose(found.episode.actions, trace.episode.actions, rtol=1e-15)
-    assert_array_equal(found.episode.rewards, trace.episode.rewards)
-    assert found.episode.terminated == trace.episode.terminated
+    assert_array_equal(found.observations, trace.episode.observations)
+    assert_allclose(found.actions, trace.episode.actions, rtol=1e-15)
+    assert_array_equal(found.rewards, trace.episode.rewards)
+    assert found.terminated == trace.episode.terminated
     assert_array_equal(found.plans, np.array(plans, dtype=np.float32))
 
 
@@ -640,7 +644,7 @@ def test_episodes_that_follow_each_other_by_themselves_are_told_apart(
           running('planner', tmp_path, autostart=False, lockstep=True, use_sim_time=True,
                   ramp_time=0.0) as planner, observer() as node):
         recording, planning = Health(node, 'recorder'), Health(node, 'planner')
-        spin_until(node, lambda: 'recording' in recording.messages, 'states', recorder)
+        spin_until(node, lambda: 'recording' in recording.states, 'states', recorder)
         spin_until(node, lambda: recording.facts['plan_publishers'] == '1'
                    and recording.facts['reward_publishers'] == '1', 'others', recorder)
         spin_until(node, lambda: planning.facts.get('plan_subscribers') == '1', 'us', planner)
@@ -651,7 +655,7 @@ def test_episodes_that_follow_each_other_by_themselves_are_told_apart(
     monkeypatch.setattr(evaluate, 'MAX_EPISODE_STEPS', n_steps)
     for found, seed in zip(read_log(file, shipped.robot)[:3], (3, 4, 5), strict=True):
         check_run(found, seed, Planner(shipped, PlannerConfig()))
-        assert not found.episode.terminated
+        assert not found.terminated
 
 
 class Driver:
@@ -711,9 +715,9 @@ def test_what_is_over_survives_a_kill(tmp_path, file, robot):
         os.kill(recorder.process.pid, signal.SIGKILL)
         recorder.process.wait()
         (logged,) = read_log(file, robot)
-    assert logged.episode.terminated and logged.has_rewards
-    assert_allclose(logged.episode.actions, 0.1, rtol=1e-15)
-    assert_array_equal(logged.episode.rewards, np.arange(1, 6))
+    assert logged.terminated and logged.has_rewards
+    assert_allclose(logged.actions, 0.1, rtol=1e-15)
+    assert_array_equal(logged.rewards, np.arange(1, 6))
     assert np.isnan(logged.plans).all()
 
 
@@ -733,7 +737,7 @@ def test_a_full_disk_ends_it_with_one_line_and_leaves_whole_episodes(tmp_path, f
     (line,) = recorder.output.splitlines()[n_lines:]
     assert line.startswith(f'Recorder: {file}: cannot be written (File too large), expected')
     (logged,) = read_log(file, robot)
-    assert logged.episode.terminated and logged.has_rewards
+    assert logged.terminated and logged.has_rewards
     assert file.stat().st_size < limit
 
 
@@ -750,8 +754,8 @@ def test_a_signal_costs_no_reward(tmp_path, file, robot):
         assert recorder.process.wait(TIME_LIMIT) == 0
     (logged,) = read_log(file, robot)
     assert logged.has_rewards, recorder.output
-    assert_array_equal(logged.episode.rewards, 1.0 + np.arange(len(logged.episode)))
-    assert len(logged.episode) >= 98, recorder.output
+    assert_array_equal(logged.rewards, 1.0 + np.arange(len(logged)))
+    assert len(logged) >= 98, recorder.output
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
@@ -766,8 +770,8 @@ def test_states_alone_are_recorded_until_a_signal_and_a_lost_one_splits_them(
         assert recorder.process.wait(TIME_LIMIT) == 0
         assert "expected finite numbers [N m], or torque_source 'commands'" in recorder.output
     first, other = read_log(file, robot)
-    assert (len(first.episode), len(other.episode)) == (2, 3)
-    assert not first.has_rewards and not first.episode.terminated
+    assert (len(first), len(other)) == (2, 3)
+    assert not first.has_rewards and not first.terminated
 
 
 @pytest.mark.parametrize(('settings', 'reason'), [
@@ -812,12 +816,12 @@ def test_records_a_driver_that_measures_no_torque_and_no_base(tmp_path, file, ro
             bench.step(torques[-1] if torques else np.zeros(A))
             time.sleep(0.001)
         assert recorder.stop() == 0
-    logged = max(read_log(file, robot), key=lambda e: len(e.episode))
-    n = len(logged.episode)
+    logged = max(read_log(file, robot), key=len)
+    n = len(logged)
     assert n >= len(truth) - 3, recorder.output  # whatever was chosen before the first plan
     truth, torques = np.array(truth)[-n - 1:], np.array(torques)[-n - 1:-1]
-    found = logged.episode.observations
+    found = logged.observations
     assert_array_equal(found[:, from_joints], truth[:, from_joints])
     assert_allclose(found[:, positions], truth[:, positions], atol=0.01)
-    assert_allclose(logged.episode.actions, torques / 100.0, rtol=1e-15)
+    assert_allclose(logged.actions, torques / 100.0, rtol=1e-15)
     assert_allclose(logged.plans[:, 0], truth[:-1], rtol=1e-6)

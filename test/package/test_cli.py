@@ -30,7 +30,8 @@ from diffusion_planner_ros.commands.measure.evaluate import evaluate
 from diffusion_planner_ros.commands.measure.robustness import robustness
 from diffusion_planner_ros.commands.measure.soak import soak
 from diffusion_planner_ros.commands.walk import walk
-from diffusion_planner_ros.data.dataset import read_episodes, read_metadata
+from diffusion_planner_ros.data.formats import read_episodes
+from diffusion_planner_ros.data.minari_format import read_metadata
 from diffusion_planner_ros.errors import DatasetError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution

@@ -401,12 +401,12 @@ def test_two_robots_walk_in_one_domain_each_in_its_namespace(tmp_path, prefix):
     def collect(msg):
         for status in msg.status:
             facts = {v.key: v.value for v in status.values}
-            reports[status.name] = (status.hardware_id, status.message, facts)
+            reports[status.name] = status.hardware_id, facts
 
     def both_walk():
         return len(reports) == 4 and all(
-            reports[f'{robot}/planner'][1] == 'planning'
-            and int(reports[f'{robot}/mujoco_bridge'][2]['total_steps']) > 100
+            reports[f'{robot}/planner'][1]['state'] == 'planning'
+            and int(reports[f'{robot}/mujoco_bridge'][1]['total_steps']) > 100
             for robot in clocks)
 
     with ExitStack() as stack:
@@ -418,7 +418,7 @@ def test_two_robots_walk_in_one_domain_each_in_its_namespace(tmp_path, prefix):
                 log=f'{robot}.log', env=environment()))
         node.create_subscription(DiagnosticArray, '/diagnostics', collect, 10)
         spin_until(node, both_walk, 'two walking robots')
-        assert {name: hardware for name, (hardware, *_) in reports.items()} == {
+        assert {name: hardware for name, (hardware, _) in reports.items()} == {
             f'{robot}/{name}': f'{robot}/walker2d'
             for robot in clocks for name in ('planner', 'mujoco_bridge')}
         assert all(clocks.values())

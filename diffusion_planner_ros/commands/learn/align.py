@@ -54,7 +54,7 @@ def align(
     :param processes: simulators at a time; all cores by default.
     :param json: print the report as JSON.
     """
-    from ...data.dataset import read_episodes
+    from ...data.formats import read_episodes
     from ...errors import ConfigError, ModelError
     from ...experiments.alignment.alignment_run import AlignmentRun, PROGRESS_FILE
     from ...experiments.closed_loop import open_pool
@@ -156,9 +156,9 @@ def _align_from_logs(aligner: 'Aligner', logs: tuple[Path, ...], offline: 'list[
     from ...experiments.bundle_export import export_model
     from ...learning.onnx_export import TrainedModel
 
-    logged = [entry for file in logs for entry in read_log(file, aligner.robot)]
+    logged = [episode for file in logs for episode in read_log(file, aligner.robot)]
     horizon = aligner.config.horizon
-    episodes = [entry.episode for entry in logged if len(entry.episode) >= horizon]
+    episodes = [episode for episode in logged if len(episode) >= horizon]
     if len(episodes) < 2:
         raise DatasetError(f'{", ".join(map(str, logs))}: {len(episodes)} episodes of at least '
                            f'{horizon} steps, expected 2 or more: the last ones are held out')
@@ -170,11 +170,11 @@ def _align_from_logs(aligner: 'Aligner', logs: tuple[Path, ...], offline: 'list[
     after = aligner.losses_on(held_out)
     out.mkdir(parents=True, exist_ok=True)
     file = out / FROM_LOG_FILE
-    aligner.save(file, aligner.facts)
+    aligner.save(file)
     # Of a plan only the first action is sure to have been executed: the next one may have come.
     errors = np.concatenate([
-        aligner.state_errors(entry.plans[:, 1], entry.episode.observations[1:])
-        for entry in logged])
+        aligner.state_errors(episode.plans[:, 1], episode.observations[1:])
+        for episode in logged])
     errors = errors[np.isfinite(errors)]
     facts = {'episodes': len(learned), 'held_out': n_held_out, 'steps': aligner.n_steps,
              'updates': aligner.n_updates,

@@ -24,7 +24,8 @@ def calibrate(
     :param bundle: folder of the model bundle; its model.yaml is replaced.
     :param json: print the report as JSON.
     """
-    from ...data.dataset import read_episodes, Windows
+    from ...data.formats import read_episodes
+    from ...data.windows import Windows
     from ...errors import DatasetError
     from ...experiments.monitor_calibration import calibrate as measure
     from ...experiments.monitor_calibration import summary

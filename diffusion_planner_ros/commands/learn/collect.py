@@ -27,7 +27,6 @@ def collect(
     """
     from ...sim import behaviour_data as recording
     from ...sim import behaviour_policy as behaviour
-    from ...sim.minari_writer import write_minari
 
     with progress('learning to walk', n_learn, unit='steps') as advance:
         def on_learned(n_done: int, recent_return: float) -> None:
@@ -39,7 +38,7 @@ def collect(
                                       on_progress=advance)
     facts = {}
     for data in data_sets:
-        folder = write_minari(out, data, seed=seed, n_learned=n_learn)
+        folder = recording.write_data_set(out, data, seed=seed, n_learned=n_learn)
         facts[data.name] = {'folder': str(folder), 'episodes': len(data.episodes),
                             'transitions': sum(len(e) for e in data.episodes),
                             **recording.describe(data)}

@@ -20,7 +20,7 @@ def export(
         predicts, which the planner's monitor compares with. Without them the monitor is off.
     :param json: print the report as JSON.
     """
-    from ...data.dataset import read_episodes
+    from ...data.formats import read_episodes
     from ...experiments.bundle_export import export_model
     from ...learning.onnx_export import TrainedModel
 

@@ -62,7 +62,7 @@ def study(
     :param processes: simulators at a time; all cores by default.
     :param json: print the report as JSON.
     """
-    from ...data.dataset import read_episodes
+    from ...data.formats import read_episodes
     from ...errors import ConfigError
     from ...experiments.alignment.study_table import compare, table
     from ...experiments.closed_loop import open_pool

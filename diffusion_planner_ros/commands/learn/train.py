@@ -39,7 +39,8 @@ def train(
     import numpy as np
     from torch.utils.tensorboard import SummaryWriter
 
-    from ...data.dataset import read_metadata, Windows
+    from ...data.minari_format import read_metadata
+    from ...data.windows import Windows
     from ...errors import DatasetError, ModelError
     from ...learning import trainer as learning
     from ...learning.learner import CHECKPOINT_FILE
@@ -82,13 +83,11 @@ def train(
 
 
 def _read(path: Path, robot: 'Robot', skip_unrewarded: bool) -> 'list[Episode]':
-    import numpy as np
-
-    from ...data.dataset import read_episodes
+    from ...data.formats import read_episodes
     from ...errors import DatasetError
 
     episodes = read_episodes(path, robot, needs_rewards=not skip_unrewarded)
-    rewarded = [e for e in episodes if np.isfinite(e.rewards).all()]
+    rewarded = [e for e in episodes if e.has_rewards]
     if not rewarded:
         raise DatasetError(f'{path}: none of {len(episodes)} episodes has rewards, expected at '
                            'least one that has')

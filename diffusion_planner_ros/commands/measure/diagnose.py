@@ -148,7 +148,7 @@ def diagnose(
 def _read(data: tuple[Path, ...] | None, bundle: 'Bundle') -> 'list[Episode]':
     if not data:  # then nobody needs h5py
         return []
-    from ...data.dataset import read_episodes
+    from ...data.formats import read_episodes
 
     return [e for path in data for e in read_episodes(path, bundle.robot, needs_rewards=False)]
 

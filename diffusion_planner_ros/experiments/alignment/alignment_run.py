@@ -8,7 +8,8 @@ from pathlib import Path
 import time
 from typing import Any
 
-from ...data.dataset import read_episodes, write_d4rl
+from ...data.d4rl_format import write_d4rl
+from ...data.formats import read_episodes
 from ...episode import Episode
 from ...errors import ModelError
 from ...files import written
@@ -83,7 +84,7 @@ class AlignmentRun:
         """What a run that goes on must have in common."""
         return {'align': asdict(self.aligner.settings), 'planner': as_facts(self._planner),
                 'perturbation': asdict(self._perturbation), 'model': asdict(self.aligner.config),
-                'data': {'offline_rows': self.aligner.n_offline_rows}}
+                'data': {'offline_steps': len(self.aligner.offline)}}
 
     @property
     def _execution(self) -> Execution:
@@ -140,7 +141,7 @@ class AlignmentRun:
         now = time.monotonic()
         self.minutes, self._timed = self.minutes + (now - self._timed) / 60, now
         # A new name in every round: killed in between, the old pair of files is still one.
-        self.aligner.save(self._checkpoint_file, self.aligner.facts)
+        self.aligner.save(self._checkpoint_file)
         with written(self.folder / PROGRESS_FILE) as scratch:
             scratch.write_text(json.dumps(self._progress(), indent=1))
         for file in set(self.folder.glob('checkpoint-*.pt')) - {self._checkpoint_file}:
@@ -172,7 +173,7 @@ class AlignmentRun:
         self.minutes = progress.get('minutes', 0.0)
         for episodes in self.executed():
             self.aligner.add(episodes)
-        self.aligner.restore(load_checkpoint(self._checkpoint_file))
+        self.aligner.learner.restore(load_checkpoint(self._checkpoint_file))
 
     @property
     def _checkpoint_file(self) -> Path:
@@ -185,7 +186,7 @@ class AlignmentRun:
         """Write the model as it is as a bundle, quickly and unchecked."""
         folder = self.folder / 'bundle'
         folder.mkdir(exist_ok=True)
-        self.aligner.save(folder / 'model.pt', self.aligner.facts)
+        self.aligner.save(folder / 'model.pt')
         model = TrainedModel.load(folder / 'model.pt')
         if self._writer is None:
             self._writer = WeightWriter(model, folder, bundles.NETWORK_FILES)
@@ -214,7 +215,7 @@ class AlignmentRun:
         self.guards.append(result)
         self.n_guard_steps += (sum(one.result.steps for one in watched)
                                + sum(len(branch.executed) for branch in branches))
-        self.aligner.save(self.guarded_file(result), self.aligner.facts)
+        self.aligner.save(self.guarded_file(result))
         return result
 
     def round(self, on_progress: Callable[[int], None]) -> dict[str, float]:

@@ -1,36 +1,20 @@
-"""The networks that a training configuration asks for."""
+"""
+The denoisers that can be trained, by name; a new one is one more line in ``DENOISERS``.
 
-from torch import nn
+A builder stands here as text, ``module:function``, and is imported when a network is built: the
+names alone must not load torch. Another package adds its own denoiser in one of two ways: with a
+line ``DENOISERS['name'] = 'module:function'``, or with an entry point of the group
+``diffusion_planner_ros.denoisers``, which the command line finds, too.
+"""
 
-from ...robot import Robot
-from ...schedule import NoiseSchedule
-from ..diffusion import Diffusion
-from ..train_config import TrainConfig
-from .dynamics_model import DynamicsModel
-from .residual_mlp import ResidualMLP
-from .temporal_unet import TemporalUNet
-from .trajectory_value import TrajectoryValue
+from importlib.metadata import entry_points
 
+GROUP = 'diffusion_planner_ros.denoisers'
 
-def build_diffusion(config: TrainConfig, robot: Robot) -> Diffusion:
-    """Build the denoiser with its schedule, its weights drawn from torch's global generator."""
-    row_dim = robot.action_dim + robot.state_dim
-    network: nn.Module
-    if config.denoiser == 'mlp':
-        network = ResidualMLP(config.horizon, row_dim, config.width, config.depth)
-    else:
-        network = TemporalUNet(config.horizon, row_dim, config.width)
-    return Diffusion(network, NoiseSchedule(config.schedule, config.n_diffusion_steps),
-                     prediction=config.prediction, action_dim=robot.action_dim)
-
-
-def build_value(config: TrainConfig, robot: Robot) -> TrajectoryValue:
-    """Build the value network, its weights drawn from torch's global generator."""
-    return TrajectoryValue(config.horizon, robot.action_dim + robot.state_dim,
-                           config.value_width, config.value_depth)
-
-
-def build_dynamics_model(config: TrainConfig, robot: Robot) -> DynamicsModel:
-    """Build the dynamics model, its weights drawn from torch's global generator."""
-    return DynamicsModel(robot.action_dim, robot.state_dim, config.dynamics_width,
-                        config.dynamics_depth)
+# Each builder takes the TrainConfig and D, the length of a row, and returns a torch module that
+# maps x_t (B, H, D) and diffusion times t (B,) to x_0 or eps (B, H, D).
+DENOISERS = {
+    'mlp': 'diffusion_planner_ros.learning.networks.residual_mlp:build',
+    'unet': 'diffusion_planner_ros.learning.networks.temporal_unet:build',
+    **{point.name: point.value for point in entry_points(group=GROUP)},
+}

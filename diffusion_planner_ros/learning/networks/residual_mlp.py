@@ -2,7 +2,13 @@
 
 from torch import nn, Tensor
 
+from ..train_config import TrainConfig
 from .layers import ResidualTrunk
+
+
+def build(config: TrainConfig, row_dim: int) -> nn.Module:
+    """Build the residual MLP that a training configuration asks for."""
+    return ResidualMLP(config.horizon, row_dim, config.width, config.depth)
 
 
 class ResidualMLP(nn.Module):

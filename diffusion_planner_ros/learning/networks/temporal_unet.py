@@ -4,10 +4,16 @@ import torch
 from torch import nn, Tensor
 
 from ...errors import ConfigError
+from ..train_config import TrainConfig
 from .layers import TimeEmbedding
 
 KERNEL = 5
 GROUPS = 8
+
+
+def build(config: TrainConfig, row_dim: int) -> nn.Module:
+    """Build the U-Net that a training configuration asks for; it has no ``depth``."""
+    return TemporalUNet(config.horizon, row_dim, config.width)
 
 
 class ConvBlock(nn.Sequential):

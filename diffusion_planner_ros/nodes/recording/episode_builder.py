@@ -2,37 +2,19 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...episode import Episode
 from ..state.down_sampling import Pace
 
 LONGEST_STEP, SHORTEST_STEP = 1.5, 0.5  # control periods between two states of one episode
 LATE = 500_000_000  # [ns] that plans and rewards may come after the end of their episode
 EARLY = 500_000_000  # [ns], by stamp, that they may come before their state
 N_PLANNED = 512  # stamps of plans that are remembered
-
-
-@dataclass(frozen=True)
-class RecordedEpisode:
-    """What was executed and planned in consecutive control periods."""
-
-    observations: NDArray
-    """States [SI], shape (n + 1, S)."""
-    actions: NDArray
-    """What was applied between one state and the next, shape (n, A)."""
-    rewards: NDArray | None
-    """Shape (n,); None if there is none for every step."""
-    terminated: bool
-    """Whether it ended in a fall."""
-    plans: NDArray
-    """Planned states [SI], row 0 the state that the plan starts from, NaN where no plan came,
-    shape (n, H, S)."""
-    n_left_out: int = 0
-    """Steps before or after it that were left out, for they had no reward."""
 
 
 @dataclass
@@ -59,12 +41,16 @@ class _Open:
         """Return whether this is the stamp of a state, or of one that is soon to come."""
         return stamp in self.rows or 0 < stamp - self.newest <= EARLY
 
-    def finished(self, horizon: int) -> list[RecordedEpisode]:
+    def finished(self, horizon: int) -> list[tuple[Episode, int]]:
         """
         Return what came of it: several episodes where rewards are missing between others.
 
         Where no two steps in a row have one, it is a single episode without rewards: they are not
         published for every step, or only to tell of a fall.
+
+        :param horizon: states of a plan, H.
+        :return: each episode, and how many steps before or after it were left out, as they had no
+            reward.
         """
         stamps = list(self.rows)
         # Whoever judges a fall may need some time for it, and the robot went on meanwhile.
@@ -75,28 +61,30 @@ class _Open:
         if len(runs) > 1 and all(length == 1 for has_reward, length in runs if has_reward):
             runs = [(False, len(stamps) - 1)]
         if len(runs) == 1:
-            return [self._part(stamps, horizon, has_rewards=runs[0][0])]
-        parts, n_left_out, first = [], 0, 0
+            return [(self._part(stamps, horizon, has_rewards=runs[0][0]), 0)]
+        parts: list[tuple[Episode, int]] = []
+        n_left_out, first = 0, 0
         for has_reward, length in runs:
             if has_reward:
                 part = stamps[first:first + length + 1]
-                parts.append(replace(self._part(part, horizon, has_rewards=True),
-                                     n_left_out=n_left_out))
+                parts.append((self._part(part, horizon, has_rewards=True), n_left_out))
             n_left_out = 0 if has_reward else n_left_out + length
             first += length
         if parts:
-            parts[-1] = replace(parts[-1], n_left_out=parts[-1].n_left_out + n_left_out)
+            last, n_before = parts[-1]
+            parts[-1] = last, n_before + n_left_out
         return parts
 
-    def _part(self, stamps: list[int], horizon: int, *, has_rewards: bool) -> RecordedEpisode:
+    def _part(self, stamps: list[int], horizon: int, *, has_rewards: bool) -> Episode:
         states = np.array([self.rows[stamp][0] for stamp in stamps])
         plans = np.full((len(stamps) - 1, horizon, states.shape[1]), np.nan, dtype=np.float32)
         for k, stamp in enumerate(stamps[:-1]):
             if stamp in self.plans:
                 plans[k] = self.plans[stamp]
-        return RecordedEpisode(
-            states, np.array([self.rows[stamp][1] for stamp in stamps[1:]]),
-            np.array([self.rewards[s][0] for s in stamps[1:]]) if has_rewards else None,
+        rewards = ([self.rewards[s][0] for s in stamps[1:]] if has_rewards
+                   else [np.nan] * (len(stamps) - 1))
+        return Episode(
+            states, np.array([self.rows[stamp][1] for stamp in stamps[1:]]), np.array(rewards),
             self.rewards.get(stamps[-1], (0.0, False))[1], plans)
 
 
@@ -112,11 +100,13 @@ class EpisodeLog:
     :param period: control period [ns].
     :param horizon: states of a plan, H.
     :param max_steps: steps after which an episode is cut, the next one going on from there.
-    :param on_episode: called with every episode of at least one action.
+    :param on_episode: called with every episode of at least one action, and the number of steps
+        beside it that were left out, as they had no reward. Its rewards are NaN if there is none
+        for every step.
     """
 
     def __init__(self, *, period: int, horizon: int, max_steps: int,
-                 on_episode: Callable[[RecordedEpisode], None]) -> None:
+                 on_episode: Callable[[Episode, int], None]) -> None:
         self._period, self._horizon, self._max_steps = period, horizon, max_steps
         self._on_episode = on_episode
         self._pace = Pace(period)
@@ -229,5 +219,5 @@ class EpisodeLog:
 
     def _hand_over(self) -> None:
         ended, self._ended = self._ended, None
-        for episode in ended.finished(self._horizon) if ended is not None else ():
-            self._on_episode(episode)
+        for episode, n_left_out in ended.finished(self._horizon) if ended is not None else ():
+            self._on_episode(episode, n_left_out)

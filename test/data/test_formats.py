@@ -1,4 +1,4 @@
-"""Data sets: what is written, what is read back, which windows and values come of it."""
+"""Formats of recorded episodes: what is written is read back, and what is damaged is refused."""
 
 from dataclasses import replace
 import re
@@ -9,11 +9,12 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
-from diffusion_planner_ros.data.dataset import MINARI_FILE, read_episodes, read_metadata, Windows
-from diffusion_planner_ros.episode import Episode, return_to_go
-from diffusion_planner_ros.errors import DatasetError
-from diffusion_planner_ros.normalizer import Normalizer
-from diffusion_planner_ros.sim.minari_writer import write_minari
+from diffusion_planner_ros.data import d4rl_format, formats
+from diffusion_planner_ros.data.formats import EpisodeFormat, read_episodes
+from diffusion_planner_ros.data.minari_format import MINARI_FILE, read_metadata
+from diffusion_planner_ros.episode import Episode
+from diffusion_planner_ros.errors import DatasetError, OutputError
+from diffusion_planner_ros.sim.behaviour_data import write_data_set
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
 S, A = 17, 6
@@ -67,13 +68,6 @@ def write_minari_episode(file, **changes):
     return file
 
 
-def direct_return(rewards, k, discount, future):
-    """Sum the definition: reward j counts discount ** (j - k), what follows counts after it."""
-    n = len(rewards)
-    return (sum(discount ** (j - k) * rewards[j] for j in range(k, n))
-            + discount ** (n - k) * future)
-
-
 def test_episodes_are_read_as_they_were_written(recorded, dataset, robot):
     episodes = read_episodes(dataset, robot)
     assert len(episodes) == len(recorded.episodes)
@@ -88,7 +82,7 @@ def test_more_than_ten_episodes_keep_their_order(tmp_path, recorded, robot, monk
     monkeypatch.setenv('MINARI_DATASETS_PATH', '')
     episodes = [replace(recorded.episodes[0], rewards=np.full(len(recorded.episodes[0]), float(i)))
                 for i in range(12)]
-    folder = write_minari(tmp_path, replace(recorded, episodes=episodes), seed=0, n_learned=0)
+    folder = write_data_set(tmp_path, replace(recorded, episodes=episodes), seed=0, n_learned=0)
     assert [e.rewards[0] for e in read_episodes(folder, robot)] == list(range(12))
 
 
@@ -131,21 +125,21 @@ def test_a_time_limit_is_not_a_fall(tmp_path, recorded, robot, monkeypatch):
     monkeypatch.setenv('MINARI_DATASETS_PATH', '')
     cut = replace(recorded.episodes[0], terminated=False)
     fell = replace(recorded.episodes[0], terminated=True)
-    folder = write_minari(tmp_path, replace(recorded, episodes=[cut, fell]), seed=0, n_learned=0)
+    folder = write_data_set(tmp_path, replace(recorded, episodes=[cut, fell]), seed=0, n_learned=0)
     assert [e.terminated for e in read_episodes(folder, robot)] == [False, True]
 
 
 def test_writing_again_replaces_the_data_set(tmp_path, recorded, robot, monkeypatch):
     monkeypatch.setenv('MINARI_DATASETS_PATH', '')
     for n in (3, 2):
-        folder = write_minari(tmp_path, replace(recorded, episodes=recorded.episodes[:n]), seed=0,
-                              n_learned=0)
+        shorter = replace(recorded, episodes=recorded.episodes[:n])
+        folder = write_data_set(tmp_path, shorter, seed=0, n_learned=0)
     assert len(read_episodes(folder, robot)) == 2
 
 
 def test_a_data_set_without_episodes_is_not_written(tmp_path, recorded):
     with pytest.raises(DatasetError, match="'tiny' has no complete episode"):
-        write_minari(tmp_path, replace(recorded, episodes=[]), seed=0, n_learned=0)
+        write_data_set(tmp_path, replace(recorded, episodes=[]), seed=0, n_learned=0)
     assert not any(tmp_path.iterdir())
 
 
@@ -163,102 +157,6 @@ def test_a_d4rl_file_has_no_metadata(tmp_path):
     assert read_metadata(write_d4rl(tmp_path / 'd4rl.hdf5')) == {}
 
 
-@pytest.mark.parametrize('seed', range(20))
-def test_windows_are_all_that_fit_into_an_episode_and_no_other(seed, robot):
-    rng = np.random.default_rng(seed)
-    horizon = int(rng.integers(2, 10))
-    lengths = [*rng.integers(1, 3 * horizon, size=12).tolist(), horizon]
-    firsts = [100 * i for i in range(len(lengths))]
-    episodes = [make_episode(n, first=first, n_observations=n + int(rng.integers(2)))
-                for n, first in zip(lengths, firsts, strict=True)]
-    windows = Windows.cut(episodes, robot, horizon, discount=0.9, fall_penalty=0.0)
-    found = [windows.rows[start:start + horizon, A].tolist() for start in windows.starts]
-    expected = [[(first + k + j) / 1000.0 for j in range(horizon)]
-                for n, first in zip(lengths, firsts, strict=True)
-                for k in range(n - horizon + 1)]
-    assert_array_equal(found, expected)
-
-
-def test_a_row_is_the_torque_and_then_the_clipped_state(robot):
-    episode = make_episode(4)
-    episode.observations[:] = np.linspace(-20.0, 20.0, S)
-    episode.actions[:] = np.linspace(-1.0, 1.0, A)
-    row = Windows.cut([episode], robot, 2, discount=0.9, fall_penalty=0.0).rows[0]
-    assert_allclose(row[:A], np.linspace(-100.0, 100.0, A))  # [N m]
-    assert_array_equal(row[A:A + 8], episode.observations[0, :8])  # positions are not clipped
-    assert_array_equal(row[A + 8:], np.clip(episode.observations[0, 8:], -10.0, 10.0))
-
-
-def test_cutting_does_not_change_the_episodes(robot):
-    episode = make_episode(6)
-    episode.observations[:] = 50.0
-    Windows.cut([episode], robot, 2, discount=0.9, fall_penalty=0.0)
-    assert_array_equal(episode.observations, 50.0)
-    assert_array_equal(episode.actions, make_episode(6).actions)
-
-
-def test_values_of_windows_are_those_of_their_own_episode(robot):
-    episodes = [make_episode(5), make_episode(7, first=100, terminated=False)]
-    windows = Windows.cut(episodes, robot, 3, discount=0.9, fall_penalty=50.0)
-    expected = np.concatenate([return_to_go(e, discount=0.9, fall_penalty=50.0)
-                               for e in episodes])
-    assert_array_equal(windows.values, expected)
-
-
-def test_episodes_that_are_all_too_short_are_refused(robot):
-    with pytest.raises(DatasetError, match='longest of 2 episodes has 7 steps, expected at least '
-                                           '8, the horizon'):
-        Windows.cut([make_episode(7), make_episode(3)], robot, 8, discount=0.9, fall_penalty=0.0)
-
-
-@pytest.mark.parametrize('discount', [0.0, 0.5, 0.99])
-def test_return_to_go_of_a_fall_ends_with_the_penalty(discount):
-    rewards = np.random.default_rng(0).normal(size=40)
-    episode = replace(make_episode(40), rewards=rewards)
-    found = return_to_go(episode, discount=discount, fall_penalty=30.0)
-    expected = [direct_return(rewards, k, discount, future=-30.0) for k in range(40)]
-    assert_allclose(found, expected, rtol=1e-12)
-
-
-@pytest.mark.parametrize(('discount', 'n_last'), [(0.0, 1), (0.5, 2), (0.9, 10), (0.99, 40)])
-def test_return_to_go_of_a_timeout_goes_on_as_it_was_last(discount, n_last):
-    rewards = np.random.default_rng(1).normal(size=40)
-    episode = replace(make_episode(40, terminated=False), rewards=rewards)
-    found = return_to_go(episode, discount=discount, fall_penalty=30.0)
-    for_ever = np.mean(rewards[-n_last:]) / (1.0 - discount)  # sum of a geometric series
-    expected = [direct_return(rewards, k, discount, future=for_ever) for k in range(40)]
-    assert_allclose(found, expected, rtol=1e-12)
-
-
-def test_return_to_go_of_a_constant_reward_without_a_fall_is_the_geometric_series():
-    episode = replace(make_episode(25, terminated=False), rewards=np.full(25, 3.0))
-    assert_allclose(return_to_go(episode, discount=0.95, fall_penalty=9.0), 3.0 / 0.05)
-
-
-def test_normalized_rows_have_mean_zero_and_deviation_one():
-    rows = np.random.default_rng(0).normal([1.0, -50.0], [0.01, 30.0], (500, 2))
-    normalized = Normalizer.fit(rows).normalize(rows)
-    assert_allclose(normalized.mean(axis=0), 0.0, atol=1e-12)
-    assert_allclose(normalized.std(axis=0), 1.0, rtol=1e-12)
-
-
-def test_unnormalize_undoes_normalize():
-    rows = np.random.default_rng(0).normal(3.0, 20.0, (50, 4))
-    normalizer = Normalizer.fit(rows)
-    assert_allclose(normalizer.unnormalize(normalizer.normalize(rows)), rows, rtol=1e-12)
-
-
-def test_a_constant_column_keeps_its_unit():
-    rows = np.full((10, 1), 7.0)
-    assert_array_equal(Normalizer.fit(rows).normalize(rows + 0.5), 0.5)
-
-
-def test_a_state_is_normalized_like_the_end_of_its_row():
-    rows = np.random.default_rng(0).normal(3.0, 20.0, (50, 5))
-    normalizer = Normalizer.fit(rows)
-    assert_array_equal(normalizer.normalize_state(rows[:, 2:]), normalizer.normalize(rows)[:, 2:])
-
-
 def expect_error(file, robot, *words):
     """Reading must name the file and then, in this order, all words."""
     with pytest.raises(DatasetError, match='.*'.join(map(re.escape, (str(file), *words)))):
@@ -266,7 +164,7 @@ def expect_error(file, robot, *words):
 
 
 def test_a_missing_file_is_named(tmp_path, robot):
-    expect_error(tmp_path / 'none.hdf5', robot, 'no such file', 'Minari', 'D4RL')
+    expect_error(tmp_path / 'none.hdf5', robot, 'no such file', 'executed plans', 'Minari', 'D4RL')
 
 
 def test_a_folder_without_data_names_the_file_it_lacks(tmp_path, robot):
@@ -361,3 +259,84 @@ def test_a_minari_file_whose_only_episode_has_no_steps_has_no_episodes(tmp_path,
     arrays = {k: v[:0] for k, v in minari_arrays().items()}
     expect_error(write_minari_episode(tmp_path / 'main_data.hdf5', **arrays), robot,
                  'no episodes', 'expected at least one')
+
+
+@pytest.fixture
+def noisy(recorded):
+    """Episodes whose executed actions are the policy's own with noise."""
+    rng = np.random.default_rng(0)
+    return [replace(e, policy_actions=e.actions + rng.normal(size=e.actions.shape))
+            for e in recorded.episodes[:3]]
+
+
+def test_minari_keeps_the_actions_of_the_policy_itself(tmp_path, recorded, noisy, robot,
+                                                       monkeypatch):
+    monkeypatch.setenv('MINARI_DATASETS_PATH', str(tmp_path))
+    folder = write_data_set(tmp_path, replace(recorded, episodes=noisy), seed=0, n_learned=0)
+    for found, expected in zip(read_episodes(folder, robot), noisy, strict=True):
+        assert_array_equal(found.policy_actions, expected.policy_actions.astype(np.float32))
+        assert_array_equal(found.actions, expected.actions.astype(np.float32))
+    loaded = minari.load_dataset('walker2d/tiny-v0')
+    assert_array_equal(loaded[0].infos['policy_actions'],
+                       noisy[0].policy_actions.astype(np.float32))
+
+
+def test_d4rl_keeps_last_states_and_the_actions_of_the_policy_itself(tmp_path, noisy, robot):
+    file = tmp_path / 'episodes.hdf5'
+    written = [replace(e, terminated=i % 2 == 0) for i, e in enumerate(noisy)]
+    d4rl_format.write_d4rl(file, written)
+    for found, expected in zip(read_episodes(file, robot), written, strict=True):
+        for key in ('observations', 'actions', 'rewards', 'policy_actions'):
+            assert_array_equal(getattr(found, key), getattr(expected, key))
+        assert found.terminated == expected.terminated
+        assert found.plans is None
+
+
+def test_d4rl_without_last_states_is_written_as_it_is(tmp_path, robot):
+    episodes = [make_episode(5), make_episode(4, first=10, n_observations=5)]
+    d4rl_format.write_d4rl(tmp_path / 'episodes.hdf5', episodes)
+    found = read_episodes(tmp_path / 'episodes.hdf5', robot)
+    assert [len(e.observations) for e in found] == [5, 4]
+    assert all(e.last_state is None and e.policy_actions is None for e in found)
+
+
+def test_policy_actions_of_another_length_are_refused(tmp_path, robot):
+    file = write_minari_episode(tmp_path / 'main_data.hdf5')
+    with h5py.File(file, 'a') as root:
+        root['episode_0/infos/policy_actions'] = np.zeros((11, A))
+    expect_error(file, robot, "'/episode_0/infos/policy_actions' has 11 rows", 'expected 12')
+
+
+def test_another_format_is_one_more_entry_of_the_table(tmp_path, robot, monkeypatch):
+    def read_zeros(path, robot, *, needs_rewards=True):
+        del needs_rewards
+        n = int(path.read_text())
+        return [Episode(np.zeros((n, robot.state_dim)), np.zeros((n, robot.action_dim)),
+                        np.zeros(n), terminated=False)]
+
+    file = tmp_path / 'some.zeros'
+    file.write_text('12')
+    with pytest.raises(DatasetError, match=r'some\.zeros: of no known format, expected one of: a '
+                                           'log of executed plans, a Minari data set'):
+        read_episodes(file, robot)
+    own = EpisodeFormat('a count of zeros', lambda path: path.suffix == '.zeros', read_zeros)
+    monkeypatch.setattr(formats, 'FORMATS', [own, *formats.FORMATS])
+    (episode,) = read_episodes(file, robot)
+    assert len(episode) == 12
+    file.write_text('0')
+    expect_error(file, robot, 'no episodes, expected at least one')
+    expect_error(tmp_path / 'none.zeros', robot, 'no such file', 'a count of zeros')
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(OutputError, match=r'nowhere/episodes\.hdf5: cannot be written'):
+        d4rl_format.write_d4rl(tmp_path / 'nowhere' / 'episodes.hdf5', [make_episode(3)])
+
+
+def test_an_episode_without_rewards_says_so():
+    episode = make_episode(4, n_observations=5)
+    assert episode.has_rewards
+    assert_array_equal(episode.last_state, 4.0 / 1000.0)
+    silent = replace(episode, rewards=np.full(4, np.nan), observations=episode.observations[:4])
+    assert not silent.has_rewards
+    assert silent.last_state is None

@@ -1,0 +1,147 @@
+"""Minari's layout: a folder with an HDF5 file in which every episode is a group."""
+
+from collections.abc import Sequence
+import json
+import os
+from pathlib import Path
+import re
+import shutil
+from typing import Any, TYPE_CHECKING
+import warnings
+
+import numpy as np
+
+from ..episode import Episode
+from ..errors import DatasetError
+from ..robot import Robot
+from .hdf5 import holds, open_to_read, read_array
+
+if TYPE_CHECKING:
+    import h5py
+
+MINARI_FILE = Path('data') / 'main_data.hdf5'
+KEYS = ('observations', 'actions', 'rewards', 'terminations', 'truncations')
+POLICY_ACTIONS = 'infos/policy_actions'
+EPISODE = re.compile(r'episode_\d+')
+
+
+def is_minari(path: Path) -> bool:
+    """Return whether a path is a folder, as a Minari data set is, or the HDF5 file in it."""
+    return path.is_dir() or holds(path, lambda root: bool(episode_names(root)))
+
+
+def episode_names(root: 'h5py.File') -> list[str]:
+    """Return the keys of the episodes of a Minari file, in order."""
+    return sorted(filter(EPISODE.fullmatch, root), key=lambda n: int(n.split('_')[1]))
+
+
+def read_minari_episode(file: Path, group: 'h5py.Group', robot: Robot, *,
+                        needs_rewards: bool = True) -> Episode:
+    """
+    Read one episode of a Minari file.
+
+    :param needs_rewards: whether to refuse an episode without rewards; otherwise they are NaN.
+    :raises DatasetError: naming file, key and expectation, if anything is not as it should be.
+    """
+    shapes = {'observations': (robot.state_dim,), 'actions': (robot.action_dim,),
+              POLICY_ACTIONS: (robot.action_dim,)}
+    keys = [k for k in KEYS if k != 'rewards' or k in group or needs_rewards]
+    keys += [POLICY_ACTIONS] if POLICY_ACTIONS in group else []
+    arrays = {key: read_array(file, group, key, shapes.get(key, ())) for key in keys}
+    n = len(arrays['actions'])
+    arrays.setdefault('rewards', np.full(n, np.nan))
+    n_observations = len(arrays['observations'])
+    if n_observations not in (n, n + 1):
+        raise DatasetError(f"{file}: key '{group.name}/observations' has {n_observations} rows, "
+                           f'expected {n} or {n + 1} for {n} actions')
+    for key in (k for k in arrays if k != 'observations'):
+        if len(arrays[key]) != n:
+            raise DatasetError(f"{file}: key '{group.name}/{key}' has {len(arrays[key])} rows, "
+                               f'expected {n} as there are actions')
+    return Episode(arrays['observations'], arrays['actions'], arrays['rewards'],
+                   n > 0 and bool(arrays['terminations'][-1]),
+                   policy_actions=arrays.get(POLICY_ACTIONS))
+
+
+def read_minari(path: Path, robot: Robot, *, needs_rewards: bool = True) -> list[Episode]:
+    """
+    Read a Minari data set (https://minari.farama.org), its folder or the HDF5 file in it.
+
+    :param needs_rewards: whether to refuse episodes without rewards; otherwise these are NaN.
+    :raises DatasetError: naming file, key and expectation, if anything is not as it should be.
+    """
+    file = path / MINARI_FILE if path.is_dir() else path
+    with open_to_read(file) as root:
+        return [read_minari_episode(file, root[name], robot, needs_rewards=needs_rewards)
+                for name in episode_names(root)]
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """
+    Return what is recorded beside a Minari data set; empty for another format.
+
+    :param path: folder of the data set, or the HDF5 file in it.
+    :raises DatasetError: if it is damaged.
+    """
+    folder = path if path.is_dir() else path.parent.parent
+    file = folder / 'data' / 'metadata.json'
+    try:
+        return json.loads(file.read_text()) if file.is_file() else {}
+    except json.JSONDecodeError as error:
+        raise DatasetError(f'{file}: not a JSON file ({error})') from error
+
+
+def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *, environment: str,
+                 algorithm: str, description: str, reference_returns: tuple[float, float],
+                 metadata: dict[str, Any]) -> Path:
+    """
+    Write one data set to ``root/DATASET_ID`` and return that folder; plans are left out.
+
+    ``minari.load_dataset(dataset_id)`` reads it with ``MINARI_DATASETS_PATH`` set to ``root``. A
+    data set of that name that is already there is replaced.
+
+    :param dataset_id: as ``walker2d/medium-v0``.
+    :param episodes: at least one, each with the state after its last action.
+    :param environment: id of a Gymnasium environment, for its spaces.
+    :param algorithm: what chose the actions.
+    :param reference_returns: mean return of a random policy and of an expert, score 0 and 100.
+    :param metadata: numbers and texts to be kept beside the episodes.
+    :raises DatasetError: if there is no episode to write.
+    """
+    import gymnasium
+    import minari
+
+    if not episodes:
+        raise DatasetError(f"data set '{dataset_id}' has no complete episode; collect more "
+                           'transitions')
+    folder = root / dataset_id
+    shutil.rmtree(folder, ignore_errors=True)
+    # Minari takes the folder of its data sets from the environment alone.
+    os.environ['MINARI_DATASETS_PATH'] = str(root.resolve())
+    env = gymnasium.make(environment)
+    low, high = reference_returns
+    with warnings.catch_warnings():
+        # Minari asks every author for an address and a permanent link; these data are the user's.
+        warnings.simplefilter('ignore', UserWarning)
+        dataset = minari.create_dataset_from_buffers(
+            dataset_id, [_buffer(i, e) for i, e in enumerate(episodes)], env=env,
+            algorithm_name=algorithm, ref_min_score=low, ref_max_score=high,
+            observation_space=gymnasium.spaces.Box(
+                -np.inf, np.inf, env.observation_space.shape, np.float32),
+            action_space=env.action_space, description=description)
+    dataset.storage.update_metadata(metadata)
+    return folder
+
+
+def _buffer(number: int, episode: Episode) -> Any:
+    from minari.data_collector import EpisodeBuffer
+
+    n = len(episode)
+    policy_actions = episode.policy_actions
+    return EpisodeBuffer(
+        id=number, observations=episode.observations.astype(np.float32),
+        actions=episode.actions.astype(np.float32), rewards=episode.rewards.tolist(),
+        terminations=[False] * (n - 1) + [episode.terminated],
+        truncations=[False] * (n - 1) + [not episode.terminated],
+        infos=None if policy_actions is None else {
+            'policy_actions': policy_actions.astype(np.float32)})
