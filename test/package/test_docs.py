@@ -9,6 +9,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from paths import SOURCE
 import pytest
 from ros_processes import observer, running, spin_until
+import setuptools
 import tyro
 
 from diffusion_planner_ros.commands.__main__ import verbs
@@ -135,6 +136,19 @@ def test_every_file_and_folder_that_is_named_exists(page):
             is_there = any(list((SOURCE / folder).rglob(name)) for folder in (
                 'config', 'diffusion_planner_ros', 'docs', 'launch', 'models', 'test'))
         assert is_there, name
+
+
+def test_what_a_workspace_is_told_to_install_is_what_the_package_needs(monkeypatch):
+    section = (SOURCE / 'docs' / 'install.md').read_text().split('## In a ROS 2 workspace')[1]
+    told = {word for line in re.findall(r'^pip install (.*)$', section, re.MULTILINE)
+            for word in line.partition('#')[0].split()}
+    handed = {}
+    monkeypatch.chdir(SOURCE)
+    monkeypatch.setattr(setuptools, 'setup', lambda **arguments: handed.update(arguments))
+    runpy.run_path('setup.py')
+    needed = {re.match(r'[\w-]+', requirement).group() for extra in ('robot', 'sim', 'train')
+              for requirement in handed['extras_require'][extra]}
+    assert told == needed - {'numpy', 'PyYAML'} | {'colcon-common-extensions'}  # ROS has these
 
 
 def test_every_page_is_in_the_index():
