@@ -22,6 +22,7 @@ from diffusion_planner_ros.planning.bundle import Bundle, read_facts, write_fact
 from diffusion_planner_ros.planning.conditions import Condition
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.schedule import CLEAN
 
 H, D, A, S = 8, 23, 6, 17
 T = 10
@@ -136,6 +137,7 @@ def test_facts_are_those_of_robot_training_and_data(bundle, robot, config_of, wi
     assert bundle.facts['training']['width'] == config_of().width
     assert bundle.facts['training']['n_updates_done'] == config_of().n_updates
     assert bundle.facts['data']['data'][0]['name'] == 'tiny-v0'
+    assert bundle.facts['value_clean_time'] == bundle.value_clean_time == CLEAN
 
 
 def test_the_reported_difference_is_small_and_is_measured(pair):
