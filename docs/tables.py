@@ -25,14 +25,15 @@ from diffusion_planner_ros.planning.monitor import MonitorConfig
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopConfig
 from diffusion_planner_ros.settings import Setting, settings_of
-from diffusion_planner_ros.sim.bridge_config import BridgeConfig
+from diffusion_planner_ros.sim.bridge_episode import BridgeConfig
 from diffusion_planner_ros.sim.perturbation import Perturbation
 
 PAGES = Path(__file__).parent
 LAUNCH_MODULES = (
     'launch', 'launch.actions', 'launch.events', 'launch.events.process', 'launch.substitutions',
     'launch_ros', 'launch_ros.actions', 'launch_ros.parameter_descriptions')
-TABLE = re.compile(r'(<!-- table: (\S+) -->\n).*?(<!-- table end -->)', re.DOTALL)
+TABLE = re.compile(r'^(<!-- table: (\S+) -->\n).*?^(<!-- table end -->)$',
+                   re.DOTALL | re.MULTILINE)
 
 
 def _default(setting: Setting) -> str:

@@ -15,8 +15,13 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
 from ..planning.stop import StopConfig
-from ..sim.bridge_config import BridgeConfig
-from ..sim.bridge_episode import BridgeEpisode, JointSnapshot, REPEAT_PERIOD, WARNING_PERIOD
+from ..sim.bridge_episode import (
+    BridgeConfig,
+    BridgeEpisode,
+    JointSnapshot,
+    REPEAT_PERIOD,
+    WARNING_PERIOD,
+)
 from ..sim.walker2d import Walker2D
 from .common.control_thread import CLOCK_TOPIC, ControlThread
 from .common.conversions import (

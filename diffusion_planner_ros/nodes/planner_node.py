@@ -409,8 +409,8 @@ class PlannerNode(LifecycleNode):
         """Publish health; in a thread of its own, so that loading and faults are seen."""
         model, loop = self._model, self._loop
         self._look_for_conflicts(loop)
-        level, message = self._status(loop)
-        facts: dict[str, Any] = {}
+        level, state, message = self._status(loop)
+        facts: dict[str, Any] = {'state': state}
         for config in self._configs.values():
             facts |= asdict(config)
         if model is not None:
@@ -442,17 +442,20 @@ class PlannerNode(LifecycleNode):
             self.executor.create_task(self._stop_listening)
         self._conflict = others
 
-    def _status(self, loop: ControlLoop | None) -> tuple[bytes, str]:
+    def _status(self, loop: ControlLoop | None) -> tuple[bytes, str, str]:
+        """Return the level of ``diagnostic_msgs``, the state, and words about it for people."""
         if self._fault:
-            return DiagnosticStatus.ERROR, self._fault
+            return DiagnosticStatus.ERROR, 'failed', self._fault
         if self._conflict:
             names = ', '.join(sorted(self._conflict.values()))
-            return DiagnosticStatus.ERROR, f'also commanded by {names}'
+            return DiagnosticStatus.ERROR, 'contested', f'also commanded by {names}'
         if loop is not None:
             return loop.status()
         if self._n_loading:
-            return DiagnosticStatus.WARN, 'loading'
-        return DiagnosticStatus.WARN, 'unconfigured' if self._model is None else 'inactive'
+            state = 'loading'
+        else:
+            state = 'unconfigured' if self._model is None else 'inactive'
+        return DiagnosticStatus.WARN, state, state
 
 
 def main(argv: list[str] | None = None) -> None:

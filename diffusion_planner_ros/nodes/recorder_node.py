@@ -245,7 +245,8 @@ class Recorder(Node):
         self._diagnostics.publish(msg_from_facts(
             self, self._robot.name,
             'recording' if is_hearing else 'waiting for joint states',
-            {'file': self._writer.file, 'episodes': self._writer.n_episodes,
+            {'state': 'recording' if is_hearing else 'waiting',
+             'file': self._writer.file, 'episodes': self._writer.n_episodes,
              'steps': self._n_steps, 'plans': self._n_plans, 'refused': self._n_refused,
              'plan_publishers': self.count_publishers(PLAN_TOPIC),
              'reward_publishers': self.count_publishers(REWARD_TOPIC)},

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..planning.stop import StopBehaviour, StopConfig
-from .bridge_config import BridgeConfig
-from .walker2d import Walker2D
+from ..settings import check_settings, document_settings, setting
+from .environment import Environment
+from .walker2d import MAX_EPISODE_STEPS
 
 REPEAT_PERIOD = 0.02  # [s], longest silence, so that a pause can be told from a dead simulation
 SUSPENSION_TIME = 0.03  # [s] without a call; ``repeat`` or ``tick`` come every REPEAT_PERIOD
@@ -21,6 +22,36 @@ EPISODE_GAP = 20_000_000_000  # [ns] of simulated time between two episodes
 
 State = Literal['waiting', 'running', 'paused', 'stopped', 'over']
 End = Literal['', 'fall', 'time limit']
+
+
+@document_settings
+@dataclass(frozen=True)
+class BridgeConfig:
+    """Parameters of the simulated robot, besides those of ``StopConfig``."""
+
+    lockstep: bool = setting(
+        False, 'Wait for the command of every state before the next step; '
+        'otherwise step on the wall clock.', read_only=True)
+    real_time_factor: float = setting(
+        1.0, 'Simulated over wall time, without lockstep.',
+        low=0.01, high=10.0, read_only=True)
+    seed: int = setting(0, 'Seed of the initial state of the next reset.', low=0, high=2**31 - 1)
+    auto_reset: bool = setting(
+        True, 'After the end of an episode, start the next one with the '
+        'following seed.', read_only=True)
+    max_episode_steps: int = setting(
+        MAX_EPISODE_STEPS, 'Length of an episode.',
+        unit='control periods', low=1, high=1_000_000, read_only=True)
+    # Four control periods. A step that begins just before the end of this time lasts one period
+    # more, so that the torque of a dead planner is gone 40 ms after its last command, and within
+    # 50 ms if a step comes late. A living planner repeats its command at least every 20 ms.
+    command_timeout: float = setting(
+        0.032, 'Age of the last command, on the wall clock, above which '
+        'the stop behaviour takes over, without lockstep.', unit='s',
+        low=0.001, high=10.0, read_only=True)
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 @dataclass(frozen=True)
@@ -102,7 +133,7 @@ class BridgeEpisode:
     :raises ConfigError: if a gain of ``stop`` has neither one value nor one for each motor.
     """
 
-    def __init__(self, robot: Walker2D, config: BridgeConfig, stop: StopConfig,
+    def __init__(self, robot: Environment, config: BridgeConfig, stop: StopConfig,
                  output: BridgeOutput, clock: Callable[[], float]) -> None:
         self._robot = robot
         self._config = config

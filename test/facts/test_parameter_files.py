@@ -8,7 +8,7 @@ from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
 from diffusion_planner_ros.planning.stop import StopConfig
 from diffusion_planner_ros.settings import settings_of
-from diffusion_planner_ros.sim.bridge_config import BridgeConfig
+from diffusion_planner_ros.sim.bridge_episode import BridgeConfig
 
 CONFIG = SOURCE / 'config'
 NODES = {'planner': CONFIGS, 'mujoco_bridge': (BridgeConfig, StopConfig),

@@ -86,7 +86,8 @@ def test_a_network_that_fails_stops_the_robot(fault, tmp_path, recorder, record_
         if needs_person:
             recorder.wait(lambda: 'Traceback' in planner.output, 'traceback', planner)
             recorder.wait(lambda: state_of(recorder.node) == 'inactive', 'deactivation', planner)
-            recorder.health.wait_for('inference failed', planner)
+            recorder.health.wait_for('failed', planner)
+            assert 'inference failed' in recorder.health.messages[-1]
             spin_for(recorder.node, 0.1)
             assert recorder.commands[-1].is_stop
             robot.strain(False)

@@ -148,7 +148,8 @@ def test_a_planner_outlives_its_robot_and_drives_the_next_one(tmp_path, recorder
         killed = time.time()
         bridge.process.kill()
         stop = recorder.wait(lambda: recorder.stop_after(killed), 'stop', planner)
-        recorder.health.wait_for('stopped: stale state', planner)
+        recorder.health.wait_for('stopped', planner)
+        assert recorder.health.facts['stop_cause'] == 'stale state'
         assert all(c.is_stop for c in recorder.commands_since(stop.sent))
         assert planner.output[before:].count('stop: stale state') == 1
         restarted = time.time()
@@ -188,12 +189,13 @@ def test_a_second_planner_waits_for_the_death_of_the_first(tmp_path, recorder, b
 def test_whoever_commands_beside_an_active_planner_is_reported(tmp_path, recorder,
                                                                record_property):
     with running('planner', tmp_path, **SETTINGS) as planner:
-        recorder.health.wait_for('waiting for joint states', planner)
+        recorder.health.wait_for('waiting', planner)
         spin_for(recorder.node, CONTEST + 1.0)  # who has only begun would leave the robot
         rival = recorder.node.create_publisher(Float64MultiArray, COMMAND_TOPIC, 1)
         text = '/observer commands the joints as well'
         recorder.wait(lambda: text in planner.output, text, planner)
-        recorder.health.wait_for('also commanded by /observer', planner)
+        recorder.health.wait_for('contested', planner)
+        assert recorder.health.messages[-1] == 'also commanded by /observer'
         with running('mujoco_bridge', tmp_path) as bridge:
             recorder.wait_for_steps(20, planner)
             text = '2 publishers on /effort_controller/commands, expected one'
@@ -297,7 +299,7 @@ def test_signals_end_a_planner_with_a_stop_and_exit_code_0(tmp_path, recorder, n
         client = recorder.node.create_client(ChangeState, 'loading/change_state')
         spin_until(recorder.node, client.service_is_ready, 'service', loading)
         client.call_async(ChangeState.Request(transition=Transition(id=CONFIGURE)))
-        spin_until(recorder.node, lambda: 'loading' in health.messages, 'loading', loading)
+        spin_until(recorder.node, lambda: 'loading' in health.states, 'loading', loading)
         signal_and_check(loading, number)
 
         # While walking.

@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from diffusion_planner_ros.commands import __main__ as cli
-from diffusion_planner_ros.commands.learn.align import align_online
 from diffusion_planner_ros.data.d4rl_format import write_d4rl
 from diffusion_planner_ros.data.executed_plans import LogWriter, read_log
 from diffusion_planner_ros.data.formats import read_episodes
@@ -27,6 +26,7 @@ from diffusion_planner_ros.experiments.alignment.alignment_run import (
     GuardResult,
     PROGRESS_FILE,
 )
+from diffusion_planner_ros.experiments.alignment.online_alignment import align_online
 from diffusion_planner_ros.experiments.bundle_export import compare, MAX_DIFFERENCE
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution

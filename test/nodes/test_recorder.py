@@ -644,7 +644,7 @@ def test_episodes_that_follow_each_other_by_themselves_are_told_apart(
           running('planner', tmp_path, autostart=False, lockstep=True, use_sim_time=True,
                   ramp_time=0.0) as planner, observer() as node):
         recording, planning = Health(node, 'recorder'), Health(node, 'planner')
-        spin_until(node, lambda: 'recording' in recording.messages, 'states', recorder)
+        spin_until(node, lambda: 'recording' in recording.states, 'states', recorder)
         spin_until(node, lambda: recording.facts['plan_publishers'] == '1'
                    and recording.facts['reward_publishers'] == '1', 'others', recorder)
         spin_until(node, lambda: planning.facts.get('plan_subscribers') == '1', 'us', planner)

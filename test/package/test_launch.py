@@ -220,8 +220,8 @@ def test_a_launch_file_says_what_it_takes(prefix, file, arguments, required):
     assert arguments == set(declared)
     assert all(a.description for a in declared.values())
     assert {name for name, a in declared.items() if a.default_value is None} == required
-    readme = (SOURCE / 'README.md').read_text()
-    assert {name for name in declared if f'`{name}`' not in readme} == set()
+    page = (SOURCE / 'docs' / 'ros.md').read_text()
+    assert {name for name in declared if f'`{name}`' not in page} == set()
 
 
 def test_hardware_starts_drives_controllers_and_planner_and_hands_over_their_parameters(prefix):
@@ -401,12 +401,12 @@ def test_two_robots_walk_in_one_domain_each_in_its_namespace(tmp_path, prefix):
     def collect(msg):
         for status in msg.status:
             facts = {v.key: v.value for v in status.values}
-            reports[status.name] = (status.hardware_id, status.message, facts)
+            reports[status.name] = status.hardware_id, facts
 
     def both_walk():
         return len(reports) == 4 and all(
-            reports[f'{robot}/planner'][1] == 'planning'
-            and int(reports[f'{robot}/mujoco_bridge'][2]['total_steps']) > 100
+            reports[f'{robot}/planner'][1]['state'] == 'planning'
+            and int(reports[f'{robot}/mujoco_bridge'][1]['total_steps']) > 100
             for robot in clocks)
 
     with ExitStack() as stack:
@@ -418,7 +418,7 @@ def test_two_robots_walk_in_one_domain_each_in_its_namespace(tmp_path, prefix):
                 log=f'{robot}.log', env=environment()))
         node.create_subscription(DiagnosticArray, '/diagnostics', collect, 10)
         spin_until(node, both_walk, 'two walking robots')
-        assert {name: hardware for name, (hardware, *_) in reports.items()} == {
+        assert {name: hardware for name, (hardware, _) in reports.items()} == {
             f'{robot}/{name}': f'{robot}/walker2d'
             for robot in clocks for name in ('planner', 'mujoco_bridge')}
         assert all(clocks.values())

@@ -162,8 +162,8 @@ def test_the_installed_planner_walks_the_installed_robot_and_both_end_cleanly(pr
                 reports[name] = report
 
     def walks():
-        return ('planner' in reports and reports['planner'][0] == 'planning'
-                and int(reports.get('mujoco_bridge', ('', {'steps': 0}))[1]['steps']) > 0)
+        return ('planner' in reports and reports['planner']['state'] == 'planning'
+                and int(reports.get('mujoco_bridge', {'steps': 0})['steps']) > 0)
 
     with (observer() as node,
           installed_node(prefix, setup_file, 'mujoco_bridge', tmp_path, *lockstep) as bridge,
@@ -171,7 +171,7 @@ def test_the_installed_planner_walks_the_installed_robot_and_both_end_cleanly(pr
                          '-p', 'use_sim_time:=true') as planner):
         node.create_subscription(DiagnosticArray, '/diagnostics', collect, 10)
         spin_until(node, walks, 'a step of the planned walk', planner)
-        assert Path(reports['planner'][1]['bundle']).is_relative_to(prefix / 'share' / PACKAGE)
+        assert Path(reports['planner']['bundle']).is_relative_to(prefix / 'share' / PACKAGE)
         for process in (planner, bridge):
             assert process.stop() == 0, process.output
             assert not process.has_left_a_process()

@@ -7,8 +7,7 @@ from numpy.testing import assert_array_equal
 import pytest
 
 from diffusion_planner_ros.errors import ConfigError, StateError
-from diffusion_planner_ros.experiments import closed_loop as evaluate
-from diffusion_planner_ros.experiments.closed_loop import MAX_EPISODE_STEPS, run_episode
+from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.planning.bundle import Bundle, DYNAMICS_FILE, read_facts, write_facts
 from diffusion_planner_ros.planning.conditions import first_actions
@@ -155,7 +154,7 @@ def test_a_torque_step_beyond_a_plan_is_refused(row, lag):
 def test_an_episode_without_delay_executes_the_first_action_of_every_plan(planner):
     walker = Walker2D()
     state, fell, n, expected = walker.reset(3), False, 0, 0.0
-    while not fell and n < MAX_EPISODE_STEPS:
+    while not fell and n < walker.max_episode_steps:
         state, reward, fell = walker.step(planner.plan(state, step=n).actions[0])
         expected, n = expected + reward, n + 1
     for joined in (True, False):
@@ -191,7 +190,7 @@ def test_the_longest_delay_is_accepted(planner):
 @pytest.mark.parametrize('delay', [1, 2])
 def test_late_plans_walk_on_where_they_join_and_fall_where_they_do_not(
         shipped, monkeypatch, delay):
-    monkeypatch.setattr(evaluate, 'MAX_EPISODE_STEPS', 300)
+    monkeypatch.setattr(Walker2D, 'max_episode_steps', 300)
     steps = {}
     for joined in (True, False):
         execution = Execution(delay=delay, join=joined)

@@ -33,16 +33,25 @@ class Health:
     def __init__(self, node, name='planner'):
         self._node, self._name = node, name
         self.levels, self.messages, self.facts = [], [], {}
+        self.states = []
         node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
 
     def _on_diagnostics(self, msg):
-        if (found := facts_from_msg(msg, self._name)) is not None:
-            message, self.facts = found
-            self.messages.append(message)
-            self.levels.append(next(s.level for s in msg.status if s.name == self._name))
+        if (facts := facts_from_msg(msg, self._name)) is None:
+            return
+        self.facts = facts
+        self.states.append(facts.get('state'))
+        status = next(s for s in msg.status if s.name == self._name)
+        self.levels.append(status.level)
+        self.messages.append(status.message)
 
-    def wait_for(self, message, process=None):
-        """Wait for a report that contains a text, sent from now on."""
-        n = len(self.messages)
-        spin_until(self._node, lambda: any(message in m for m in self.messages[n:]),
-                   f'report "{message}", heard {self.messages}', process)
+    def wait_for(self, state, process=None):
+        """Wait for a report of a state, sent from now on."""
+        n = len(self.states)
+        spin_until(self._node, lambda: state in self.states[n:],
+                   f'state {state}, heard {self.messages}', process)
+
+    def wait_for_next(self, process=None):
+        """Wait for a report that is sent from now on."""
+        n = len(self.states)
+        spin_until(self._node, lambda: len(self.states) > n, 'a report', process)

@@ -31,7 +31,7 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ...errors import PlannerError
 from ...nodes.common.conversions import NANOSECONDS, nanoseconds_from_stamp
-from ...nodes.common.diagnostics import facts_from_msg
+from ...nodes.common.diagnostics import bool_from_fact, facts_from_msg
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...sim.bridge_episode import EPISODE_GAP
@@ -109,7 +109,7 @@ class Session(Node):
         self.bridge: dict[str, str] = {}
         """Latest diagnostics of the bridge."""
         self._planner_facts: dict[str, str] = {}
-        self._recorder: tuple[str, dict[str, str]] = '', {}
+        self._recorder_facts: dict[str, str] = {}
         self.recording = Recording()
         self._is_over = self._is_interrupted = False
         self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
@@ -170,9 +170,9 @@ class Session(Node):
         """
         deadline = time.monotonic() + STALL_TIME
         n_listeners = 1 + self._record
-        while not (self._recorder[0] == 'recording'
-                   and int(self._recorder[1]['plan_publishers']) > 0
-                   and int(self._recorder[1]['reward_publishers']) > 0
+        while not (self._recorder_facts.get('state') == 'recording'
+                   and int(self._recorder_facts['plan_publishers']) > 0
+                   and int(self._recorder_facts['reward_publishers']) > 0
                    and int(self._planner_facts.get('plan_subscribers', 0)) >= n_listeners):
             if time.monotonic() > deadline:
                 raise PlannerError(f'the recorder did not come up in {STALL_TIME} s')
@@ -208,11 +208,10 @@ class Session(Node):
 
     def _on_diagnostics(self, msg: DiagnosticArray) -> None:
         if (bridge := facts_from_msg(msg, 'mujoco_bridge')) is not None:
-            self._is_over = bridge[0] == 'episode over'
-            self.bridge = bridge[1]
-        if (planner := facts_from_msg(msg, 'planner')) is not None:
-            self._planner_facts = planner[1]
-        self._recorder = facts_from_msg(msg, 'recorder') or self._recorder
+            self._is_over = bool(bridge['episode_end'])
+            self.bridge = bridge
+        self._planner_facts = facts_from_msg(msg, 'planner') or self._planner_facts
+        self._recorder_facts = facts_from_msg(msg, 'recorder') or self._recorder_facts
 
     def interrupt(self, signum: int, frame: object) -> None:
         """Signal handler: end the session at its next turn."""
@@ -296,7 +295,7 @@ class Session(Node):
                                    f'{self.bridge or "nothing"}')
         facts = self.bridge
         return EpisodeResult(seed=seed, episode_return=float(facts['return']),
-                             steps=int(facts['steps']), fell=facts['fell'] == 'True',
+                             steps=int(facts['steps']), fell=bool_from_fact(facts['fell']),
                              distance=float(facts['distance']))
 
     def timing(self) -> dict[str, Any]:

@@ -177,16 +177,17 @@ class ControlLoop:
         if not self._commander.stop_cause:
             self._commander.stop('stale plan', f'none for {age:.3f} s')
 
-    def status(self) -> tuple[bytes, str]:
-        """Return the level of ``diagnostic_msgs`` and what goes on in a few words."""
+    def status(self) -> tuple[bytes, str, str]:
+        """Return the level of ``diagnostic_msgs``, the state, and words about it for people."""
         if cause := self._commander.stop_cause:
-            return DiagnosticStatus.ERROR, f'stopped: {cause}'
+            return DiagnosticStatus.ERROR, 'stopped', f'stopped: {cause}'
         if self._replanner.current is None:
-            return DiagnosticStatus.WARN, 'waiting for joint states'
+            return DiagnosticStatus.WARN, 'waiting', 'waiting for joint states'
         surprise = self._replanner.surprise
         if surprise is not None and surprise.level == 'warn':
-            return DiagnosticStatus.WARN, f'out of distribution: score {surprise.score:.2f}'
-        return DiagnosticStatus.OK, 'planning'
+            return (DiagnosticStatus.WARN, 'planning',
+                    f'out of distribution: score {surprise.score:.2f}')
+        return DiagnosticStatus.OK, 'planning', 'planning'
 
     def facts(self) -> dict[str, Any]:
         """Return what diagnostics tell of the loop."""
@@ -195,6 +196,7 @@ class ControlLoop:
         return {
             'plans': replanner.n_plans, 'states_without_plan': replanner.n_unplanned,
             'refused_states': self._n_refused, 'stops': commander.n_stops,
+            'stop_cause': commander.stop_cause,
             'clamped_commands': commander.n_clamped,
             **replanner.latency.facts(),
             'action_delay_in_use': replanner.delay,

@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ..planning.planner import Planner
-from ..robot import Robot
-from ..sim.environment import make_environment
-from ..sim.perturbation import Perturbation, UNPERTURBED
-from ..sim.rollout import rollout
-from .execution import Execution
-from .plan_controller import PlanController
+from ...planning.planner import Planner
+from ...robot import Robot
+from ...sim.environment import make_environment
+from ...sim.perturbation import Perturbation, UNPERTURBED
+from ...sim.rollout import rollout
+from ..execution import Execution
+from ..plan_controller import PlanController
 
 
 def imagine(planner: Planner, state: NDArray, n_plans: int) -> NDArray:

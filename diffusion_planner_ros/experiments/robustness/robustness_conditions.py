@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ..errors import ConfigError
-from ..sim.perturbation import Perturbation, UNPERTURBED
-from .execution import Execution, REPLANNED
+from ...errors import ConfigError
+from ...sim.perturbation import Perturbation, UNPERTURBED
+from ..execution import Execution, REPLANNED
 
 Condition = tuple[Perturbation, Execution]
 
