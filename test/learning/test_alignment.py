@@ -850,7 +850,7 @@ def test_planned_states_are_those_that_the_actions_are_forecast_to_lead_to(bundl
 def test_the_value_ranks_the_forecast_states(bundle, state):
     plan = Planner(bundle, PlannerConfig(n_candidates=6, states='forecast')).plan(state)
     rows = bundle.normalizer.normalize(plan.candidates).astype(np.float32)
-    values = bundle.value_normalizer.unnormalize(bundle.value(rows, 0).astype(np.float64))
+    values = bundle.value_normalizer.unnormalize(bundle.clean_value(rows).astype(np.float64))
     assert_allclose(plan.values, values, rtol=1e-4)
     assert plan.best == np.argmax(values)
     denoised = Planner(bundle, PlannerConfig(n_candidates=6)).plan(state)
