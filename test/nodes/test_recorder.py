@@ -361,7 +361,7 @@ def test_what_belongs_to_no_state_is_not_kept():
     (episode,) = stream.close()
     n_kept = EARLY // PERIOD
     check(episode, 0, n_kept)
-    assert episode.n_left_out == 100 - n_kept
+    assert stream.n_left_out == [100 - n_kept]
 
 
 def test_plans_before_a_jump_do_not_choose_states_after_it():
@@ -397,9 +397,9 @@ def test_an_episode_is_handed_over_soon_after_its_end():
     stream = Stream()
     stream.steps(0, 5)
     stream.reward(5, terminated=True)
-    stream.log.settle(stream.sent + LATE)
+    stream.log.hand_over_ended(stream.sent + LATE)
     assert stream.episodes == []
-    stream.log.settle(stream.sent + LATE + 1)
+    stream.log.hand_over_ended(stream.sent + LATE + 1)
     check(stream.episodes[0], 0, 5, terminated=True)
     assert len(stream.close()) == 1
 
