@@ -158,7 +158,8 @@ def test_an_episode_without_delay_executes_the_first_action_of_every_plan(planne
         state, reward, fell = walker.step(planner.plan(state, step=n).actions[0])
         expected, n = expected + reward, n + 1
     for compensated in (True, False):
-        result, trace = run_episode(3, planner=planner, execution=Execution(compensate=compensated))
+        execution = Execution(compensate=compensated)
+        result, trace = run_episode(3, planner=planner, execution=execution)
         assert (result.episode_return, result.steps) == (expected, n)
         assert (len(trace.seconds), len(trace.torque_steps)) == (n, n - 1)
 
