@@ -303,13 +303,13 @@ def test_a_file_that_is_no_network_is_refused_even_with_the_right_hash(copy, nam
     expect_error(copy, copy / name)
 
 
-def test_another_network_in_place_of_the_forward_model_is_refused(copy):
+def test_another_network_in_place_of_the_dynamics_model_is_refused(copy):
     shutil.copy(copy / 'denoiser.onnx', copy / 'dynamics.onnx')
     write_facts(copy, yaml.safe_load((copy / 'model.yaml').read_text()))
     expect_error(copy, copy / 'dynamics.onnx', '[8, 23]', 'expected [23]')
 
 
-def test_a_bundle_without_forward_model_is_loaded_and_cannot_forecast(copy):
+def test_a_bundle_without_dynamics_model_is_loaded_and_cannot_forecast(copy):
     (copy / 'dynamics.onnx').unlink()
     write_facts(copy, yaml.safe_load((copy / 'model.yaml').read_text()))
     bundle = Bundle.load(copy)
@@ -319,13 +319,13 @@ def test_a_bundle_without_forward_model_is_loaded_and_cannot_forecast(copy):
         bundle.forecast(np.zeros(S), np.zeros((1, A)))
 
 
-def test_a_forward_model_whose_name_was_damaged_is_not_lost_in_silence(copy):
+def test_a_dynamics_model_whose_name_was_damaged_is_not_lost_in_silence(copy):
     edit_facts(copy, lambda facts: facts['sha256'].update(
         {'gorward.onnx': facts['sha256'].pop('dynamics.onnx')}))
     expect_error(copy, copy / 'gorward.onnx', 'no such file')
 
 
-def test_a_forecast_rolls_the_forward_model_along_the_actions(checkpoint_of, bundle, windows):
+def test_a_forecast_rolls_the_dynamics_model_along_the_actions(checkpoint_of, bundle, windows):
     network = TrainedModel.load(checkpoint_of('mlp', 'x0')).dynamics_model
     mean, std = bundle.normalizer.mean, bundle.normalizer.std
     actions, state = windows.rows[:3, :A], windows.rows[0, A:]
