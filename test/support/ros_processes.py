@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, ExitStack
+import fcntl
+from functools import cache
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from typing import TextIO
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -19,12 +23,34 @@ from diffusion_planner_ros.experiments.ros.service_calls import ask
 
 TIME_LIMIT = 30.0  # [s] for any condition; a healthy one takes a second
 STOP_TIME = 10.0  # [s] for a node to end after SIGINT
+N_DOMAINS = 100
 ENTITIES = ('publisher', 'subscription', 'client', 'service', 'timer')  # that a node has
+_locks: list[TextIO] = []
+
+
+@cache
+def domain() -> int:
+    """
+    Take a ROS domain for as long as this process lives.
+
+    Tests that run at the same time must not hear each other: whoever has a domain holds the lock
+    of its file.
+    """
+    for number in range(N_DOMAINS):
+        number = 1 + (os.getpid() + number) % N_DOMAINS
+        try:
+            lock = open(Path(tempfile.gettempdir()) / f'ros_domain_{number}.lock', 'a')
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:  # held by another process, or the file of another user
+            continue
+        _locks.append(lock)
+        return number
+    raise RuntimeError(f'all ROS domains from 1 to {N_DOMAINS} are in use by tests')
 
 
 def environment() -> dict[str, str]:
     """Return an environment whose ROS domain no other test process uses."""
-    return {**os.environ, 'ROS_DOMAIN_ID': str(1 + os.getpid() % 100),
+    return {**os.environ, 'ROS_DOMAIN_ID': str(domain()),
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1'}
 
 
