@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from typing import TextIO
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -25,7 +24,6 @@ TIME_LIMIT = 30.0  # [s] for any condition; a healthy one takes a second
 STOP_TIME = 10.0  # [s] for a node to end after SIGINT
 N_DOMAINS = 100
 ENTITIES = ('publisher', 'subscription', 'client', 'service', 'timer')  # that a node has
-_locks: list[TextIO] = []
 
 
 @cache
@@ -39,12 +37,16 @@ def domain() -> int:
     for number in range(N_DOMAINS):
         number = 1 + (os.getpid() + number) % N_DOMAINS
         try:
-            lock = open(Path(tempfile.gettempdir()) / f'ros_domain_{number}.lock', 'a')
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:  # held by another process, or the file of another user
+            lock = os.open(f'{tempfile.gettempdir()}/ros_domain_{number}.lock',
+                           os.O_CREAT | os.O_RDWR)
+        except PermissionError:  # the file of another user
             continue
-        _locks.append(lock)
-        return number
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(lock)
+            continue
+        return number  # and keep the file open: the lock ends with it
     raise RuntimeError(f'all ROS domains from 1 to {N_DOMAINS} are in use by tests')
 
 
