@@ -361,7 +361,7 @@ def test_what_belongs_to_no_state_is_not_kept():
     (episode,) = stream.close()
     n_kept = EARLY // PERIOD
     check(episode, 0, n_kept)
-    assert episode.n_left_out == 100 - n_kept
+    assert stream.n_left_out == [100 - n_kept]
 
 
 def test_plans_before_a_jump_do_not_choose_states_after_it():
