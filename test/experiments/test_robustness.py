@@ -20,8 +20,8 @@ from diffusion_planner_ros.sim.perturbation import UNPERTURBED
 
 SHIPPED = SOURCE / 'models' / 'walker2d'
 # The robot falls soon under these.
-ROWS = {'mass +20 %', 'delay 1, not joined'}
-ONLY = ('mass +20', 'not joined')
+ROWS = {'mass +20 %', 'delay 1, not compensated'}
+ONLY = ('mass +20', 'not compensated')
 ONE_CANDIDATE = PlannerConfig(n_candidates=1)
 
 

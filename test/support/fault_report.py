@@ -1,4 +1,4 @@
-"""Run the fault tests and print what they saw as a Markdown table: python test/fault_report.py."""
+"""Print what the fault tests saw, in Markdown: python test/support/fault_report.py."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Hear the markers of a running planner until there is something to draw."""
+"""Collect the markers of a running planner until there is something to draw."""
 
 import time
 
@@ -27,7 +27,7 @@ class PlanMarkers:
         return bool(self.arrays)
 
     def add(self, array: MarkerArray) -> None:
-        """Hear a message."""
+        """Take a message."""
         if not self.arrays and any(len(marker.points) > 1 for marker in array.markers):
             self.arrays.append(array)
 
@@ -44,7 +44,7 @@ class DenoisingMarkers:
         """Whether all steps of a plan were taken."""
 
     def add(self, array: MarkerArray) -> None:
-        """Hear a message."""
+        """Take a message."""
         if self.is_complete or (time := diffusion_time(array)) is None:
             return
         t, n_steps = time
@@ -57,7 +57,7 @@ class DenoisingMarkers:
 
 def capture(topic: str, collector: PlanMarkers | DenoisingMarkers, timeout: float) -> None:
     """
-    Hear a topic until the collector has enough.
+    Give the messages of a topic to a collector until it has enough.
 
     :param timeout: longest time to wait [s].
     :raises PlannerError: with what there is to hear, if the time runs out before.
