@@ -1,5 +1,6 @@
 """From checkpoint to bundle: the same numbers, and no damaged bundle is ever loaded."""
 
+from pathlib import Path
 import re
 import shutil
 
@@ -474,3 +475,8 @@ def test_a_calibration_that_makes_no_sense_is_refused(calibrated, change, words)
     change(facts)
     write_facts(calibrated, facts)
     expect_error(calibrated, calibrated / 'model.yaml', *words)
+
+
+def test_a_folder_whose_name_no_file_system_takes_is_refused():
+    with pytest.raises(ModelError, match=r'^9{100}\.\.\.: File name too long; expected the'):
+        Bundle.load(Path('9' * 5000))
