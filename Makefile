@@ -1,4 +1,5 @@
-# Two commands for a fresh clone, without root: `make walk` and `make test`.
+# Two commands for a fresh clone, without root: `make walk` and `make test`. A third one, `make faults`,
+# runs the long fault injections that `make test` leaves out.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -6,17 +7,22 @@ VENV ?= .venv
 # is enough for the tests: make test TORCH='torch --index-url https://download.pytorch.org/whl/cpu'
 TORCH ?= torch==2.13.0
 ARGS ?=
+# Tests that run at a time, each file in one process.
+WORKERS ?= 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: walk test clean
+.PHONY: walk test faults clean
 
 walk: $(VENV)/.walk
 	$(VENV)/bin/diffusion_planner walk $(ARGS)
 
 test: $(VENV)/.test
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/python -m pytest $(ARGS)
+	$(VENV)/bin/python -m pytest -m 'not slow' -n $(WORKERS) --dist loadfile $(ARGS)
+
+faults: $(VENV)/.test
+	$(VENV)/bin/python -m pytest -m slow $(ARGS)
 
 # A stamp file says that the environment holds what a target needs. The package is installed in
 # place, so that the tests and the walk run the checkout.

@@ -16,7 +16,8 @@ TRAIN = ['gymnasium>=1.0', 'h5py>=3.8', 'minari>=0.5.3', 'mujoco>=3.1.6', 'onnx>
          'onnxscript>=0.5', 'stable-baselines3>=2.4', 'tensorboard>=2.12', 'torch>=2.9',
          'tqdm>=4.60', 'tyro>=0.9']
 ROS = ['ros-kilted-rclpy[fastrtps]', 'ros-common-interfaces']
-TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'ruff>=0.6']
+TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.5',
+        'ruff>=0.6']
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:

@@ -2,7 +2,7 @@
 Settings that say their unit and range once.
 
 A setting is a dataclass field whose metadata holds description, unit and range. The command line's
-help, the ROS parameter descriptors, the checks and the README's tables all come from there.
+help, the ROS parameter descriptors, the checks and the documentation's tables all come from there.
 """
 
 from collections.abc import Collection, Iterator

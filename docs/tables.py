@@ -33,7 +33,8 @@ PAGES = Path(__file__).parent
 LAUNCH_MODULES = (
     'launch', 'launch.actions', 'launch.events', 'launch.events.process', 'launch.substitutions',
     'launch_ros', 'launch_ros.actions', 'launch_ros.parameter_descriptions')
-TABLE = re.compile(r'(<!-- table: (\S+) -->\n).*?(<!-- table end -->)', re.DOTALL)
+TABLE = re.compile(r'^(<!-- table: (\S+) -->\n).*?^(<!-- table end -->)$',
+                   re.DOTALL | re.MULTILINE)
 
 
 def _default(setting: Setting) -> str:

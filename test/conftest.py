@@ -65,9 +65,9 @@ def windows(dataset, robot) -> Windows:
 def tiny_config(denoiser: str = 'mlp', prediction: str = 'x0', **changes) -> TrainConfig:
     """Return settings of a run that takes seconds."""
     return TrainConfig(**{
-        'denoiser': denoiser, 'prediction': prediction, 'width': WIDTH[denoiser], 'depth': 2,
-        'value_width': 32, 'value_depth': 1, 'dynamics_width': 32, 'horizon': HORIZON,
-        'n_diffusion_steps': N_DIFFUSION_STEPS, 'n_updates': N_UPDATES[denoiser],
+        'denoiser': denoiser, 'prediction': prediction, 'width': WIDTH.get(denoiser, 8),
+        'depth': 2, 'value_width': 32, 'value_depth': 1, 'dynamics_width': 32, 'horizon': HORIZON,
+        'n_diffusion_steps': N_DIFFUSION_STEPS, 'n_updates': N_UPDATES.get(denoiser, 40),
         'batch_size': 64, 'learning_rate': 3e-3, 'value_learning_rate': 3e-3, 'ema_decay': 0.95,
         **changes})
 

@@ -9,6 +9,7 @@ from ..errors import PlannerError
 
 def verbs() -> dict[str, Callable[..., None]]:
     """Return what a user can ask for, by name; imported only now, as it takes a while."""
+    from .inspect.animate import animate
     from .inspect.info import info
     from .inspect.snapshot import snapshot
     from .inspect.urdf import urdf
@@ -27,7 +28,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
             'info': info, 'collect': collect, 'train': train, 'align': align, 'study': study,
             'export': export, 'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot,
-            'soak': soak}
+            'animate': animate, 'soak': soak}
 
 
 def main() -> None:

@@ -80,7 +80,7 @@ def walk(
     out.mkdir(parents=True, exist_ok=True)
     files = [_draw(recording, out, summary)]
     if video:
-        files += _render(recording, out)
+        files += _render(loaded.robot.name, recording, out)
     summary['files'] = [str(out / 'summary.json'), *files]
     with written(out / 'summary.json') as scratch:
         scratch.write_text(json_format.dumps(summary, indent=2) + '\n')
@@ -100,7 +100,7 @@ def _draw(recording: 'Recording', out: Path, summary: dict) -> str:
     return str(file)
 
 
-def _render(recording: 'Recording', out: Path) -> list[str]:
+def _render(robot: str, recording: 'Recording', out: Path) -> list[str]:
     """Render the last episode; return the file, or nothing where OpenGL is missing."""
     from ..experiments.plots.video import render_apart
     from ..experiments.ros.ros_session import executed_path
@@ -109,7 +109,7 @@ def _render(recording: 'Recording', out: Path) -> list[str]:
     times = times - times[0]  # the episode may have begun at any time
     file = out / 'walk.mp4'
     print('rendering the video ...', file=sys.stderr)
-    reason = render_apart([{'times': times, **positions}], file)
+    reason = render_apart(robot, [{'times': times, **positions}], file)
     if reason is None:
         return [str(file)]
     print(f'no video: {reason}', file=sys.stderr)

@@ -32,7 +32,7 @@ class EpisodeFormat:
 
 FORMATS = [  # the first one that recognises a path reads it
     EpisodeFormat('a log of executed plans', is_log, read_log),
-    EpisodeFormat('a Minari data set', is_minari, read_minari),
+    EpisodeFormat('a Minari data set, a folder with data/main_data.hdf5', is_minari, read_minari),
     EpisodeFormat("an HDF5 file in D4RL's layout", is_d4rl, read_d4rl),
 ]
 

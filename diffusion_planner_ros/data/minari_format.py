@@ -26,8 +26,9 @@ EPISODE = re.compile(r'episode_\d+')
 
 
 def is_minari(path: Path) -> bool:
-    """Return whether a path is a folder, as a Minari data set is, or the HDF5 file in it."""
-    return path.is_dir() or holds(path, lambda root: bool(episode_names(root)))
+    """Return whether a path is the folder of a Minari data set, or the HDF5 file in it."""
+    return ((path / MINARI_FILE).is_file()
+            or holds(path, lambda root: bool(episode_names(root))))
 
 
 def episode_names(root: 'h5py.File') -> list[str]:

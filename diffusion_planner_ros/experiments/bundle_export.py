@@ -12,6 +12,7 @@ from ..episode import Episode
 from ..errors import ModelError
 from ..learning.onnx_export import export_networks, TrainedModel
 from ..planning.bundle import Bundle, FACTS_FILE, FORMAT_VERSION, NETWORK_FILES, write_facts
+from ..schedule import CLEAN
 from .monitor_calibration import calibrate, summary
 
 MAX_DIFFERENCE = 1e-4
@@ -73,17 +74,18 @@ def compare(model: TrainedModel, bundle: Bundle, *, batch_sizes: tuple[int, ...]
     eps at high noise is hundreds of standard deviations large.
     """
     largest = {'x_0': 0.0, 'value': 0.0, 'gradient': 0.0, 'dynamics': 0.0}
-    for seed in range(bundle.schedule.n_steps):
-        x_t, _ = model.example(batch_sizes[seed % len(batch_sizes)], seed)
-        times = x_t.new_full((len(x_t),), seed).long()
-        rows = x_t[:, 0]
-        expected = {'x_0': model.denoiser(x_t, times), 'dynamics': model.dynamics_model(rows),
+    for t in sorted({bundle.value_clean_time, *range(bundle.schedule.n_steps)}):
+        x_t, _ = model.example(batch_sizes[t % len(batch_sizes)], seed=t % 2**31)
+        times, rows = x_t.new_full((len(x_t),), t).long(), x_t[:, 0]
+        expected = {'dynamics': model.dynamics_model(rows),
                     **dict(zip(('value', 'gradient'), model.value_and_gradient(x_t, times),
                                strict=True))}
-        found = {'x_0': bundle.denoise(x_t.numpy(), seed),
-                 'value': bundle.value(x_t.numpy(), seed),
-                 'gradient': bundle.value_gradient(x_t.numpy(), seed),
-                 'dynamics': bundle.next_state(rows.numpy())}
+        found = {'dynamics': bundle.next_state(rows.numpy()),
+                 'value': bundle.value(x_t.numpy(), t),
+                 'gradient': bundle.value_gradient(x_t.numpy(), t)}
+        if t != CLEAN:  # nothing is denoised from there
+            expected['x_0'], found['x_0'] = model.denoiser(x_t, times), bundle.denoise(
+                x_t.numpy(), t)
         for name, reference in expected.items():
             scale = max(1.0, float(reference.abs().max()))
             difference = float(np.abs(found[name] - reference.numpy()).max()) / scale

@@ -17,7 +17,8 @@ class Execution:
     delay: int = setting(
         0, 'Control periods between a state and the first action planned from it; '
         'until the first plan is ready the torque is zero.', low=0, high=1024)
-    join: bool = setting(True, 'With a delay: let every plan know the actions until it is ready.')
+    compensate: bool = setting(
+        True, 'With a delay: let every plan know the actions until it is ready.')
     exploration: float = setting(
         0.0, 'Standard deviation of noise on every executed action.',
         unit='torque limits', low=0.0, high=1.0)

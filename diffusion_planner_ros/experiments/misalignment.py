@@ -13,6 +13,7 @@ from ..episode import Episode
 from ..planning.bundle import Bundle
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
+from ..robot import StateEntry
 from ..sim.environment import Environment, make_environment
 from ..sim.perturbation import Perturbation, UNPERTURBED
 from ..sim.rollout import rollout
@@ -21,6 +22,11 @@ from .closed_loop import EpisodeResult, noise_seed, run_episode
 from .standard_error import standard_error
 
 EVERY = 50  # [control periods] between the plans that are executed open loop
+
+
+def entry_name(entry: StateEntry) -> str:
+    """Return the name of a state entry, as figures and reports have it."""
+    return f'{entry.joint.removesuffix("_joint")} {entry.quantity}'
 
 
 @dataclass(frozen=True)

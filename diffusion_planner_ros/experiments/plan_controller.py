@@ -59,7 +59,7 @@ class PlanController:
     def _plan(self, state: NDArray, step: int) -> None:
         delay, n_execute = self._execution.delay, self._execution.n_execute
         before = time.perf_counter()
-        if self._execution.join and delay:
+        if self._execution.compensate and delay:
             plan = plan_compensated(self._planner, state, np.stack(self._waiting), step=step)
         else:
             plan = self._planner.plan(state, step=step)

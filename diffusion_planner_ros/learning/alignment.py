@@ -225,7 +225,7 @@ class Aligner:
         eps = torch.randn(x_0.shape, generator=generator)
         losses = {
             'denoising': learner.denoising_loss(x_0, t, eps, averaged=True),
-            'forward': learner.averaged['dynamics_model'].loss(
+            'dynamics': learner.averaged['dynamics_model'].loss(
                 x_0[:, 0], x_0[:, 1, self.robot.action_dim:])}
         return {name: float(loss) for name, loss in losses.items()}
 
@@ -291,7 +291,7 @@ class Aligner:
         picked = [source.everything.draw(source.n, learner.generator) for source in sources]
         judged = torch.cat([source.buffer.windows(starts)
                             for source, starts in zip(sources, picked, strict=True)])
-        losses = {'forward': learner.dynamics_loss(judged)}
+        losses = {'dynamics': learner.dynamics_loss(judged)}
         if self.executed.has_rewards:
             values = torch.cat([source.buffer.values(starts)
                                 for source, starts in zip(sources, picked, strict=True)])

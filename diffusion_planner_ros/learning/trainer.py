@@ -77,7 +77,7 @@ class Trainer:
         return learner.descend({
             'denoising': learner.denoising_loss(x_0, t, eps),
             'value': learner.value_loss(x_0, value_t, eps, self._values[rows[:, 0]]),
-            'forward': learner.dynamics_loss(x_0)})
+            'dynamics': learner.dynamics_loss(x_0)})
 
     def resume(self, file: Path) -> None:
         """

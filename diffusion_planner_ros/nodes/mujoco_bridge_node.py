@@ -195,9 +195,10 @@ class MujocoBridge(Node):
         return level, messages.get(state, state)
 
     def _check_publishers(self) -> None:
-        """Report whoever commands the robot or publishes the time beside another."""
+        """Report if more than one node commands the robot or publishes the clock."""
         commands, clock = self._commands.topic_name, self.resolve_topic_name(CLOCK.name)
-        # The graph lists the dead as well: a planner that crashed and came back is no conflict.
+        # ROS lists a process for a while after it was killed. A planner that crashed and came back
+        # is no conflict: of both, only the new one sends commands.
         alive = self._senders.alive()
         publishers = listed(self, commands)
         found = {commands: (sorted(set(publishers.values())) if UNKNOWN in alive else

@@ -1,4 +1,4 @@
-"""Records executed plans: what the robot did, was rewarded for and had planned, as episodes."""
+"""Records episodes: states, torques, rewards, and the plans that led to them."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ from .state.joint_states import JointReader
 from .state.odometry import BaseReader, OdometryHistory, pose_and_rates
 from .state.state_source import StateConfig
 
-HOLD = 0.5  # [s] that messages wait for those of other topics
+HOLD = 0.5  # [s] that a message is held back, until those of other topics have come
 LOOK_PERIOD = 0.05  # [s] between looks for messages that have waited long enough
-LAST_TIME = 2.0  # [s], longest time to take what was published before we were told to stop
+LAST_TIME = 2.0  # [s] after a request to stop in which earlier messages are still awaited
 ODOMETRY_WAIT = 2  # control periods that odometry may come after its joint states
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
@@ -81,11 +81,11 @@ class RecorderConfig:
 
 class Recorder(Node):
     """
-    Listen to what planner and robot publish anyway, and write it down as episodes.
+    Write what planner and robot publish to a file, as episodes.
 
-    Nobody waits for this node: it hears the others as best it can, and a state or reward that it
-    misses ends an episode. Action k of an episode is the torque that acted between state k and
-    k + 1.
+    All subscriptions are best effort, so that no publisher waits for this node. A state or reward
+    that gets lost ends an episode. Action k of an episode is the torque that acted between the
+    states k and k + 1.
     """
 
     def __init__(self) -> None:
@@ -109,8 +109,8 @@ class Recorder(Node):
                                max_steps=config.max_episode_steps)
         self._messages = MessageSorter(HOLD)
         self._n_steps = self._n_plans = self._n_refused = 0
-        self._newest = 0  # when the newest joint states were published [ns]
-        self._told = float('inf')  # when we were told to stop [ns]
+        self._newest = 0  # when the newest joint states were published, on the same clock [ns]
+        self._told = float('inf')  # when ``stop`` was called, on the system clock [ns]
         for topic, handle in (
                 (JOINT_STATES, self._on_joint_states),
                 (PLAN, self._on_plan),
@@ -127,15 +127,15 @@ class Recorder(Node):
     # The life of the process
 
     def stop(self) -> None:
-        """Take what was published so far; then the node is done."""
+        """Be done when all messages that were published so far have come."""
         self._told = time.time_ns()
 
     @property
     def is_done(self) -> bool:
-        """Whether all that was published before we were told to stop has come."""
+        """Whether all messages that were published before ``stop`` was called have come."""
         waited = (time.time_ns() - self._told) / NANOSECONDS
-        # A state that was published later says that the earlier ones came; what belongs to them
-        # may take as long as it may at any other time.
+        # Joint states that were published later show that all earlier ones have come. The plans
+        # and rewards of these are awaited for HOLD, as always.
         return (self._newest > self._told and waited > HOLD) or waited > LAST_TIME
 
     def close(self) -> None:
@@ -144,25 +144,25 @@ class Recorder(Node):
             self._messages.release_all()
             self._log.close()
 
-    # Messages, as they come
+    # Messages in the order of arrival
 
     def _put(self, handle: Callable[[Any], None], msg: Any, info: dict[str, Any]) -> None:
         sent = info['source_timestamp'] or time.time_ns()
         if isinstance(msg, JointTrajectory):
             self._log.announce_plan(nanoseconds_from_stamp(msg.header.stamp))
         elif isinstance(msg, Odometry):
-            sent -= self._odometry_wait  # it is there before the joint states that it belongs to
+            sent -= self._odometry_wait  # handled before its joint states, even if it came later
         elif handle == self._on_joint_states:
             self._newest = sent
             if sent > self._told:
-                return  # its reward might not come any more
+                return  # we may be gone before its reward comes
         self._messages.put(sent, time.monotonic(), partial(self._handle, handle, msg))
 
     def _look(self) -> None:
         self._messages.release(time.monotonic())
-        self._log.settle(time.monotonic_ns())
+        self._log.hand_over_ended(time.monotonic_ns())
 
-    # Messages, as they were published
+    # Messages in the order of publication
 
     def _handle(self, handle: Callable[[Any], None], msg: Any) -> None:
         try:
@@ -200,7 +200,7 @@ class Recorder(Node):
     def _on_command(self, msg: Float64MultiArray) -> None:
         torque, _ = torque_from_msg(msg)
         if torque.shape == self._command.shape and np.isfinite(torque).all():
-            self._command = torque  # anything else a controller drops
+            self._command = torque  # a controller ignores all others
 
     def _on_plan(self, msg: JointTrajectory) -> None:
         if len(msg.points) != self._horizon:
@@ -232,7 +232,7 @@ class Recorder(Node):
             f'episode {number}: {len(episode)} steps, {n_plans} plans, '
             f'{"with" if episode.has_rewards else "no"} rewards, '
             f'{"ended in a fall" if episode.terminated else "cut off"}'
-            + (f'; {n_left_out} steps beside it without a reward left out'
+            + (f'; {n_left_out} steps without a reward before or after it left out'
                if n_left_out else ''))
 
     def _report(self) -> None:

@@ -29,6 +29,7 @@ DYNAMICS_FILE = 'dynamics.onnx'  # a bundle may be without
 NETWORK_FILES = (DENOISER_FILE, VALUE_FILE, DYNAMICS_FILE)
 UNHASHED = ('sha256', 'score')
 N_WARMUP = 3
+LONGEST_NAME = 100  # characters of a folder that an error shows
 # Ranking needs no gradient, so its part of the graph is not computed.
 VALUE_ALONE = onnxruntime.RunOptions()
 VALUE_ALONE.only_execute_path_to_fetches = True
@@ -92,7 +93,12 @@ def facts_file(folder: Path) -> Path:
     :raises ModelError: if it is missing.
     """
     file = folder / FACTS_FILE
-    if not file.is_file():
+    try:
+        is_there = file.is_file()
+    except OSError as error:  # a name too long for a file system
+        raise ModelError(f'{str(folder)[:LONGEST_NAME]}...: {error.strerror}; expected the folder '
+                         'of a model bundle') from error
+    if not is_there:
         raise ModelError(f'{file}: no such file; expected the folder of a model bundle')
     return file
 

@@ -14,7 +14,7 @@ from .environment import Environment
 from .walker2d import MAX_EPISODE_STEPS
 
 REPEAT_PERIOD = 0.02  # [s], longest silence, so that a pause can be told from a dead simulation
-SUSPENSION_TIME = 0.03  # [s] without a call; ``repeat`` or ``tick`` come every REPEAT_PERIOD
+SUSPENSION_TIME = 0.03  # [s] without a call, after which the process was suspended
 WARNING_PERIOD = 1.0  # [s] that a fault must be gone before it is reported again
 MAX_UNANSWERED = 125  # states whose command may still come
 MAX_PUSH = 100.0  # [N s]; Walker2D weighs 26 kg
@@ -69,7 +69,7 @@ class JointSnapshot:
 
 
 class BridgeOutput(Protocol):
-    """What is told by a ``BridgeEpisode``, in the order in which it happens."""
+    """Takes what a ``BridgeEpisode`` has to publish, in the order in which it happens."""
 
     def show_clock(self, time: int) -> None:
         """Publish simulated time [ns]."""
@@ -81,7 +81,7 @@ class BridgeOutput(Protocol):
         """Publish the reward of the step that led to the state of this time [ns]."""
 
     def restart_ticks(self) -> None:
-        """Call ``tick`` next when one ``wall_period`` from now is over."""
+        """Call ``tick`` next one ``wall_period`` from now."""
 
     def add_latency(self, latency: float) -> None:
         """Record the time from a state to its command [s]."""
@@ -352,7 +352,7 @@ class BridgeEpisode:
         self._step_if_commanded()
 
     def repeat(self) -> None:
-        """Show clock and state again, for those who did not hear them or wonder if we live."""
+        """Show clock and state again, for late subscribers, and as a sign of life."""
         self._notice_suspension(self._clock())
         self._output.show_clock(self.time)
         self._output.show_state(self._state)

@@ -18,7 +18,7 @@ From states (n, S), the index of the robot of each, shape (n,), and the number o
 period to torques [N m], shape (n, A). Robots that have fallen are not asked for.
 """
 StepHook = Callable[[int], None]
-"""Called after every control period with its number; who needs the robot knows it."""
+"""Called after every control period with its number."""
 
 
 def rollout(environment: Environment, controller: Controller, *, n_steps: int | None = None,

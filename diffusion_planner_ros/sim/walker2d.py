@@ -19,8 +19,6 @@ MAX_EPISODE_STEPS = 1000
 
 # D4RL's reference returns of walker2d: a random policy and a SAC expert, in Walker2d-v2.
 RANDOM_RETURN, EXPERT_RETURN = 1.629008, 4592.3
-SCORE_NOTE = ('measured in Walker2d-v5, scaled by returns of Walker2d-v2, whose feet touch the '
-              'ground differently: not comparable with published D4RL scores')
 
 
 def normalized_score(episode_return: float) -> float:

@@ -10,22 +10,22 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
 from diffusion_planner_ros.commands import __main__ as cli
-from diffusion_planner_ros.commands.measure import diagnose
 from diffusion_planner_ros.errors import DatasetError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
-from diffusion_planner_ros.experiments.execution import Execution
-from diffusion_planner_ros.experiments.imagination import (
+from diffusion_planner_ros.experiments.diagnosis import diagnosis
+from diffusion_planner_ros.experiments.diagnosis.imagination import (
     execute_whole_plans,
     imagine,
     positions_of,
 )
-from diffusion_planner_ros.experiments.misalignment import watch_episode
-from diffusion_planner_ros.experiments.out_of_distribution import (
+from diffusion_planner_ros.experiments.diagnosis.out_of_distribution import (
     area_under_curve,
     nearest_distance,
     RecordedStates,
     score_episode,
 )
+from diffusion_planner_ros.experiments.execution import Execution
+from diffusion_planner_ros.experiments.misalignment import watch_episode
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 
@@ -126,7 +126,7 @@ def run_here(*words):
 
 
 def test_the_command_reports_and_draws(bundle, dataset, tmp_path, monkeypatch):
-    monkeypatch.setattr(diagnose, 'VIDEO_SECONDS', 0.1)
+    monkeypatch.setattr(diagnosis, 'MOTION_SECONDS', 0.1)
     report = json.loads(run_here(
         '--bundle', bundle.path, '--data', dataset, '--episodes', 2, '--first-seed', 3,
         '--processes', 1, '--planner.n-candidates', 2, '--out', tmp_path / 'found', '--json'))

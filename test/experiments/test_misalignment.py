@@ -9,6 +9,11 @@ import pytest
 
 from diffusion_planner_ros.errors import DatasetError
 from diffusion_planner_ros.experiments.closed_loop import noise_seed, run_episode
+from diffusion_planner_ros.experiments.diagnosis.recorded_windows import (
+    draw_windows,
+    plan_from,
+    replay,
+)
 from diffusion_planner_ros.experiments.misalignment import (
     branch_from,
     compare_states,
@@ -18,11 +23,6 @@ from diffusion_planner_ros.experiments.misalignment import (
     Misalignment,
     misalignment_of,
     watch_episode,
-)
-from diffusion_planner_ros.experiments.recorded_windows import (
-    draw_windows,
-    plan_from,
-    replay,
 )
 from diffusion_planner_ros.planning.planner import Plan, Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig

@@ -7,11 +7,12 @@ from pathlib import Path
 from paths import SOURCE
 import pytest
 
-from diffusion_planner_ros.commands.measure.robustness import robustness, table
+from diffusion_planner_ros.commands.measure.robustness import robustness
 from diffusion_planner_ros.errors import ConfigError, ModelError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import REPLANNED
-from diffusion_planner_ros.experiments.robustness_conditions import CONDITIONS, select
+from diffusion_planner_ros.experiments.robustness.robustness_conditions import CONDITIONS, select
+from diffusion_planner_ros.experiments.robustness.robustness_run import robustness_table
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -19,8 +20,8 @@ from diffusion_planner_ros.sim.perturbation import UNPERTURBED
 
 SHIPPED = SOURCE / 'models' / 'walker2d'
 # The robot falls soon under these.
-ROWS = {'mass +20 %', 'delay 1, not joined'}
-ONLY = ('mass +20', 'not joined')
+ROWS = {'mass +20 %', 'delay 1, not compensated'}
+ONLY = ('mass +20', 'not compensated')
 ONE_CANDIDATE = PlannerConfig(n_candidates=1)
 
 
@@ -66,7 +67,8 @@ def test_without_json_a_table_in_markdown_is_printed(tmp_path, capsys):
 
 
 def test_the_table_has_two_columns_per_bundle():
-    text = table({'nominal': {'before': summary(), 'after': summary(return_stderr=None)}})
+    text = robustness_table(
+        {'nominal': {'before': summary(), 'after': summary(return_stderr=None)}})
     assert text.splitlines() == [
         '| condition | before: return | falls | after: return | falls |',
         '| --- | --- | --- | --- | --- |',

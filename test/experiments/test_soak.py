@@ -120,6 +120,7 @@ def planner_of(parent):
                 and line.split()[1] == str(parent))
 
 
+@pytest.mark.slow
 def test_a_short_soak_passes_and_reports(tmp_path):
     done = subprocess.run(
         [*CLI, 'soak', '--minutes', '0.1', '--seed', '438', '--out', str(tmp_path), '--json'],

@@ -9,13 +9,13 @@ import pytest
 
 from diffusion_planner_ros.commands.learn.study import study
 from diffusion_planner_ros.errors import ConfigError, ModelError
+from diffusion_planner_ros.experiments import bundle_export
 from diffusion_planner_ros.experiments import closed_loop as evaluate
 from diffusion_planner_ros.experiments.alignment import alignment_run
 from diffusion_planner_ros.experiments.alignment.alignment_variants import scaled, variants
-from diffusion_planner_ros.experiments.alignment.study_table import compare, table
+from diffusion_planner_ros.experiments.alignment.study_table import compare, study_table
 from diffusion_planner_ros.experiments.closed_loop import run_episodes
 from diffusion_planner_ros.experiments.plots.study_plot import average
-from diffusion_planner_ros.learning import onnx_export as export
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.sim.perturbation import UNPERTURBED
@@ -48,7 +48,7 @@ def small(checkpoint_of, dataset, writer, tmp_path_factory):
         # Processes take seconds to start, networks to trace: their shapes are the same for all.
         patch.setattr(evaluate, 'open_pool', ThreadPoolExecutor)
         patch.setattr(alignment_run, 'WeightWriter', lambda *_: writer)
-        patch.setattr(export, 'export_networks',
+        patch.setattr(bundle_export, 'export_networks',
                       lambda model, *files: writer.write(model, files[0].parent))
         study(**options)
     return options
@@ -138,10 +138,10 @@ def test_a_shorter_alignment_keeps_its_proportions():
 
 def test_the_errors_in_the_table_are_those_over_the_alignments():
     runs = [run_of(1900.0, 0.1, 1), run_of(2000.0, 0.2, 2), run_of(2100.0, 0.3, 3)]
-    assert table(BEFORE, {'plain': compare(BEFORE, runs)}).splitlines()[2] == (
+    assert study_table(BEFORE, {'plain': compare(BEFORE, runs)}).splitlines()[2] == (
         '| plain | 1,000 +- 50 | 2,000 +- 58 | +100 | 15 of 20 | 6 of 60 | 0.400 +- 0.020 | '
         '0.200 +- 0.058 | 0.50 | 0.400 +- 0.115 | 200,000 | 30 |')
-    assert '| 1,900 | +90 |' in table(BEFORE, {'plain': compare(BEFORE, runs[:1])})
+    assert '| 1,900 | +90 |' in study_table(BEFORE, {'plain': compare(BEFORE, runs[:1])})
 
 
 def test_lines_are_averaged_between_the_steps_of_the_guard():

@@ -138,8 +138,8 @@ def remove(name):
 
 def wrong_version(folder):
     facts = yaml.safe_load((folder / FACTS_FILE).read_text())
-    (folder / FACTS_FILE).write_text(yaml.safe_dump({**facts, 'format_version': '2.0'}))
-    return f'{folder}/{FACTS_FILE}: format version is 2.0', 'expected 1.x'
+    (folder / FACTS_FILE).write_text(yaml.safe_dump({**facts, 'format_version': '3.0'}))
+    return f'{folder}/{FACTS_FILE}: format version is 3.0', 'expected 2.x'
 
 
 def rewrite_robot(folder, change):

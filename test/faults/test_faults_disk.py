@@ -67,6 +67,7 @@ def test_a_score_that_cannot_be_written_leaves_the_bundle_as_it_was(tmp_path, re
     keep(record_property, 'evaluate --write-score', 'model.yaml', error)
 
 
+@pytest.mark.slow
 def test_an_export_that_cannot_be_written_leaves_the_old_bundle(checkpoint_of, tmp_path,
                                                                 record_property):
     bundle = shutil.copytree(share_file('models/walker2d'), tmp_path / 'bundle')
@@ -78,6 +79,7 @@ def test_an_export_that_cannot_be_written_leaves_the_old_bundle(checkpoint_of, t
     keep(record_property, 'export', 'denoiser.onnx', error)
 
 
+@pytest.mark.slow
 def test_a_walk_that_cannot_be_written_says_so(tmp_path, record_property):
     file = 'summary.json'
     (tmp_path / file).symlink_to(FULL)

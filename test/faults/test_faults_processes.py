@@ -186,6 +186,7 @@ def test_a_second_planner_waits_for_the_death_of_the_first(tmp_path, recorder, b
                  'first')
 
 
+@pytest.mark.slow
 def test_whoever_commands_beside_an_active_planner_is_reported(tmp_path, recorder,
                                                                record_property):
     with running('planner', tmp_path, **SETTINGS) as planner:
@@ -238,6 +239,7 @@ def test_a_second_planner_of_the_same_name_does_not_begin(tmp_path, recorder, br
             assert 'left the robot' not in first.output
 
 
+@pytest.mark.slow
 def test_of_two_planners_that_begin_at_once_one_is_left(tmp_path, recorder):
     (tmp_path / 'other').mkdir()
     with (running('planner', tmp_path, **SETTINGS) as first,
@@ -265,6 +267,7 @@ def test_a_reset_beside_a_suspended_robot_does_not_stop_time_for_ever(tmp_path, 
             recorder.wait(lambda m=resumed: recorder.motion_after(m), 'motion', planner)
 
 
+@pytest.mark.slow
 def test_a_planner_that_crashed_and_came_back_is_no_conflict(tmp_path, recorder, bridge):
     levels = Health(recorder.node, 'mujoco_bridge').levels
     for _ in range(2):
@@ -334,6 +337,7 @@ def signal_and_check(node, number):
     assert 'Traceback' not in node.output
 
 
+@pytest.mark.slow
 def test_parameters_hammered_during_a_walk_are_taken_or_refused_and_it_goes_on(
         tmp_path, recorder, bridge, record_property):
     rng = np.random.default_rng(0)

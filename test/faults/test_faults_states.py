@@ -244,11 +244,11 @@ def test_a_bad_state_stops_the_robot_until_good_ones_come(name, recorder, planne
 
     begun = stream.spoil(make())
     found = recorder.wait(lambda: reported.search(log()), f'stop: {cause}', planner)
-    stop = recorder.wait(lambda: recorder.stop_after(float(found[1]) - 0.02), 'stop', planner)
+    stop = recorder.wait(lambda: recorder.stop_at(float(found[1])), 'stop', planner)
     assert stop.sent - begun <= limit + NOISE, log()
     recorder.wait(lambda: text in log(), text, planner)
     spin_for(recorder.node, 0.1)
-    assert not any(c.torque.any() for c in recorder.commands_since(stop.sent))
+    assert not any(c.torque.any() for c in recorder.commands_since(float(found[1])))
     assert log().count(f'stop: {cause}') == 1, log()
     mended = stream.mend()
     if needs_person:

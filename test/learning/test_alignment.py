@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from diffusion_planner_ros.commands import __main__ as cli
-from diffusion_planner_ros.commands.learn.align import align_online
 from diffusion_planner_ros.data.d4rl_format import write_d4rl
 from diffusion_planner_ros.data.executed_plans import LogWriter, read_log
 from diffusion_planner_ros.data.formats import read_episodes
@@ -27,6 +26,7 @@ from diffusion_planner_ros.experiments.alignment.alignment_run import (
     GuardResult,
     PROGRESS_FILE,
 )
+from diffusion_planner_ros.experiments.alignment.online_alignment import align_online
 from diffusion_planner_ros.experiments.bundle_export import compare, MAX_DIFFERENCE
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution
@@ -118,12 +118,12 @@ def watch(aligner, monkeypatch):
         imitated.extend(x_0)
         return denoising_loss(x_0, t, eps)
 
-    def watch_forward(x_0):
+    def watch_dynamics(x_0):
         judged.extend(x_0)
         return dynamics_loss(x_0)
 
     monkeypatch.setattr(learner, 'denoising_loss', watch_denoising)
-    monkeypatch.setattr(learner, 'dynamics_loss', watch_forward)
+    monkeypatch.setattr(learner, 'dynamics_loss', watch_dynamics)
     return imitated, judged
 
 
@@ -165,7 +165,7 @@ def test_as_hu_writes_it_it_learns_from_executed_windows_alone(
     losses = aligner.learn(100)
     assert [sources_of(part, aligner, episodes) for part in windows] == [{0, 1, 2, 3}] * 2
     assert aligner.n_updates == 100
-    assert losses.keys() == {'denoising', 'value', 'forward'}
+    assert losses.keys() == {'denoising', 'value', 'dynamics'}
     assert changed(before, weights_of(aligner)) == set(ALL_NETWORKS)
 
 
@@ -207,11 +207,11 @@ def test_the_denoiser_imitates_recent_episodes_and_the_others_learn_from_all(
     assert sources_of(judged, aligner, episodes) == {0, 1, 2, 3, 4}
 
 
-def test_at_first_only_value_and_forward_model_learn(make_aligner, episodes):
+def test_at_first_only_value_and_dynamics_model_learn(make_aligner, episodes):
     aligner = make_aligner(value_first_steps=n_steps_of(episodes[:2]), updates_per_step=0.1)
     before = weights_of(aligner)
     aligner.add(episodes[:2])
-    assert aligner.learn(30).keys() == {'value', 'forward'}
+    assert aligner.learn(30).keys() == {'value', 'dynamics'}
     learned = {'value', 'averaged_value', 'dynamics_model', 'averaged_dynamics_model'}
     assert changed(before, weights_of(aligner)) == learned
     aligner.add(episodes[2:3])
@@ -232,7 +232,7 @@ def test_without_an_executed_window_nothing_is_learned_yet(
     assert (aligner.n_updates, aligner.n_steps) == (0, 2 * len(too_short))
     assert changed(before, weights_of(aligner)) == set()
     aligner.add([too_short, episodes[0]])
-    assert aligner.learn(10).keys() == {'denoising', 'value', 'forward'}
+    assert aligner.learn(10).keys() == {'denoising', 'value', 'dynamics'}
 
 
 def test_a_single_window_is_learned_from(make_aligner, episodes):
@@ -850,7 +850,7 @@ def test_planned_states_are_those_that_the_actions_are_forecast_to_lead_to(bundl
 def test_the_value_ranks_the_forecast_states(bundle, state):
     plan = Planner(bundle, PlannerConfig(n_candidates=6, states='forecast')).plan(state)
     rows = bundle.normalizer.normalize(plan.candidates).astype(np.float32)
-    values = bundle.value_normalizer.unnormalize(bundle.value(rows, 0).astype(np.float64))
+    values = bundle.value_normalizer.unnormalize(bundle.clean_value(rows).astype(np.float64))
     assert_allclose(plan.values, values, rtol=1e-4)
     assert plan.best == np.argmax(values)
     denoised = Planner(bundle, PlannerConfig(n_candidates=6)).plan(state)
@@ -883,7 +883,7 @@ def test_fixed_entries_stay_and_the_forecast_goes_on_from_them(bundle, state):
                         rtol=1e-4, atol=1e-4)
 
 
-def test_without_a_forward_model_states_are_not_forecast(bundle, tmp_path):
+def test_without_a_dynamics_model_states_are_not_forecast(bundle, tmp_path):
     folder = shutil.copytree(bundle.path, tmp_path / 'without')
     (folder / DYNAMICS_FILE).unlink()
     write_facts(folder, dict(bundle.facts))

@@ -2,13 +2,23 @@
 
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
+import onnxruntime
 import pytest
 import torch
 from torch import nn
 
+from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.learning.diffusion import Diffusion, loss_weight
-from diffusion_planner_ros.learning.networks.builders import build_diffusion, build_value
-from diffusion_planner_ros.schedule import NoiseSchedule
+from diffusion_planner_ros.learning.networks.builders import (
+    build_diffusion,
+    build_networks,
+    build_value,
+)
+from diffusion_planner_ros.learning.networks.registry import DENOISERS
+from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
+from diffusion_planner_ros.learning.train_config import TrainConfig
+from diffusion_planner_ros.schedule import CLEAN, NoiseSchedule
+from diffusion_planner_ros.settings import settings_of
 
 H, A, S = 4, 2, 3
 D = A + S
@@ -73,6 +83,14 @@ def test_the_first_state_is_never_noised():
     expected = np.zeros((T, H, D), dtype=bool)
     expected[:, 0, A:] = True
     assert_array_equal(is_kept, expected)
+
+
+def test_a_clean_window_stays_as_it_is_beside_noised_ones():
+    x_0, eps = random_rows(3), random_rows(3, seed=1)
+    x_t = make_diffusion().noised(x_0, torch.tensor([CLEAN, 0, CLEAN]), eps)
+    assert_array_equal(x_t[::2], x_0[::2])
+    assert_array_equal(x_t[1:2], make_diffusion().noised(x_0[1:2], torch.tensor([0]), eps[1:2]))
+    assert not torch.equal(x_t[1], x_0[1])
 
 
 def test_every_window_is_noised_at_its_own_time():
@@ -185,3 +203,59 @@ def test_a_horizon_that_the_unet_cannot_halve_twice_is_refused(config_of, robot,
 def test_a_width_that_the_unet_cannot_group_is_refused(config_of, robot):
     with pytest.raises(ValueError, match='width is 20, expected a multiple of 8'):
         build_diffusion(config_of('unet', width=20), robot)
+
+
+def build_scaled(config, row_dim):
+    """Build a denoiser of another package; a test registers it as ``test_diffusion``'s."""
+    return Scaled(config.horizon, row_dim)
+
+
+class Scaled(nn.Module):
+    """Scales every entry by a number that it computes from a weight, and knows an integer."""
+
+    def __init__(self, horizon, row_dim):
+        super().__init__()
+        self.log_scale = nn.Parameter(torch.zeros(horizon, row_dim))
+        self.register_buffer('n_rows', torch.tensor(horizon))
+
+    def forward(self, x_t, t):
+        return self.log_scale.exp() * x_t + t[:, None, None] / self.n_rows
+
+
+@pytest.fixture
+def scaled(monkeypatch):
+    monkeypatch.setitem(DENOISERS, 'scaled', f'{__name__}:build_scaled')
+
+
+def test_a_registered_denoiser_is_a_choice_and_is_built(config_of, robot, scaled):
+    choices = {setting.name: setting.choices for setting in settings_of(TrainConfig)}
+    assert choices['denoiser'] == ('mlp', 'unet', 'scaled')
+    diffusion = build_diffusion(config_of(denoiser='scaled'), robot)
+    assert isinstance(diffusion.network, Scaled)
+
+
+def test_a_denoiser_that_is_not_registered_is_refused_with_the_names_of_the_others(config_of):
+    with pytest.raises(ConfigError, match="denoiser is 'scaled', expected one of mlp, unet"):
+        config_of(denoiser='scaled')
+
+
+@pytest.mark.parametrize('seed', [1, 2])
+def test_weights_that_others_are_computed_from_are_written_under_their_names(
+        config_of, robot, scaled, tmp_path, seed):
+    config = config_of(denoiser='scaled')
+    models = []
+    for number in (0, seed):
+        torch.manual_seed(number)
+        networks = build_networks(config, robot).eval().requires_grad_(False)
+        networks['diffusion'].network.log_scale.normal_()
+        models.append(TrainedModel(*networks.values(), robot, config, facts={}))
+    names = ('denoiser.onnx', 'value.onnx', 'dynamics.onnx')
+    WeightWriter(models[0], tmp_path, names).write(models[1], tmp_path)
+    x_t, t = models[1].example(5)
+    inputs = {'x_t': x_t.numpy(), 'times': t.numpy()}
+    x_0, = onnxruntime.InferenceSession(tmp_path / names[0]).run(None, inputs)
+    value, gradient = onnxruntime.InferenceSession(tmp_path / names[1]).run(None, inputs)
+    expected = models[1].value_and_gradient(x_t, t)
+    assert_allclose(x_0, models[1].denoiser(x_t, t), rtol=1e-5, atol=1e-5)
+    assert_allclose(value, expected[0], rtol=1e-4, atol=1e-4)
+    assert_allclose(gradient, expected[1], rtol=1e-4, atol=1e-4)

@@ -1,5 +1,6 @@
 """From checkpoint to bundle: the same numbers, and no damaged bundle is ever loaded."""
 
+from pathlib import Path
 import re
 import shutil
 
@@ -22,6 +23,7 @@ from diffusion_planner_ros.planning.bundle import Bundle, read_facts, write_fact
 from diffusion_planner_ros.planning.conditions import Condition
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.schedule import CLEAN
 
 H, D, A, S = 8, 23, 6, 17
 T = 10
@@ -117,7 +119,9 @@ def test_averaged_weights_are_exported(checkpoint_of, bundle):
     rows = random_rows(4)
     x_t, times = torch.from_numpy(rows), torch.full((4,), 5)
     averaged = model.denoiser(x_t, times)
-    model.denoiser.load_state_dict(saved['diffusion'])
+    prefix = 'diffusion.'
+    model.denoiser.load_state_dict({key.removeprefix(prefix): tensor for key, tensor
+                                    in saved['networks'].items() if key.startswith(prefix)})
     latest = model.denoiser(x_t, times)
     found = torch.from_numpy(bundle.denoise(rows, 5))
     assert (found - averaged).abs().max() < 1e-5 < (found - latest).abs().max()
@@ -134,6 +138,7 @@ def test_facts_are_those_of_robot_training_and_data(bundle, robot, config_of, wi
     assert bundle.facts['training']['width'] == config_of().width
     assert bundle.facts['training']['n_updates_done'] == config_of().n_updates
     assert bundle.facts['data']['data'][0]['name'] == 'tiny-v0'
+    assert bundle.facts['value_clean_time'] == bundle.value_clean_time == CLEAN
 
 
 def test_the_reported_difference_is_small_and_is_measured(pair):
@@ -299,13 +304,13 @@ def test_a_file_that_is_no_network_is_refused_even_with_the_right_hash(copy, nam
     expect_error(copy, copy / name)
 
 
-def test_another_network_in_place_of_the_forward_model_is_refused(copy):
+def test_another_network_in_place_of_the_dynamics_model_is_refused(copy):
     shutil.copy(copy / 'denoiser.onnx', copy / 'dynamics.onnx')
     write_facts(copy, yaml.safe_load((copy / 'model.yaml').read_text()))
     expect_error(copy, copy / 'dynamics.onnx', '[8, 23]', 'expected [23]')
 
 
-def test_a_bundle_without_forward_model_is_loaded_and_cannot_forecast(copy):
+def test_a_bundle_without_dynamics_model_is_loaded_and_cannot_forecast(copy):
     (copy / 'dynamics.onnx').unlink()
     write_facts(copy, yaml.safe_load((copy / 'model.yaml').read_text()))
     bundle = Bundle.load(copy)
@@ -315,13 +320,13 @@ def test_a_bundle_without_forward_model_is_loaded_and_cannot_forecast(copy):
         bundle.forecast(np.zeros(S), np.zeros((1, A)))
 
 
-def test_a_forward_model_whose_name_was_damaged_is_not_lost_in_silence(copy):
+def test_a_dynamics_model_whose_name_was_damaged_is_not_lost_in_silence(copy):
     edit_facts(copy, lambda facts: facts['sha256'].update(
         {'gorward.onnx': facts['sha256'].pop('dynamics.onnx')}))
     expect_error(copy, copy / 'gorward.onnx', 'no such file')
 
 
-def test_a_forecast_rolls_the_forward_model_along_the_actions(checkpoint_of, bundle, windows):
+def test_a_forecast_rolls_the_dynamics_model_along_the_actions(checkpoint_of, bundle, windows):
     network = TrainedModel.load(checkpoint_of('mlp', 'x0')).dynamics_model
     mean, std = bundle.normalizer.mean, bundle.normalizer.std
     actions, state = windows.rows[:3, :A], windows.rows[0, A:]
@@ -335,11 +340,11 @@ def test_a_forecast_rolls_the_forward_model_along_the_actions(checkpoint_of, bun
 
 
 def test_a_forecast_is_better_than_that_nothing_changes(bundle, windows):
-    starts = windows.starts[::50]
+    starts = windows.starts[::5]
     rows, after = windows.rows[starts], windows.rows[starts + 1, A:]
     found = np.concatenate([bundle.forecast(row[A:], row[None, :A]) for row in rows])
     error, change = ((x - after) / bundle.normalizer.std[A:] for x in (found, rows[:, A:]))
-    assert np.median(np.abs(error)) < 0.5 * np.median(np.abs(change))
+    assert np.median(np.abs(error)) < 0.7 * np.median(np.abs(change))
 
 
 def test_a_forecast_starts_from_and_stays_within_the_clipped_states(bundle, windows):
@@ -470,3 +475,8 @@ def test_a_calibration_that_makes_no_sense_is_refused(calibrated, change, words)
     change(facts)
     write_facts(calibrated, facts)
     expect_error(calibrated, calibrated / 'model.yaml', *words)
+
+
+def test_a_folder_whose_name_no_file_system_takes_is_refused():
+    with pytest.raises(ModelError, match=r'^9{100}\.\.\.: File name too long; expected the'):
+        Bundle.load(Path('9' * 5000))

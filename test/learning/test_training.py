@@ -54,7 +54,7 @@ def test_all_losses_fall(make_trainer, denoiser, prediction):
     trainer = make_trainer(denoiser, prediction=prediction, n_updates=120, learning_rate=0.02,
                            value_learning_rate=0.02, dynamics_learning_rate=0.02)
     losses = [trainer.update() for _ in range(120)]
-    for name in ('denoising', 'value', 'forward'):
+    for name in ('denoising', 'value', 'dynamics'):
         series = [float(step[name]) for step in losses]
         assert np.mean(series[-20:]) < 0.9 * np.mean(series[:10]), name
 
@@ -236,7 +236,7 @@ def test_statistics_are_those_of_the_data(make_trainer, windows):
     assert_allclose(learner.value_normalizer.mean, [windows.values.mean()])
 
 
-def test_the_forward_model_is_compared_in_standard_deviations_of_the_change(
+def test_the_dynamics_model_is_compared_in_standard_deviations_of_the_change(
         make_trainer, windows):
     model = make_trainer().learner.networks['dynamics_model']
     rows = torch.as_tensor((windows.rows - windows.rows.mean(axis=0)) / windows.rows.std(axis=0),
@@ -253,7 +253,7 @@ def test_the_forward_model_is_compared_in_standard_deviations_of_the_change(
     assert_allclose(model.loss(row, following).detach(), expected, rtol=1e-3)
 
 
-def test_the_forward_model_learns_what_follows_inside_an_episode(config_of, robot):
+def test_the_dynamics_model_learns_what_follows_inside_an_episode(config_of, robot):
     rng = np.random.default_rng(0)
     gain = rng.standard_normal((N_ACTION, robot.state_dim))
     episodes = []
@@ -334,7 +334,7 @@ def trained_by_command(dataset, tmp_path_factory):
 def test_the_command_logs_all_losses_for_tensorboard(trained_by_command):
     events = EventAccumulator(str(trained_by_command))
     events.Reload()
-    names = {'loss/denoising', 'loss/value', 'loss/forward'}
+    names = {'loss/denoising', 'loss/value', 'loss/dynamics'}
     assert set(events.Tags()['scalars']) == names
     for name in names:
         assert [e.step for e in events.Scalars(name)] == [50, 100, 120]

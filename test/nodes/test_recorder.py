@@ -28,7 +28,6 @@ from diffusion_planner_ros.data.formats import read_episodes
 from diffusion_planner_ros.data.windows import Windows
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import ConfigError, DatasetError, OutputError, StateError
-from diffusion_planner_ros.experiments import closed_loop as evaluate
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.ros.ros_session import session, SessionConfig
 from diffusion_planner_ros.nodes.common.conversions import (
@@ -40,13 +39,14 @@ from diffusion_planner_ros.nodes.common.conversions import (
     states_from_plan,
 )
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
-from diffusion_planner_ros.nodes.recording.episode_builder import EpisodeLog, LATE
+from diffusion_planner_ros.nodes.recording.episode_builder import EARLY, EpisodeLog, LATE
 from diffusion_planner_ros.nodes.recording.message_sorter import MessageSorter
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Plan, Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.robot import QUANTITIES
 from diffusion_planner_ros.share import share_file
+from diffusion_planner_ros.sim.walker2d import Walker2D
 
 H, S, A = 8, 17, 6
 PERIOD = 8_000_000  # [ns]
@@ -356,8 +356,12 @@ def test_what_belongs_to_no_state_is_not_kept():
     for k in range(1000):
         stream.reward(k)
         stream.plan(k)
-    held = stream.log._current
-    assert len(held.rewards) < 100 and len(held.plans) < 100
+    for k in range(1, 101):
+        stream.state(k)
+    (episode,) = stream.close()
+    n_kept = EARLY // PERIOD
+    check(episode, 0, n_kept)
+    assert stream.n_left_out == [100 - n_kept]
 
 
 def test_plans_before_a_jump_do_not_choose_states_after_it():
@@ -393,9 +397,9 @@ def test_an_episode_is_handed_over_soon_after_its_end():
     stream = Stream()
     stream.steps(0, 5)
     stream.reward(5, terminated=True)
-    stream.log.settle(stream.sent + LATE)
+    stream.log.hand_over_ended(stream.sent + LATE)
     assert stream.episodes == []
-    stream.log.settle(stream.sent + LATE + 1)
+    stream.log.hand_over_ended(stream.sent + LATE + 1)
     check(stream.episodes[0], 0, 5, terminated=True)
     assert len(stream.close()) == 1
 
@@ -652,7 +656,7 @@ def test_episodes_that_follow_each_other_by_themselves_are_told_apart(
         assert change(node, ACTIVATE)
         wait_for_episode(2, recorder)
         assert recorder.stop() == 0
-    monkeypatch.setattr(evaluate, 'MAX_EPISODE_STEPS', n_steps)
+    monkeypatch.setattr(Walker2D, 'max_episode_steps', n_steps)
     for found, seed in zip(read_log(file, shipped.robot)[:3], (3, 4, 5), strict=True):
         check_run(found, seed, Planner(shipped, PlannerConfig()))
         assert not found.terminated

@@ -17,10 +17,12 @@ import numpy as np
 import pytest
 
 from diffusion_planner_ros.commands import __main__ as cli
+from diffusion_planner_ros.commands.inspect.animate import animate
 from diffusion_planner_ros.commands.inspect.info import info
 from diffusion_planner_ros.commands.inspect.snapshot import snapshot
 from diffusion_planner_ros.commands.inspect.urdf import urdf
 from diffusion_planner_ros.commands.learn.align import align
+from diffusion_planner_ros.commands.learn.calibrate import calibrate
 from diffusion_planner_ros.commands.learn.collect import collect
 from diffusion_planner_ros.commands.learn.export import export
 from diffusion_planner_ros.commands.learn.study import study
@@ -48,13 +50,15 @@ from diffusion_planner_ros.sim.behaviour_policy import CHECKPOINT_ROLLOUTS, Lear
 from diffusion_planner_ros.sim.perturbation import Perturbation
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
-VERBS = {'align': align, 'collect': collect, 'diagnose': diagnose, 'train': train,
-         'export': export, 'info': info, 'evaluate': evaluate, 'robustness': robustness,
-         'walk': walk, 'urdf': urdf, 'snapshot': snapshot, 'soak': soak, 'study': study}
+VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': collect,
+         'diagnose': diagnose, 'train': train, 'export': export, 'info': info,
+         'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
+         'snapshot': snapshot, 'soak': soak, 'study': study}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
 SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness': PLANNER,
+            'calibrate': PLANNER,
             'align': {'config': (AlignConfig, '')} | PLANNER | CHANGE,
             'diagnose': PLANNER | CHANGE, 'study': PLANNER | CHANGE,
             'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}
@@ -130,12 +134,14 @@ def expected_defaults(verb):
         if parameter.name in SETTINGS.get(verb, {}):
             continue
         default = parameter.default
-        if isinstance(default, tuple):
-            default = ' '.join(map(str, default))
         expected[parameter.name] = 'required' if default is inspect.Parameter.empty else default
     for owner, prefix in SETTINGS.get(verb, {}).values():
         expected |= {prefix + k.name: k.default for k in settings_of(owner)}
-    return {name.replace('_', '-'): str(default) for name, default in expected.items()}
+    return {name.replace('_', '-'): shown(default) for name, default in expected.items()}
+
+
+def shown(default):
+    return ' '.join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 @pytest.mark.parametrize('verb', VERBS)
@@ -218,7 +224,7 @@ def test_a_run_too_short_for_a_policy_is_refused_with_the_shortest_that_is_not()
 
 def test_export_reports_a_small_difference(journey):
     differences = journey.reports['export']['max_difference']
-    assert set(differences) == {'x_0', 'value', 'gradient', 'forward'}
+    assert set(differences) == {'x_0', 'value', 'gradient', 'dynamics'}
     assert all(d <= 1e-4 for d in differences.values())
 
 
@@ -248,6 +254,12 @@ def test_info_is_readable_without_json(journey):
     lines = say('info', journey.bundle).out.splitlines()
     assert any(re.fullmatch(r'horizon +8', line) for line in lines)
     assert any(re.fullmatch(r' +foot_joint +torque, \+-100 \[N m\]', line) for line in lines)
+
+
+def test_info_says_that_a_score_cannot_be_put_beside_published_ones():
+    score = run_here('info')['score']
+    assert score['normalized_score'] > 100.0
+    assert 'not comparable with published D4RL scores' in score['note']
 
 
 def test_evaluate_reports_the_returns_of_its_episodes_as_json(journey):

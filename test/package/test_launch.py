@@ -220,8 +220,8 @@ def test_a_launch_file_says_what_it_takes(prefix, file, arguments, required):
     assert arguments == set(declared)
     assert all(a.description for a in declared.values())
     assert {name for name, a in declared.items() if a.default_value is None} == required
-    readme = (SOURCE / 'README.md').read_text()
-    assert {name for name in declared if f'`{name}`' not in readme} == set()
+    page = (SOURCE / 'docs' / 'ros.md').read_text()
+    assert {name for name in declared if f'`{name}`' not in page} == set()
 
 
 def test_hardware_starts_drives_controllers_and_planner_and_hands_over_their_parameters(prefix):

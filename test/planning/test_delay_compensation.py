@@ -7,8 +7,7 @@ from numpy.testing import assert_array_equal
 import pytest
 
 from diffusion_planner_ros.errors import ConfigError, StateError
-from diffusion_planner_ros.experiments import closed_loop as evaluate
-from diffusion_planner_ros.experiments.closed_loop import MAX_EPISODE_STEPS, run_episode
+from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.planning.bundle import Bundle, DYNAMICS_FILE, read_facts, write_facts
 from diffusion_planner_ros.planning.conditions import first_actions
@@ -101,24 +100,24 @@ def test_the_new_actions_depend_on_the_committed_ones(planner, state):
 
 def test_the_new_actions_are_planned_from_the_state_forecast(planner, state):
     actions = random_actions(2)
-    joined = plan_compensated(planner, state, actions, step=4)
+    compensated = plan_compensated(planner, state, actions, step=4)
     forecast = planner.bundle.forecast(state, actions)
     expected = planner.plan(forecast[1], step=4)
-    assert_array_equal(joined.candidates[:, 2:], expected.candidates[:, :H - 2])
-    assert_array_equal(joined.states[1], forecast[0])
-    assert_array_equal(joined.values, expected.values)
+    assert_array_equal(compensated.candidates[:, 2:], expected.candidates[:, :H - 2])
+    assert_array_equal(compensated.states[1], forecast[0])
+    assert_array_equal(compensated.values, expected.values)
 
 
 def test_without_a_forward_model_the_plan_that_holds_the_actions_forecasts(unforecasting, state):
     actions = random_actions(2)
-    joined = plan_compensated(unforecasting, state, actions, step=4)
+    compensated = plan_compensated(unforecasting, state, actions, step=4)
     condition = first_actions(actions, horizon=H, row_dim=A + S)
     forecast = unforecasting.plan(state, step=4, condition=condition
                                   ).candidates[:, :, A:].mean(axis=0)
     expected = unforecasting.plan(forecast[2], step=4)
-    assert_array_equal(joined.candidates[:, 2:], expected.candidates[:, :H - 2])
-    assert_array_equal(joined.states[1], forecast[1])
-    assert_array_equal(joined.values, expected.values)
+    assert_array_equal(compensated.candidates[:, 2:], expected.candidates[:, :H - 2])
+    assert_array_equal(compensated.states[1], forecast[1])
+    assert_array_equal(compensated.values, expected.values)
 
 
 @pytest.mark.parametrize('name', ['planner', 'unforecasting'])
@@ -129,8 +128,8 @@ def test_a_state_that_is_no_state_is_refused(request, name, wrong):
 
 
 def test_without_committed_actions_it_is_a_plain_plan(planner, state):
-    joined = plan_compensated(planner, state, np.zeros((0, A)), step=4)
-    assert_array_equal(joined.candidates, planner.plan(state, step=4).candidates)
+    compensated = plan_compensated(planner, state, np.zeros((0, A)), step=4)
+    assert_array_equal(compensated.candidates, planner.plan(state, step=4).candidates)
 
 
 @pytest.mark.parametrize('shape', [(H, A), (2, A + 1), (A,), (1, 2, A)])
@@ -155,11 +154,12 @@ def test_a_torque_step_beyond_a_plan_is_refused(row, lag):
 def test_an_episode_without_delay_executes_the_first_action_of_every_plan(planner):
     walker = Walker2D()
     state, fell, n, expected = walker.reset(3), False, 0, 0.0
-    while not fell and n < MAX_EPISODE_STEPS:
+    while not fell and n < walker.max_episode_steps:
         state, reward, fell = walker.step(planner.plan(state, step=n).actions[0])
         expected, n = expected + reward, n + 1
-    for joined in (True, False):
-        result, trace = run_episode(3, planner=planner, execution=Execution(join=joined))
+    for compensated in (True, False):
+        execution = Execution(compensate=compensated)
+        result, trace = run_episode(3, planner=planner, execution=execution)
         assert (result.episode_return, result.steps) == (expected, n)
         assert (len(trace.seconds), len(trace.torque_steps)) == (n, n - 1)
 
@@ -191,11 +191,11 @@ def test_the_longest_delay_is_accepted(planner):
 @pytest.mark.parametrize('delay', [1, 2])
 def test_late_plans_walk_on_where_they_join_and_fall_where_they_do_not(
         shipped, monkeypatch, delay):
-    monkeypatch.setattr(evaluate, 'MAX_EPISODE_STEPS', 300)
+    monkeypatch.setattr(Walker2D, 'max_episode_steps', 300)
     steps = {}
-    for joined in (True, False):
-        execution = Execution(delay=delay, join=joined)
+    for compensated in (True, False):
+        execution = Execution(delay=delay, compensate=compensated)
         episodes = [run_episode(seed, planner=shipped, execution=execution) for seed in (0, 1)]
-        assert [result.fell for result, _ in episodes] == [not joined] * 2
-        steps[joined] = np.concatenate([trace.torque_steps for _, trace in episodes])
+        assert [result.fell for result, _ in episodes] == [not compensated] * 2
+        steps[compensated] = np.concatenate([trace.torque_steps for _, trace in episodes])
     assert np.median(steps[True]) < 0.8 * np.median(steps[False])

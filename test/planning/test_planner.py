@@ -169,7 +169,7 @@ def test_values_are_those_of_the_candidates_in_units_of_the_return(make_planner,
     plan = make_planner(clip_denoised=1.0).plan(state)
     assert np.abs(plan.candidates[:, :, :A]).max() < 100.0  # no torque was clipped afterwards
     normalized = bundle.normalizer.normalize(plan.candidates).astype(np.float32)
-    expected = bundle.value_normalizer.unnormalize(bundle.value(normalized, 0))
+    expected = bundle.value_normalizer.unnormalize(bundle.clean_value(normalized))
     assert_allclose(plan.values, expected, rtol=1e-4)
 
 

@@ -105,6 +105,16 @@ class Recorder:
         """Return the first stop command after a moment, None before it came."""
         return next((c for c in self.commands_since(moment) if c.is_stop), None)
 
+    def stop_at(self, moment):
+        """
+        Return the command with which the stop began that there is at a moment.
+
+        None before it came, or if torque is commanded then.
+        """
+        before = [c for c in self.commands if c.sent <= moment]
+        n_stops = next((n for n, c in enumerate(reversed(before)) if not c.is_stop), len(before))
+        return before[-n_stops] if n_stops else None
+
     def plan_after(self, moment):
         """Return the first planned torque after a moment, None before it came."""
         return next((c for c in self.commands_since(moment)

@@ -1,4 +1,4 @@
-"""Run the fault tests and print what they saw as a Markdown table: python test/fault_report.py."""
+"""Print what the fault tests saw, in Markdown: python test/support/fault_report.py."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 from xml.etree import ElementTree
+
+from diffusion_planner_ros.experiments.markdown import table
 
 COLUMNS = ('fault', 'time to stop [ms]', 'sent', 'reported', 'recovery')
 
@@ -19,11 +21,9 @@ def main():
              *map(str, sorted(folder.glob('test_*.py'))), *sys.argv[1:]],
             stdout=sys.stderr, check=False)
         tree = ElementTree.parse(results)
-    print('| ' + ' | '.join(COLUMNS) + ' |')
-    print('|---' * len(COLUMNS) + '|')
-    for found in tree.iterfind('.//property[@name="fault"]'):
-        row = json.loads(found.get('value'))
-        print('| ' + ' | '.join(row[c].replace('|', '\\|') for c in COLUMNS) + ' |')
+    rows = [json.loads(found.get('value'))
+            for found in tree.iterfind('.//property[@name="fault"]')]
+    print(table(COLUMNS, [[row[column] for column in COLUMNS] for row in rows]))
     sys.exit(done.returncode)
 
 

@@ -10,6 +10,9 @@ from ..output import report
 if TYPE_CHECKING:
     from ...planning.bundle import Bundle
 
+SCORE_NOTE = ('normalized_score is scaled by returns of Walker2d-v2, whose contacts differ from '
+              'those of the Walker2d-v5 simulated here: not comparable with published D4RL scores')
+
 
 def info(bundle: tyro.conf.Positional[Path | None] = None, json: bool = False) -> None:
     """
@@ -42,8 +45,14 @@ def info(bundle: tyro.conf.Positional[Path | None] = None, json: bool = False) -
         'alignment': facts['data'].get('alignment', 'none'),
         'best_policy_return': facts['data']['best_policy_return'],
         'prediction_error': _prediction_error(loaded),
-        'score': facts.get('score', 'not measured yet; see evaluate --write-score'),
+        'score': _score(facts.get('score')),
     }, as_json=json)
+
+
+def _score(score: dict[str, Any] | None) -> dict[str, Any] | str:
+    if score is None:
+        return 'not measured yet; see evaluate --write-score'
+    return score | ({} if score.get('normalized_score') is None else {'note': SCORE_NOTE})
 
 
 def _prediction_error(bundle: 'Bundle') -> dict[str, Any] | str:

@@ -1,14 +1,9 @@
 """``diffusion_planner snapshot``: a picture of what a running planner draws for rviz2."""
 
 from pathlib import Path
-import time
-from typing import TYPE_CHECKING
 
 from ...files import written
 from ..output import report
-
-if TYPE_CHECKING:
-    from visualization_msgs.msg import MarkerArray
 
 
 def snapshot(
@@ -28,6 +23,7 @@ def snapshot(
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
+    from ...experiments.ros.marker_capture import capture, DenoisingMarkers, PlanMarkers
     from ...nodes.common.conversions import NANOSECONDS, nanoseconds_from_stamp
     from ...nodes.common.topics import DENOISING, MARKERS
 
@@ -36,8 +32,8 @@ def snapshot(
     if not out.parent.is_dir() or out.is_dir():
         raise ConfigError(f'{out}: expected the name of a PNG file in a folder that is there')
     topic = topic or (DENOISING if denoising else MARKERS).path
-    collector = _Denoising() if denoising else _Latest()
-    _receive(topic, collector, timeout)
+    collector = DenoisingMarkers() if denoising else PlanMarkers()
+    capture(topic, collector, timeout)
     # Only now: who waits for messages needs no matplotlib.
     from ...experiments.plots.marker_plot import draw_denoising, draw_plan, lines_of, values_of
 
@@ -53,80 +49,3 @@ def snapshot(
             'messages': len(collector.arrays), 'lines': len(lines_of(last)),
             'worst_value': min(values, default=None), 'best_value': max(values, default=None)},
            as_json=json)
-
-
-class _Latest:
-    """Takes the first message that has something to draw."""
-
-    what = 'markers'
-
-    def __init__(self) -> None:
-        self.arrays: list[MarkerArray] = []
-
-    @property
-    def is_complete(self) -> bool:
-        return bool(self.arrays)
-
-    def add(self, array: 'MarkerArray') -> None:
-        if not self.arrays and any(len(marker.points) > 1 for marker in array.markers):
-            self.arrays.append(array)
-
-
-class _Denoising:
-    """Takes the steps of one plan, from the first to the last."""
-
-    what = 'all denoising steps of one plan'
-
-    def __init__(self) -> None:
-        self.arrays: list[MarkerArray] = []
-        self.is_complete = False
-
-    def add(self, array: 'MarkerArray') -> None:
-        from ...nodes.display.markers import diffusion_time
-
-        if self.is_complete or (time := diffusion_time(array)) is None:
-            return
-        t, n_steps = time
-        if t == n_steps:
-            self.arrays = [array]
-        elif self.arrays and array.markers[0].header == self.arrays[0].markers[0].header:
-            self.arrays.append(array)
-            self.is_complete = t == 0
-
-
-def _receive(topic: str, collector: _Latest | _Denoising, timeout: float) -> None:
-    """
-    Hear a topic until the collector has enough.
-
-    :raises PlannerError: with what there is to hear, if the time runs out before.
-    """
-    import rclpy
-    from rclpy.executors import SingleThreadedExecutor
-    from rclpy.node import Node
-    from rclpy.signals import SignalHandlerOptions
-    from visualization_msgs.msg import MarkerArray
-
-    from ...errors import PlannerError
-
-    # rclpy's own handlers end the context and raise nothing: Ctrl-C would go unnoticed.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = Node('snapshot')
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        topic = node.create_subscription(MarkerArray, topic, collector.add, 10).topic_name
-        deadline = time.monotonic() + timeout
-        while not collector.is_complete and time.monotonic() < deadline:
-            executor.spin_once(timeout_sec=0.1)
-        n_publishers = node.count_publishers(topic)
-        executor.shutdown()
-        node.destroy_node()
-    finally:
-        rclpy.try_shutdown()
-    if not collector.is_complete:
-        raise PlannerError(
-            f"no {collector.what} on topic '{topic}' in {timeout:g} s, which "
-            f'has {n_publishers} publisher{"" if n_publishers == 1 else "s"}; '
-            + ('the planner publishes only while it plans: does the robot run?' if n_publishers
-               else 'expected a planner in the same ROS domain; does it have another name or '
-               'namespace (--topic)?'))

@@ -97,7 +97,7 @@ def evaluate(
                     steps += trace.torque_steps
                     advance(1, ret=f'{result.episode_return:.0f}')
             late = (f', {execution.delay} periods late, '
-                    f'{"joined" if execution.join else "not joined"}')
+                    f'{"compensated" if execution.compensate else "not compensated"}')
             facts |= {'mode': 'in process' + (late if execution.delay else ''),
                       'plan_p50_ms': float(np.percentile(seconds, 50)) * 1e3,
                       'plan_p99_ms': float(np.percentile(seconds, 99)) * 1e3,

@@ -63,8 +63,11 @@ def soak(
     summary |= {'interrupted': is_interrupted, 'failures': failures, 'seed': seed,
                 'bundle': str(path), 'bundle_hash': loaded.hash,
                 'files': [str(out / 'summary.json'), str(out / 'soak.png')]}
+    # Only now: who errs needs no matplotlib.
+    from ...experiments.plots.soak_plot import draw_soak
+
     with written(out / 'soak.png') as scratch:
-        _draw(run, scratch)
+        draw_soak(run.footprints, run.latencies, scratch)
     with written(out / 'summary.json') as scratch:
         scratch.write_text(json_format.dumps(summary, indent=2) + '\n')
     report(summary, as_json=json)
@@ -79,22 +82,3 @@ def _status(run: 'Soak', minutes: float) -> str:
     latency = f'{run.latencies[-1][1]:.1f}' if run.latencies else '-'
     return (f'{run.elapsed / 60:5.2f} of {minutes:g} min  {memory}  plan latency {latency} ms  '
             f'falls {run.bridge.get("falls", "-")}  stops {run.bridge.get("stops", "-")}')
-
-
-def _draw(run: 'Soak', file: Path) -> None:
-    """Draw memory and latency over time."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 5), layout='constrained')
-    memory, latency = figure.subplots(2, 1, sharex=True)
-    for name, seen in run.footprints.items():
-        memory.plot([f.time / 60 for f in seen], [f.memory for f in seen], label=name)
-    memory.set(ylabel='resident memory [MB]')
-    memory.legend()
-    if run.latencies:
-        times, p50, p99 = zip(*run.latencies, strict=True)
-        latency.plot([t / 60 for t in times], p50, label='median')
-        latency.plot([t / 60 for t in times], p99, label='99th percentile')
-        latency.legend()
-    latency.set(xlabel='time [min]', ylabel='latency of the last minute [ms]')
-    figure.savefig(file, dpi=100)

@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 
+from ..markdown import table
+from ..standard_error import standard_error
+
+HEAD = ('variant', 'return before', 'after', 'change %', 'falls before', 'after',
+        'misalignment before', 'after', 'ratio', 'denoised states', 'environment steps', 'minutes')
+
 
 def mean_and_stderr(values: Sequence[float]) -> dict[str, float | None]:
     """Return mean and standard error; that of a single value is None."""
-    n = len(values)
-    return {'mean': float(np.mean(values)),
-            'stderr': float(np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else None}
+    return {'mean': float(np.mean(values)), 'stderr': standard_error(values)}
 
 
 def compare(before: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -39,28 +43,23 @@ def compare(before: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dic
            for name in ('environment_steps', 'updates', 'minutes')}}
 
 
-def table(before: Mapping[str, Any], variants: Mapping[str, Mapping[str, Any]]) -> str:
+def study_table(before: Mapping[str, Any], variants: Mapping[str, Mapping[str, Any]]) -> str:
     """
     Write a study as a table in Markdown.
 
     :param before: evaluation of the model before; its errors are those over its episodes.
     :param variants: what ``compare`` says of each; errors are those over the alignments.
     """
-    lines = [['variant', 'return before', 'after', 'change %', 'falls before', 'after',
-              'misalignment before', 'after', 'ratio', 'denoised states', 'environment steps',
-              'minutes']]
-    lines.append(['---'] * len(lines[0]))
     returned = {'mean': before['return_mean'], 'stderr': before['return_stderr']}
-    for name, facts in variants.items():
-        lines.append([
-            name, _with_error(returned, ',.0f'), _with_error(facts['return'], ',.0f'),
-            f'{facts["change_percent"]:+.0f}', f'{before["falls"]} of {before["episodes"]}',
-            f'{facts["falls"]} of {facts["episodes"]}',
-            _with_error(before['misalignment'], '.3f'), _with_error(facts['misalignment'], '.3f'),
-            f'{facts["misalignment_ratio"]:.2f}',
-            _with_error(facts['misalignment_denoised'], '.3f'),
-            f'{facts["environment_steps"]:,.0f}', f'{facts["minutes"]:.0f}'])
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
+    rows = [[
+        name, _with_error(returned, ',.0f'), _with_error(facts['return'], ',.0f'),
+        f'{facts["change_percent"]:+.0f}', f'{before["falls"]} of {before["episodes"]}',
+        f'{facts["falls"]} of {facts["episodes"]}',
+        _with_error(before['misalignment'], '.3f'), _with_error(facts['misalignment'], '.3f'),
+        f'{facts["misalignment_ratio"]:.2f}', _with_error(facts['misalignment_denoised'], '.3f'),
+        f'{facts["environment_steps"]:,.0f}', f'{facts["minutes"]:.0f}']
+        for name, facts in variants.items()]
+    return table(HEAD, rows)
 
 
 def _with_error(facts: Mapping[str, float | None], style: str) -> str:

@@ -10,9 +10,11 @@ from matplotlib.figure import Figure
 import numpy as np
 from numpy.typing import NDArray
 
-from ...robot import Robot, StateEntry
-from ..misalignment import Branch, Misalignment
-from ..out_of_distribution import SCORES, Scores
+from ...files import written
+from ...robot import Robot
+from ..diagnosis.diagnosis import Diagnosis, Example, MODEL_RECORDED, ScoreFigures
+from ..diagnosis.out_of_distribution import BEFORE_FALL, by_time_before_fall, SCORES, Scores
+from ..misalignment import entry_name, Misalignment
 
 EXECUTED, CHOSEN, CANDIDATE, REAL = '#222222', '#d95f02', '#f3b98a', '#1b9e77'
 LINES = ('#d95f02', '#7570b3', '#1b9e77', '#666666')
@@ -20,13 +22,33 @@ SHOWN_STATES = (('rootz', 'position'), ('rooty', 'position'), ('rootx', 'velocit
                 ('leg_joint', 'position'), ('leg_joint', 'velocity'),
                 ('foot_joint', 'velocity'))
 N_COLUMNS = 3
-BEFORE_FALL = (0.1, 0.2, 0.5, 1.0)  # [s]
 UNIT = 'root mean square [standard deviations]'
 
 
-def entry_name(entry: StateEntry) -> str:
-    """Return the name of a state entry, as figures and reports have it."""
-    return f'{entry.joint.removesuffix("_joint")} {entry.quantity}'
+def draw_diagnosis(found: Diagnosis, out: Path) -> list[Path]:
+    """
+    Draw all pictures of a diagnosis.
+
+    :param out: folder for them, which is there.
+    :return: the files: misalignment, scores, and one typical plan for every example.
+    """
+    robot, visited = found.bundle.robot, found.examples[0]
+    files = [out / 'misalignment.png', out / 'series.png', out / 'ood.png']
+    with written(files[0]) as scratch:
+        shown = {k: m for k, m in found.measured.items() if k != MODEL_RECORDED}
+        draw_misalignment(shown, robot, file=scratch,
+                          title=f'Predicted against executed states: {found.model}')
+    with written(files[1]) as scratch:
+        draw_series(visited, robot, file=scratch, real_label='closed loop (replanned)',
+                    title=f'A typical plan of {found.model}: {visited.name}')
+    with written(files[2]) as scratch:
+        draw_scores(found.scores, file=scratch, title=f'Out of distribution: {found.model}')
+    for recorded in found.examples[1:]:
+        files.append(out / 'series_recorded.png')
+        with written(files[-1]) as scratch:
+            draw_series(recorded, robot, file=scratch, real_label='recorded',
+                        title=f'A typical plan of {found.model} {recorded.name}')
+    return files
 
 
 def _save(figure: Figure, file: Path) -> None:
@@ -34,17 +56,16 @@ def _save(figure: Figure, file: Path) -> None:
     figure.savefig(file, dpi=110)
 
 
-def draw_series(branch: Branch, real: NDArray, robot: Robot, *, title: str, real_label: str,
-                file: Path) -> None:
+def draw_series(example: Example, robot: Robot, *, title: str, real_label: str, file: Path
+                ) -> None:
     """
     Draw the actions and some of the states of one plan, of what came of it, and of real ones.
 
-    :param branch: the plan, and its execution open loop.
-    :param real: rows ``[a | s]`` [N m, SI] from the same state that no plan of this model made
-        alone, at most (H, D); drawn dashed.
+    :param example: the plan, its execution open loop, and the real ones, drawn dashed.
     :param real_label: what these are.
     :param file: PNG to write.
     """
+    branch, real = example.branch, example.real
     n_action, plan = robot.action_dim, branch.plan
     times = np.arange(len(plan.actions)) * robot.control_period * 1e3
     columns = [(i, f'torque {e.joint.removesuffix("_joint")} [N m]')
@@ -109,18 +130,13 @@ def draw_misalignment(measured: Mapping[str, Misalignment], robot: Robot, *, tit
     _save(figure, file)
 
 
-def draw_scores(distances: Mapping[str, NDArray], surprises: Mapping[str, NDArray],
-                scores: Sequence[Scores], areas: Mapping[str, float], *, title: str, file: Path
-                ) -> None:
+def draw_scores(found: ScoreFigures, *, title: str, file: Path) -> None:
     """
     Draw how far states and plans are from the data, and scores by the time before falls.
 
-    :param distances: to the data, by whose they are; empty without data.
-    :param surprises: by whose they are.
-    :param scores: of every episode.
-    :param areas: AUC of the scores, by name; NaN without falls.
     :param file: PNG to write.
     """
+    scores, distances = found.scores, found.distances
     n_falls = sum(bool(np.isfinite(s.time_to_fall).any()) for s in scores)
     n_panels = 1 + bool(distances) + bool(n_falls)
     figure = Figure(figsize=(4.6 * n_panels, 4.4), layout='constrained')
@@ -128,9 +144,9 @@ def draw_scores(distances: Mapping[str, NDArray], surprises: Mapping[str, NDArra
     panels = list(figure.subplots(1, n_panels, squeeze=False)[0])
     if distances:
         _draw_shares(panels.pop(0), distances, 'distance to the nearest state of the data')
-    _draw_shares(panels.pop(0), surprises, SCORES['surprise'])
+    _draw_shares(panels.pop(0), found.surprises, SCORES['surprise'])
     if n_falls:
-        _draw_before_falls(panels.pop(0), scores, areas)
+        _draw_before_falls(panels.pop(0), scores, found.areas)
     _save(figure, file)
 
 
@@ -145,23 +161,6 @@ def _draw_shares(axes: Axes, groups: Mapping[str, NDArray], title: str) -> None:
     axes.set_title(title, fontsize=10)
     axes.set_yticks([0.1, 1, 10, 100], ['0.1', '1', '10', '100'])
     axes.legend(fontsize=9)
-
-
-def by_time_before_fall(scores: Sequence[Scores]) -> dict[str, list[NDArray]]:
-    """
-    Sort the scores of all episodes into the intervals before a fall.
-
-    :return: by name of the score; one array for the rest, and one for every interval that begins
-        at ``BEFORE_FALL``, the last before the fall last.
-    """
-    times = np.concatenate([s.time_to_fall for s in scores])
-    edges = (*BEFORE_FALL[::-1], 0.0)
-    sorted_in = {}
-    for name in scores[0].by_name:
-        values = np.concatenate([s.by_name[name] for s in scores])
-        sorted_in[name] = [values[times > edges[0]]] + [
-            values[(times <= a) & (times > b)] for a, b in pairwise(edges)]
-    return sorted_in
 
 
 def _draw_before_falls(axes: Axes, scores: Sequence[Scores], areas: Mapping[str, float]) -> None:

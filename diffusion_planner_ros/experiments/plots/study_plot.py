@@ -10,6 +10,8 @@ from matplotlib.ticker import LogLocator, NullFormatter
 import numpy as np
 from numpy.typing import NDArray
 
+from ..standard_error import standard_error
+
 COLORS = ('#1f4e8c', '#d95f02', '#1b9e77', '#7b3294', '#e6ab02', '#a6761d', '#e7298a', '#17becf',
           '#666666')
 # Name in a guard's results, label, scale of the axis.
@@ -32,9 +34,7 @@ def average(guards: Sequence[Sequence[Mapping[str, float]]], name: str
     steps = np.minimum(min(at, key=len), min(steps[-1] for steps in at))
     lines = np.stack([np.interp(steps, its_steps, [guard[name] for guard in run])
                       for its_steps, run in zip(at, guards, strict=True)])
-    if len(lines) == 1:
-        return steps, lines[0], np.zeros(len(steps))
-    return steps, lines.mean(axis=0), lines.std(axis=0, ddof=1) / np.sqrt(len(lines))
+    return steps, lines.mean(axis=0), np.array([standard_error(at) or 0.0 for at in lines.T])
 
 
 def draw_study(variants: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]], title: str,

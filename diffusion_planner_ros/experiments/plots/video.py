@@ -15,10 +15,12 @@ FRAME_RATE = 25  # [1/s]
 TEXT_SIZE = 18  # [pixels]
 
 
-def render_apart(recordings: Sequence[Mapping[str, NDArray]], video: Path) -> str | None:
+def render_apart(robot: str, recordings: Sequence[Mapping[str, NDArray]], video: Path
+                 ) -> str | None:
     """
     Run ``render`` in a process of its own.
 
+    :param robot: name of the robot.
     :param recordings: see ``render``.
     :return: None if the video was written, else why not.
     """
@@ -26,39 +28,51 @@ def render_apart(recordings: Sequence[Mapping[str, NDArray]], video: Path) -> st
         files = [Path(folder) / f'{i}.npz' for i in range(len(recordings))]
         for file, recording in zip(files, recordings, strict=True):
             np.savez(file, **recording)
-        done = subprocess.run([sys.executable, '-m', __name__, *map(str, files), str(video)],
-                              capture_output=True, text=True, check=False)
+        return run_apart(__name__, [robot, *map(str, files), str(video)], video)
+
+
+def run_apart(module: str, arguments: Sequence[str], file: Path) -> str | None:
+    """
+    Run a module that renders to a file in a process of its own.
+
+    :param module: its full name.
+    :param arguments: of its command line.
+    :param file: what it writes; removed if it fails.
+    :return: None if it was written, else why not.
+    """
+    # EGL needs no display; the command line has set 'disable' for itself.
+    chosen = os.environ.get('MUJOCO_GL', 'disable')
+    done = subprocess.run([sys.executable, '-m', module, *arguments], capture_output=True,
+                          text=True, check=False, env=os.environ | {
+                              'MUJOCO_GL': 'egl' if chosen == 'disable' else chosen})
     if done.returncode == 0:
         return None
-    video.unlink(missing_ok=True)
+    file.unlink(missing_ok=True)
     reason = (done.stderr.strip().splitlines() or [f'exit code {done.returncode}'])[-1]
     return (f'MuJoCo could not render offscreen ({reason}); install libegl1 (Debian, Ubuntu) or '
             'set MUJOCO_GL')
 
 
-def render(recordings: Sequence[Path], video: Path) -> None:
+def render(robot: str, recordings: Sequence[Path], video: Path) -> None:
     """
     Render joint positions to an MP4 file with MuJoCo's offscreen renderer, side by side.
 
+    :param robot: name of the robot, which MuJoCo simulates.
     :param recordings: npz files with ``times`` [s] and the positions [m, rad] of every joint by
         name, each of shape (n,), and, where wanted, ``labels``: the text at every time. The last
         state of one that ends before others is shown until they end.
     :param video: file to write.
     """
-    # Before the import: MuJoCo chooses its OpenGL then, and EGL needs no display. The command line
-    # has set 'disable' for itself.
-    if os.environ.get('MUJOCO_GL', 'disable') == 'disable':
-        os.environ['MUJOCO_GL'] = 'egl'
     import imageio.v2 as imageio
     import mujoco
     from PIL import Image, ImageDraw
 
-    from ...sim.walker2d import Walker2D
+    from ...sim.environment import make_environment
 
     everything = [dict(np.load(file)) for file in recordings]
-    walker = Walker2D()
+    simulated = make_environment(robot)
     moments = np.arange(0, max(data['times'][-1] for data in everything), 1 / FRAME_RATE)
-    with (mujoco.Renderer(walker.model, HEIGHT, WIDTH) as renderer,
+    with (mujoco.Renderer(simulated.model, HEIGHT, WIDTH) as renderer,
           imageio.get_writer(video, fps=FRAME_RATE, macro_block_size=None) as writer):
         if len(everything) > 1:  # a comparison needs no beauty, which takes four times as long
             for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
@@ -67,9 +81,9 @@ def render(recordings: Sequence[Path], video: Path) -> None:
             frames = []
             for data in everything:
                 k = min(np.searchsorted(data['times'], moment), len(data['times']) - 1)
-                walker.data.qpos[:] = [data[joint][k] for joint in walker.joint_names]
-                mujoco.mj_forward(walker.model, walker.data)
-                renderer.update_scene(walker.data, camera='track')
+                simulated.data.qpos[:] = [data[joint][k] for joint in simulated.joint_names]
+                mujoco.mj_forward(simulated.model, simulated.data)
+                renderer.update_scene(simulated.data, camera='track')
                 frame = Image.fromarray(renderer.render())
                 if 'labels' in data:
                     ImageDraw.Draw(frame).text((12, 10), str(data['labels'][k]), fill='white',
@@ -79,5 +93,6 @@ def render(recordings: Sequence[Path], video: Path) -> None:
 
 
 if __name__ == '__main__':
-    *files, file = map(Path, sys.argv[1:])
-    render(files, file)
+    name, *words = sys.argv[1:]
+    *files, file = map(Path, words)
+    render(name, files, file)

@@ -1,4 +1,4 @@
-"""What a process holds: memory, open handles and threads, and whether they grow."""
+"""Memory, open handles and threads of a process, and whether they grow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 BASELINE_TIME = 60.0  # [s] after which a process has loaded all that it needs
-MAX_GROWTH = 5.0  # [MB], less than this is no leak
+MAX_GROWTH = 5.0  # [MB]; a smaller growth counts as no leak
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def footprint_of(pid: int, time: float) -> Footprint | None:
         status = (folder / 'status').read_text()
         n_handles = sum(1 for _ in (folder / 'fd').iterdir())
     except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return None  # an ended process that nobody waited for yet keeps its handles to itself
+        return None  # it ended; the handles of a zombie cannot be listed
     found = re.search(r'^VmRSS:\s+(\d+) kB', status, re.MULTILINE)
     threads = re.search(r'^Threads:\s+(\d+)', status, re.MULTILINE)
     if found is None or threads is None:

@@ -79,7 +79,7 @@ class Recording:
     """
     What was seen of one episode: serialised messages.
 
-    They are read when the walk is over: on two cores, reading them at once would slow the robot.
+    They are deserialised when the walk is over, as this would slow the robot on two cores.
     """
 
     states: list[bytes] = field(default_factory=list)
@@ -91,10 +91,9 @@ class Recording:
 @contextmanager
 def _interruptible(node: 'Session') -> Iterator[None]:
     """
-    Note SIGINT and SIGTERM for the node's next turn.
+    Let SIGINT and SIGTERM raise an exception in the node's next ``turn``.
 
-    An exception that Python raises wherever it happens to be would now and then be lost in a
-    callback that C code made.
+    Python would raise it at any place, and lose it where this is a callback from C code.
     """
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, node.interrupt) for number in numbers]
@@ -155,9 +154,9 @@ class Session(Node):
 
     def _check_alone(self) -> None:
         """
-        Refuse to share a ROS domain: two planners on one topic would fight for the robot.
+        Refuse to share a ROS domain: two planners would command the same robot.
 
-        Discovery may take its time, and the other robot may come later: look again and again.
+        Call it again and again: discovery takes time, and another robot may start later.
 
         :raises PlannerError: if there is another robot or planner.
         """
@@ -227,7 +226,7 @@ class Session(Node):
 
     def turn(self) -> None:
         """
-        Take what arrived, or wait for it a moment.
+        Handle a message that has come, or wait a moment for one.
 
         :raises PlannerError: if a node ended or another robot is in the domain.
         :raises KeyboardInterrupt: after SIGINT or SIGTERM.
@@ -254,7 +253,7 @@ class Session(Node):
         return answer.results[0].successful
 
     def set_planner(self, name: str, value: Any) -> bool:
-        """Perturbation a parameter of the planner; return whether it accepted."""
+        """Change a parameter of the planner; return whether the planner accepts it."""
         return self._set(self._planner_client, name, value)
 
     def push(self, impulse: tuple[float, float]) -> None:
@@ -344,12 +343,12 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
               'seed': config.first_seed, 'auto_reset': config.is_endless}
     if config.is_endless:
         bridge['max_episode_steps'] = ENDLESS
-    # The simulated robot starts standing: with half the torque of a ramp it would fall.
+    # The simulated robot starts standing, and would fall while a ramp limits its torque.
     planner = {**as_facts(config.planner), 'bundle': str(config.bundle.resolve()),
                'seed': noise_seed(config.planner, config.first_seed),
                'lockstep': config.lockstep, 'use_sim_time': True, 'ramp_time': 0.0,
                'autostart': config.log is None}
-    if config.lockstep:  # which measures the model, and gives what it gives in process
+    if config.lockstep:  # the returns must be those of the same episodes in process
         planner |= UNMONITORED
     # Ctrl-C must not close our context before the nodes are stopped.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
@@ -359,7 +358,7 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
             node = Session(config.planner, record=record)
             with _interruptible(node):
                 node.watch('bridge', bridge_process)
-                # Nothing moves before we hear both nodes, so that the recording misses nothing.
+                # The robot moves only when we hear both nodes, so that we record everything.
                 node.wait_for_bridge()
                 node.pause(True)
                 with (_recorder(config, node, Path(folder)),
@@ -368,7 +367,7 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
                     node.watch('planner', planner_process)
                     if config.log is not None:
                         node.wait_for_recorder()
-                        node.start_planner()  # only now: its first plan is to be recorded, too
+                        node.start_planner()  # after the recorder, which needs its first plan
                     node.wait_for_planner()
                     node.pause(False)
                     yield node
@@ -384,7 +383,7 @@ def executed_path(recording: Recording) -> tuple[np.ndarray, dict[str, np.ndarra
         message = deserialize_message(state, JointState)
         stamp = nanoseconds_from_stamp(message.header.stamp)
         if by_stamp and stamp - next(reversed(by_stamp)) >= EPISODE_GAP:
-            by_stamp.clear()  # so far it was the end of the episode before, repeated
+            by_stamp.clear()  # these were repetitions of the last state of the episode before
         by_stamp[stamp] = message
     stamps = sorted(by_stamp)
     positions = np.array([by_stamp[stamp].position for stamp in stamps])

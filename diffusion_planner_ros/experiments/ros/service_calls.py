@@ -1,10 +1,10 @@
 """
-Ask a service again that does not answer.
+Call a service again if it does not answer.
 
-DDS lists a process that was killed for 20 s more. A request that is sent meanwhile to a new node
-of the same name may go to the dead one only, for ``service_is_ready`` is true of that. And an
-answer is dropped where the server has not discovered its reader within 100 ms. The client hears of
-neither.
+DDS lists a process for up to 20 s after it was killed. In this time ``service_is_ready`` is true
+of the dead process, and a request to a new node of the same name may reach the dead one alone. An
+answer gets lost, too, if the server has not discovered the client's reader within 100 ms. The
+client is told of neither.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def ask(node: Node, client: Client, request: Any, *, turn: Callable[[], None], l
             answer = next((f.result() for f in futures if f.done()), None)
             if answer is None and time.monotonic() < deadline:
                 answer = check(deadline - time.monotonic())
-                # What was on its way when the check was asked came before the check's answer.
+                # An answer that was on its way during the check has come by now, and is preferred.
                 answer = next((f.result() for f in futures if f.done()), answer)
             if answer is not None:
                 return answer
@@ -82,7 +82,7 @@ def change_state(node: Node, client: Client, transition: int, *, turn: Callable[
                                 client.srv_name.removesuffix('change_state') + 'get_state')
 
     def check(left: float) -> ChangeState.Response | None:
-        # A node that is busy with the transition answers this after it: so it may take a while.
+        # A node that is busy with the transition answers when it is over, which may take a while.
         state = ask(node, states, GetState.Request(), turn=turn, limit=left).current_state
         return ChangeState.Response(success=True) if state.id == GOALS[transition] else None
 

@@ -1,4 +1,4 @@
-"""Keep a walking robot busy for long: pushes, resets, pauses and parameter changes."""
+"""Disturb a walking robot for hours: pushes, resets, pauses and parameter changes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +12,7 @@ from .process_footprint import Footprint, footprint_of, growth_of
 from .ros_session import Session
 
 LOOK_PERIOD = 1.0  # [s]
-LAST_LOOK = 1.5  # [s] until the bridge's next report, which has counted everything
+LAST_LOOK = 1.5  # [s] in which the bridge publishes a report that counts everything
 MINUTE = 60.0  # [s]
 
 Draw = Callable[[np.random.Generator], Any]
@@ -95,7 +95,7 @@ class Soak:
 
     def run(self, events: Sequence[Event], duration: float) -> None:
         """
-        Let the events happen.
+        Let every event happen at its time, and look at the nodes until the end.
 
         :param duration: when to end [s].
         :raises PlannerError: if a node ends or stops answering.
@@ -104,7 +104,7 @@ class Soak:
             self._watch_until(event.time)
             self._apply(event)
         self._watch_until(duration)
-        self._nodes.pause(True)  # the bridge must not take the planner's end for a fault
+        self._nodes.pause(True)  # so that the bridge does not count the planner's end as a stop
         self._watch_until(self.elapsed + LAST_LOOK)
         self._look()
 

@@ -1,4 +1,4 @@
-"""Cut the stream of what a robot did into episodes: states, actions, plans, rewards."""
+"""Cut a stream of states, actions, plans and rewards into episodes."""
 
 from collections import deque
 from collections.abc import Callable
@@ -13,13 +13,13 @@ from ..state.down_sampling import Pace
 
 LONGEST_STEP, SHORTEST_STEP = 1.5, 0.5  # control periods between two states of one episode
 LATE = 500_000_000  # [ns] that plans and rewards may come after the end of their episode
-EARLY = 500_000_000  # [ns], by stamp, that they may come before their state
+EARLY = 500_000_000  # [ns] by which the stamp of a plan or reward may be ahead of the newest state
 N_PLANNED = 512  # stamps of plans that are remembered
 
 
 @dataclass
 class _Open:
-    """An episode that is being recorded; everything by stamp [ns]."""
+    """An episode that is being recorded; all dictionaries are by stamp [ns]."""
 
     rows: dict[int, tuple[NDArray, NDArray]]
     """States, and the action that led to each."""
@@ -38,22 +38,22 @@ class _Open:
         return stamp in self.rows and stamp != next(iter(self.rows))
 
     def is_near(self, stamp: int) -> bool:
-        """Return whether this is the stamp of a state, or of one that is soon to come."""
+        """Return whether this is the stamp of a state, or of one that may come soon."""
         return stamp in self.rows or 0 < stamp - self.newest <= EARLY
 
     def finished(self, horizon: int) -> list[tuple[Episode, int]]:
         """
-        Return what came of it: several episodes where rewards are missing between others.
+        Return the episode, or several where rewards are missing between others.
 
-        Where no two steps in a row have one, it is a single episode without rewards: they are not
-        published for every step, or only to tell of a fall.
+        If no two consecutive steps have a reward, it is one episode without rewards: then they
+        are not published for every step, or only to report a fall.
 
         :param horizon: states of a plan, H.
         :return: each episode, and how many steps before or after it were left out, as they had no
             reward.
         """
         stamps = list(self.rows)
-        # Whoever judges a fall may need some time for it, and the robot went on meanwhile.
+        # A fall may be reported when further states have come already: these do not count.
         falls = [k for k, s in enumerate(stamps) if k and self.rewards.get(s, (0.0, False))[1]]
         stamps = stamps[:falls[0] + 1] if falls else stamps
         runs = [(has_reward, len(list(steps))) for has_reward, steps in groupby(
@@ -90,19 +90,19 @@ class _Open:
 
 class EpisodeLog:
     """
-    Assemble episodes from messages, told about them in the order in which they were published.
+    Assemble episodes from messages that are added in the order of their publication.
 
-    An episode ends where the stamp jumps back, at a gap of more than ``LONGEST_STEP``, where the
-    action is not known, and with the reward that says so. It is handed over a little later, for
-    its last plans may come after the first state of the next one. Steps without a reward, while
-    others have one, are left out, which ends an episode as well.
+    An episode ends where the stamp jumps back, after a gap of more than ``LONGEST_STEP``, where
+    the action is not known, and with a reward that reports a fall. It is handed over ``LATE``
+    later, because its last plans may come after the first state of the next one. If some steps
+    have a reward and others have none, the latter are left out, which ends an episode as well.
 
     :param period: control period [ns].
     :param horizon: states of a plan, H.
-    :param max_steps: steps after which an episode is cut, the next one going on from there.
+    :param max_steps: steps after which an episode is cut; the next one begins with its last state.
     :param on_episode: called with every episode of at least one action, and the number of steps
-        beside it that were left out, as they had no reward. Its rewards are NaN if there is none
-        for every step.
+        before or after it that were left out, as they had no reward. Its rewards are all NaN if
+        not every step has one.
     """
 
     def __init__(self, *, period: int, horizon: int, max_steps: int,
@@ -112,19 +112,19 @@ class EpisodeLog:
         self._pace = Pace(period)
         self._planned: deque[int] = deque(maxlen=N_PLANNED)
         self._current: _Open | None = None
-        self._ended: _Open | None = None  # but not yet handed over
-        self._ended_at = 0  # on the clock of whoever calls [ns]
+        self._ended: _Open | None = None  # an episode that is not handed over yet
+        self._ended_at = 0  # steady time [ns]
 
     def announce_plan(self, stamp: int) -> None:
-        """Note that a plan starts from the state of this stamp [ns], before it is its turn."""
+        """Note that a plan starts from the state of this stamp [ns], as soon as it arrives."""
         self._planned.append(stamp)
 
     def is_due(self, stamp: int) -> bool:
         """
         Return whether to record the state of this stamp [ns].
 
-        Of a stream that is faster than the control rate the states that plans start from are, and
-        where there are none, one for every control period.
+        If states come faster than the control rate, those are recorded that plans start from;
+        without plans, one state in every control period.
         """
         if self._current is not None and stamp < self._current.newest:
             self._pace = Pace(self._period)
@@ -140,7 +140,7 @@ class EpisodeLog:
         return True
 
     def _forget_plans_before_jump(self) -> None:
-        """Keep the announcements since stamps jumped back, if they have done so here as well."""
+        """Forget plans from before the stamps jumped back, if later ones were announced."""
         stamps = list(self._planned)
         jumps = [k for k in range(1, len(stamps)) if stamps[k] < stamps[k - 1]]
         if jumps:
@@ -148,9 +148,9 @@ class EpisodeLog:
 
     def add_state(self, now: int, stamp: int, state: NDArray, action: NDArray) -> None:
         """
-        Take the next state; one that is repeated counts once.
+        Take the next state, or ignore it if it is a repetition.
 
-        :param now: on any clock that goes on steadily [ns].
+        :param now: steady time [ns].
         :param state: shape (S,).
         :param action: that led here, shape (A,), NaN if it is not known.
         """
@@ -188,13 +188,13 @@ class EpisodeLog:
             owner.rewards[stamp] = reward, terminated
             self._end_if_terminated(now, stamp)
 
-    def settle(self, now: int) -> None:
-        """Hand over an episode that nothing more can come of, as it ended ``LATE`` ago [ns]."""
+    def hand_over_ended(self, now: int) -> None:
+        """Hand over an episode that ended ``LATE`` ago; ``now`` is steady time [ns]."""
         if self._ended is not None and now - self._ended_at > LATE:
             self._hand_over()
 
     def close(self) -> None:
-        """Hand over what there is."""
+        """Hand over all that was added."""
         self._end(0)
         self._hand_over()
 

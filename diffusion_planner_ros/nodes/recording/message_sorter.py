@@ -15,9 +15,9 @@ class MessageSorter:
 
     def __init__(self, hold: float) -> None:
         self._hold = hold
-        self._count = count()  # of two messages of one time, the first to come goes first
+        self._count = count()  # of messages published at one time, the first to come goes first
         self._waiting: list[tuple[int, int, Callable[[], None]]] = []
-        self._arrivals: deque[tuple[float, int]] = deque()  # when it came [s], when it was sent
+        self._arrivals: deque[tuple[float, int]] = deque()  # came at [s], published at [ns]
 
     def put(self, sent: int, now: float, handle: Callable[[], None]) -> None:
         """
@@ -31,7 +31,7 @@ class MessageSorter:
         self._arrivals.append((now, sent))
 
     def release(self, now: float) -> None:
-        """Handle everything that was published before what has waited long enough."""
+        """Handle messages that have waited long enough, and all that were published earlier."""
         limit = -1
         while self._arrivals and self._arrivals[0][0] <= now - self._hold:
             limit = max(limit, self._arrivals.popleft()[1])

@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import KDTree
+from scipy.stats import rankdata
 
-from ..episode import Episode
-from ..errors import DatasetError
-from ..planning.bundle import Bundle
-from .misalignment import WatchedEpisode
+from ...episode import Episode
+from ...errors import DatasetError
+from ...planning.bundle import Bundle
+from ...state_error import comparable, root_mean_square
+from ..misalignment import WatchedEpisode
 
 N_REFERENCE = 20_000  # rows of the data set that a state is compared with
 N_HELD_OUT = 2_000
 HELD_OUT_SHARE = 0.2
-CHUNK = 512  # queries at a time, so that their distances to all rows fit into memory
+BEFORE_FALL = (0.1, 0.2, 0.5, 1.0)  # [s]
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,11 @@ class RecordedStates:
                                'and another one to compare')
         order = rng.permutation(n_episodes)
         n_held_out = max(1, round(HELD_OUT_SHARE * n_episodes))
-        clip = bundle.robot.state_clip
 
         def states(numbers: NDArray, n_states: int) -> NDArray:
             rows = np.concatenate([episodes[i].observations[:len(episodes[i])] for i in numbers])
             rows = rows[rng.permutation(len(rows))[:n_states]]
-            return bundle.normalizer.normalize_state(np.clip(rows, -clip, clip))
+            return comparable(rows, bundle.robot, bundle.normalizer)
 
         return cls(states(order[n_held_out:], N_REFERENCE), states(order[:n_held_out], N_HELD_OUT))
 
@@ -58,16 +61,8 @@ def nearest_distance(queries: NDArray, reference: NDArray) -> NDArray:
     :param reference: normalised, shape (m, S).
     :return: root mean square over the entries [standard deviations], shape (n,).
     """
-    others = reference.astype(np.float32)
-    squares = np.square(others).sum(axis=1)
-    distances = []
-    for start in range(0, len(queries), CHUNK):
-        chunk = queries[start:start + CHUNK]
-        # |x - y|^2 less |x|^2, which changes nothing about who is nearest; it is rounded, so that
-        # the distance itself is computed again.
-        nearest = np.argmin(squares - 2 * chunk.astype(np.float32) @ others.T, axis=1)
-        distances.append(np.sqrt(np.mean(np.square(chunk - reference[nearest]), axis=1)))
-    return np.concatenate(distances)
+    distances, _ = KDTree(reference).query(queries)
+    return distances / np.sqrt(reference.shape[1])
 
 
 @dataclass(frozen=True)
@@ -107,13 +102,13 @@ def score_episode(watched: WatchedEpisode, bundle: Bundle, recorded: RecordedSta
     rows = bundle.normalizer.normalize(rows)
     visited = bundle.normalizer.normalize_state(watched.episode.observations[:n])
     surprise = np.full(n, np.nan)
-    surprise[1:] = _root_mean_square(rows[:-1, 1, n_action:] - visited[1:])
+    surprise[1:] = root_mean_square(rows[:-1, 1, n_action:] - visited[1:])
     inconsistency = state_distance = plan_distance = None
     if bundle.has_dynamics:
         steps = rows[:, :-1].reshape(-1, bundle.row_dim).astype(np.float32)
         following = rows[:, 1:, n_action:]
         difference = bundle.next_state(steps).reshape(following.shape) - following
-        inconsistency = _root_mean_square(difference.reshape(n, -1))
+        inconsistency = root_mean_square(difference.reshape(n, -1))
     if recorded is not None:
         state_distance = nearest_distance(visited, recorded.reference)
         plan_distance = nearest_distance(rows[:, -1, n_action:], recorded.reference)
@@ -122,8 +117,21 @@ def score_episode(watched: WatchedEpisode, bundle: Bundle, recorded: RecordedSta
                   steps_left * bundle.robot.control_period)
 
 
-def _root_mean_square(difference: NDArray) -> NDArray:
-    return np.sqrt(np.mean(np.square(difference), axis=1))
+def by_time_before_fall(scores: Sequence[Scores]) -> dict[str, list[NDArray]]:
+    """
+    Sort the scores of all episodes into the intervals before a fall.
+
+    :return: by name of the score; one array for the rest, and one for every interval that begins
+        at ``BEFORE_FALL``, the last before the fall last.
+    """
+    times = np.concatenate([s.time_to_fall for s in scores])
+    edges = (*BEFORE_FALL[::-1], 0.0)
+    sorted_in = {}
+    for name in scores[0].by_name:
+        values = np.concatenate([s.by_name[name] for s in scores])
+        sorted_in[name] = [values[times > edges[0]]] + [
+            values[(times <= a) & (times > b)] for a, b in pairwise(edges)]
+    return sorted_in
 
 
 def area_under_curve(scores: NDArray, is_positive: NDArray) -> float:
@@ -136,9 +144,11 @@ def area_under_curve(scores: NDArray, is_positive: NDArray) -> float:
     :param is_positive: shape (n,).
     """
     known = ~np.isnan(scores)
-    positive, negative = scores[known & is_positive], np.sort(scores[known & ~is_positive])
-    if not (len(positive) and len(negative)):
+    scores, is_positive = scores[known], is_positive[known]
+    n_positive = int(is_positive.sum())
+    n_pairs = n_positive * (len(scores) - n_positive)
+    if not n_pairs:
         return float('nan')
-    below = np.searchsorted(negative, positive, side='left')
-    not_above = np.searchsorted(negative, positive, side='right')
-    return float((below + not_above).mean() / 2 / len(negative))
+    # The statistic of Mann and Whitney (1947): pairs in the right order.
+    n_right = rankdata(scores)[is_positive].sum() - n_positive * (n_positive + 1) / 2
+    return float(n_right / n_pairs)

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ..episode import Episode
-from ..errors import DatasetError
-from ..planning.planner import Planner
-from ..robot import Robot
-from ..sim.environment import make_environment
-from ..sim.perturbation import Perturbation, UNPERTURBED
-from .misalignment import Branch, branch_from, execute
+from ...episode import Episode
+from ...errors import DatasetError
+from ...planning.planner import Planner
+from ...robot import Robot
+from ...sim.environment import make_environment
+from ...sim.perturbation import Perturbation, UNPERTURBED
+from ..misalignment import Branch, branch_from, execute
 
 
 def draw_windows(episodes: Sequence[Episode], robot: Robot, horizon: int, *, n_windows: int,

@@ -1,15 +1,17 @@
 """Imagination: where the robot would be if it did what its plans say, beside where it is."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ..planning.planner import Planner
-from ..robot import Robot
-from ..sim.environment import make_environment
-from ..sim.perturbation import Perturbation, UNPERTURBED
-from ..sim.rollout import rollout
-from .execution import Execution
-from .plan_controller import PlanController
+from ...planning.planner import Planner
+from ...robot import Robot
+from ...sim.environment import make_environment
+from ...sim.perturbation import Perturbation, UNPERTURBED
+from ...sim.rollout import rollout
+from ..execution import Execution
+from ..plan_controller import PlanController
 
 
 def imagine(planner: Planner, state: NDArray, n_plans: int) -> NDArray:
@@ -25,26 +27,31 @@ def imagine(planner: Planner, state: NDArray, n_plans: int) -> NDArray:
     return np.stack(states)
 
 
-def positions_of(states: NDArray, robot: Robot, joints: list[str]) -> NDArray:
+def positions_of(states: NDArray, robot: Robot, joints: Sequence[str],
+                 start: NDArray | None = None) -> NDArray:
     """
     Return the joint positions of planned states.
 
     The position of a joint whose velocity alone is part of the state is the integral of that.
 
-    :param states: in the order and units of ``robot.state``, shape (n, S).
-    :param joints: their order in the result.
-    :return: [m, rad], shape (n, number of joints).
+    :param states: in the order and units of ``robot.state``, shape (..., n, S).
+    :param joints: their order in the result, J of them.
+    :param start: joint positions [m, rad] where the states begin, shape (J,); such a joint moves
+        from there, or from 0.
+    :return: [m, rad], shape (..., n, J).
     """
     column = {(e.joint, e.quantity): k for k, e in enumerate(robot.state)}
     positions = []
-    for joint in joints:
+    for i, joint in enumerate(joints):
         if (joint, 'position') in column:
-            positions.append(states[:, column[joint, 'position']])
+            positions.append(states[..., column[joint, 'position']])
         else:
-            velocity = states[:, column[joint, 'velocity']]
-            steps = (velocity[1:] + velocity[:-1]) / 2 * robot.control_period
-            positions.append(np.append(0.0, np.cumsum(steps)))
-    return np.column_stack(positions)
+            velocity = states[..., column[joint, 'velocity']]
+            steps = (velocity[..., 1:] + velocity[..., :-1]) / 2 * robot.control_period
+            way = np.concatenate([np.zeros_like(steps[..., :1]), np.cumsum(steps, axis=-1)],
+                                 axis=-1)
+            positions.append(way if start is None else start[i] + way)
+    return np.stack(positions, axis=-1)
 
 
 def execute_whole_plans(planner: Planner, seed: int, n_plans: int, *,

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ..errors import ConfigError
-from ..sim.perturbation import Perturbation, UNPERTURBED
-from .execution import Execution, REPLANNED
+from ...errors import ConfigError
+from ...sim.perturbation import Perturbation, UNPERTURBED
+from ..execution import Execution, REPLANNED
 
 Condition = tuple[Perturbation, Execution]
 
@@ -23,8 +23,8 @@ CONDITIONS: dict[str, Condition] = {
     'mass +10 %': (Perturbation(mass=1.1), REPLANNED),
     'mass -20 %': (Perturbation(mass=0.8), REPLANNED),
     'mass +20 %': (Perturbation(mass=1.2), REPLANNED),
-    'delay 1, joined': (UNPERTURBED, Execution(delay=1)),
-    'delay 1, not joined': (UNPERTURBED, Execution(delay=1, join=False)),
+    'delay 1, compensated': (UNPERTURBED, Execution(delay=1)),
+    'delay 1, not compensated': (UNPERTURBED, Execution(delay=1, compensate=False)),
 }
 """Names, as they stand in table and picture, of changed robots and of late execution."""
 

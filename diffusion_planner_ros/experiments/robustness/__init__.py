@@ -1,0 +1,1 @@
+"""Robustness: episodes of changed robots and with late plans, side by side."""

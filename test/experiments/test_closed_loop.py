@@ -1,0 +1,53 @@
+"""Closed-loop evaluation: what is simulated for a bundle, and what episodes come to."""
+
+from dataclasses import replace
+
+import pytest
+
+from diffusion_planner_ros.errors import RobotError
+from diffusion_planner_ros.experiments.closed_loop import check_robot, EpisodeResult, summarize
+from diffusion_planner_ros.experiments.standard_error import standard_error
+from diffusion_planner_ros.sim import environment
+from diffusion_planner_ros.sim.walker2d import normalized_score, Walker2D
+
+RESULTS = [EpisodeResult(seed, episode_return, steps=10, fell=seed == 1, distance=1.0 + seed)
+           for seed, episode_return in enumerate((100.0, 200.0, 600.0))]
+
+
+class Unscored(Walker2D):
+    """A robot without returns to compare with."""
+
+    @staticmethod
+    def normalized_score(episode_return):
+        return None
+
+
+def test_episodes_are_summed_up():
+    facts = summarize(RESULTS, 'walker2d')
+    assert facts['return_mean'] == 300.0
+    # Deviations -200, -100 and 300: a variance of 70,000, over three episodes.
+    assert facts['return_stderr'] == pytest.approx((70_000 / 3) ** 0.5)
+    assert facts['normalized_score'] == normalized_score(300.0)
+    assert (facts['falls'], facts['fall_rate']) == (1, pytest.approx(1 / 3))
+    assert facts['distance_mean_m'] == 2.0
+
+
+def test_a_single_value_has_no_standard_error():
+    assert standard_error([3.0]) is None
+    assert summarize(RESULTS[:1], 'walker2d')['return_stderr'] is None
+
+
+def test_a_robot_without_reference_has_no_score(monkeypatch):
+    monkeypatch.setitem(environment.ENVIRONMENTS, 'unscored', Unscored)
+    assert summarize(RESULTS, 'unscored')['normalized_score'] is None
+
+
+@pytest.mark.parametrize(('changes', 'message'), [
+    ({'name': 'r2d2'}, "no environment simulates robot 'r2d2'"),
+    ({'control_period': 0.01}, 'control period is 0.01 s, expected 0.008 s for walker2d'),
+    ({'action': ()}, 'commands the joints , expected thigh_joint, leg_joint')])
+def test_a_bundle_of_another_robot_is_refused(bundle, changes, message):
+    check_robot(bundle)
+    other = replace(bundle, robot=replace(bundle.robot, **changes))
+    with pytest.raises(RobotError, match=message):
+        check_robot(other)

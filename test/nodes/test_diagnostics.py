@@ -1,0 +1,34 @@
+"""Facts of health reports travel unchanged."""
+
+from diagnostic_msgs.msg import DiagnosticStatus
+import pytest
+from rclpy.time import Time
+from ros_processes import observer
+
+from diffusion_planner_ros.nodes.common.diagnostics import (
+    bool_from_fact,
+    facts_from_msg,
+    msg_from_facts,
+)
+
+
+def test_facts_travel_unchanged_and_the_message_is_not_one_of_them():
+    with observer() as node:
+        msg = msg_from_facts(node, 'walker2d', 'in words', {'return': 0.1 + 0.2, 'fell': True},
+                             level=DiagnosticStatus.OK, stamp=Time().to_msg())
+    facts = facts_from_msg(msg, 'observer')
+    assert facts == {'return': '0.30000000000000004', 'fell': 'True'}
+    assert float(facts['return']) == 0.1 + 0.2
+    assert bool_from_fact(facts['fell'])
+    assert facts_from_msg(msg, 'planner') is None
+
+
+@pytest.mark.parametrize('value', [True, False])
+def test_a_boolean_is_read_as_it_was_written(value):
+    assert bool_from_fact(str(value)) is value
+
+
+@pytest.mark.parametrize('fact', ['', 'true', 'yes', '1', 'episode over'])
+def test_what_is_no_boolean_is_not_taken_for_one(fact):
+    with pytest.raises(ValueError, match=f"fact is '{fact}', expected 'True' or 'False'"):
+        bool_from_fact(fact)
