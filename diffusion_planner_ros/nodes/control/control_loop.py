@@ -18,8 +18,9 @@ from ..common.conversions import NANOSECONDS
 from ..common.topics import COMMANDS, PLANNER
 from ..state.state_source import Measurement, StateConfig, StateSource
 from .command_publisher import CommandPublisher
+from .model import Model
 from .planner_node_config import PlannerNodeConfig
-from .replanner import Model, Replanner
+from .replanner import Replanner
 from .watchdog import Watchdog
 
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
