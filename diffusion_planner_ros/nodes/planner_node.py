@@ -171,13 +171,12 @@ class PlannerNode(LifecycleNode):
             raise PlannerError('the process was told to end, expected a running one')
         if self._loop is not None:
             self._finish()
-        self._conflicts.check()
-        self._fault = ''
         loop = ControlLoop(
-            self, self._model, self._limit, config=self._config,
+            self, self._model, self._limit, create_publisher=self._conflicts.begin,
+            config=self._config,
             stop=self._stop, state_config=self._configs[StateConfig], group=self._control.group,
             on_leap=self._forget, on_plan=self._on_plan, on_fault=self._on_fault)
-        self._conflicts.begin()
+        self._fault = ''
         self._loop = loop
         self._control.wake()
 

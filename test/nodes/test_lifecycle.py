@@ -23,6 +23,7 @@ import yaml
 
 from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
 from diffusion_planner_ros.nodes.common.lifecycle_transitions import transition
+from diffusion_planner_ros.nodes.common.topics import COMMANDS, PLANNER
 from diffusion_planner_ros.nodes.control.control_loop import ControlLoop
 from diffusion_planner_ros.nodes.control.model import Model
 from diffusion_planner_ros.nodes.control.planner_node_config import PlannerNodeConfig
@@ -261,6 +262,7 @@ def test_a_control_loop_that_cannot_be_built_leaves_nothing_behind(node, monkeyp
     def build():
         return ControlLoop(
             node, Model(Planner(bundle, PlannerConfig()), PredictionMonitor(bundle)), limit,
+            create_publisher=lambda: PLANNER.publisher(node, COMMANDS),
             config=PlannerNodeConfig(), stop=stop, state_config=StateConfig(), group=None,
             on_leap=print, on_plan=print, on_fault=print)
 

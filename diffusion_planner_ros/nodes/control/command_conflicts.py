@@ -2,20 +2,33 @@
 
 from collections.abc import Callable
 import math
+from threading import Lock
 import time
 from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.subscription import Subscription
 from std_msgs.msg import Float64MultiArray
 
-from ...errors import ConflictError
+from ...errors import ConflictError, PlannerError
 from ..common.topics import COMMANDS, PLANNER
-from .publishers import Gid, LEASE, listed, participant_of, sender_of, Senders, UNKNOWN
+from .publishers import (
+    Gid,
+    gid_of_new,
+    LEASE,
+    listed,
+    participant_of,
+    sender_of,
+    Senders,
+    UNKNOWN,
+)
 
 CONTEST = 3.0  # [s] after activation within which two that began at once find each other
 CLEARLY = 125  # messages, a second of them
+# Planners in one process begin one after the other, so that each knows which publisher is new.
+_beginning = Lock()
 
 
 class CommandConflicts:
@@ -40,6 +53,7 @@ class CommandConflicts:
         self._group = group
         self._senders = Senders()
         self._subscription: Subscription | None = None
+        self._own: set[Gid] = set()
         self._dead: set[Gid] = set()  # listed, but silent, when we began to command
         self._participant = participant_of(node)
         self._began_at = -math.inf  # steady time at which we began to command [s]
@@ -66,18 +80,31 @@ class CommandConflicts:
         del msg
         is_first = not self._senders.has_heard(gid := sender_of(info))
         self._senders.hear(info)
-        if is_first and not self._is_ours(gid):
+        if is_first and gid not in self._own:
             self._on_stranger()
 
-    def check(self) -> None:
+    def begin(self) -> Publisher:
         """
-        Refuse to command beside another node.
+        Create this node's publisher of commands, and take note that it commands from now on.
 
         :raises ConflictError: if another node commands the joints, or may begin to.
         """
+        with _beginning:
+            self._check()
+            publisher = PLANNER.publisher(self._node, COMMANDS)
+            try:
+                self._own.add(gid_of_new(self._node, publisher, participant=self._participant,
+                                         before=self._dead))
+            except PlannerError:
+                self._node.destroy_publisher(publisher)
+                raise
+        self._began_at = time.monotonic()
+        return publisher
+
+    def _check(self) -> None:
         found = listed(self._node, self._topic)
-        alive = {gid for gid in self._senders.alive() if not self._is_ours(gid)}
-        names = sorted(name for gid, name in found.items() if not self._is_ours(gid) and (
+        alive = self._senders.alive()
+        names = sorted(name for gid, name in found.items() if gid not in self._own and (
             {gid, UNKNOWN} & alive or not self._senders.has_heard(gid)))
         if names:
             raise ConflictError(
@@ -85,10 +112,6 @@ class CommandConflicts:
                 f'{", ".join(names)}; deactivate it first, and if it was killed, try again after '
                 '20 s')
         self._dead = set(found)
-
-    def begin(self) -> None:
-        """Take note that this node commands from now on."""
-        self._began_at = time.monotonic()
 
     @property
     def is_contested(self) -> bool:
@@ -99,7 +122,7 @@ class CommandConflicts:
         """Return the full names of the nodes that command beside us, by gid."""
         is_settled = time.monotonic() - self._began_at > LEASE
         return {gid: name for gid, name in listed(self._node, self._topic).items()
-                if not self._is_ours(gid) and (is_settled or gid not in self._dead)}
+                if gid not in self._own and (is_settled or gid not in self._dead)}
 
     def yields(self, others: dict[Gid, str]) -> bool:
         """
@@ -113,8 +136,5 @@ class CommandConflicts:
 
         if not (others and self.is_contested):
             return False
-        own = [rank(gid) for gid in listed(self._node, self._topic) if self._is_ours(gid)]
+        own = [rank(gid) for gid in listed(self._node, self._topic) if gid in self._own]
         return any(rank(gid) > max(own) for gid in others if own)
-
-    def _is_ours(self, gid: Gid) -> bool:
-        return gid.startswith(self._participant)

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from rclpy.callback_groups import CallbackGroup
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 
 from ...errors import NotFiniteError, StateError
 from ...planning.planner import Plan
 from ...planning.stop import StopBehaviour
 from ..common.conversions import NANOSECONDS
-from ..common.topics import COMMANDS, PLANNER
 from ..state.state_source import Measurement, StateConfig, StateSource
 from .command_publisher import CommandPublisher
 from .model import Model
@@ -35,6 +35,7 @@ class ControlLoop:
     The command publisher exists as long as this does, so that the graph shows who commands. If it
     cannot be built, nothing of it is left.
 
+    :param create_publisher: creates the publisher of commands, if the node may command.
     :param limit: largest torque [N m], shape (A,).
     :param group: callback group of the measurements.
     :param on_leap: called in the control thread when simulated time leapt, to call ``forget``.
@@ -42,7 +43,8 @@ class ControlLoop:
     :param on_fault: called with the exception that ended the inference thread.
     """
 
-    def __init__(self, node: Node, model: Model, limit: NDArray, *, config: PlannerNodeConfig,
+    def __init__(self, node: Node, model: Model, limit: NDArray, *,
+                 create_publisher: Callable[[], Publisher], config: PlannerNodeConfig,
                  stop: StopBehaviour, state_config: StateConfig, group: CallbackGroup,
                  on_leap: Callable[[], None],
                  on_plan: Callable[[Model, Plan, Measurement], None],
@@ -59,7 +61,7 @@ class ControlLoop:
         self._behaviour = stop
         stop.release()
         with ExitStack() as undo:
-            self._publisher = PLANNER.publisher(node, COMMANDS)
+            self._publisher = create_publisher()
             undo.callback(node.destroy_publisher, self._publisher)
             self._commander = CommandPublisher(
                 self._publisher, limit=limit, stop=stop, ramp_time=config.ramp_time,

@@ -1,11 +1,12 @@
 """Who publishes on a topic: whom the graph lists, and who is heard."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 import time
 from uuid import uuid4
 
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.utilities import get_rmw_implementation_identifier
 from std_msgs.msg import Empty
 
@@ -30,16 +31,31 @@ def participant_of(node: Node) -> Gid:
 
     :raises PlannerError: if the middleware does not list a publisher of ours.
     """
-    topic = f'_{uuid4().hex}'  # nobody else has it
-    publisher = node.create_publisher(Empty, topic, 1)
+    publisher = node.create_publisher(Empty, f'_{uuid4().hex}', 1)  # a topic of nobody else
+    try:
+        return gid_of_new(node, publisher)[:PREFIX_LENGTH]
+    finally:
+        node.destroy_publisher(publisher)
+
+
+def gid_of_new(node: Node, publisher: Publisher, *, participant: Gid = b'',
+               before: Container[Gid] = ()) -> Gid:
+    """
+    Return the gid of a publisher that was just created; rclpy does not tell it.
+
+    :param participant: as from ``participant_of``, where other processes use the topic, too.
+    :param before: gids that were listed on the topic before it was created.
+    :raises PlannerError: if the middleware does not list it for ``LISTING_TIME``.
+    """
     deadline = time.monotonic() + LISTING_TIME
-    while not (gids := list(listed(node, topic))):
+    while True:
+        for gid in listed(node, publisher.topic_name):
+            if gid.startswith(participant) and gid not in before:
+                return gid
         if time.monotonic() > deadline:
             raise PlannerError(f'{get_rmw_implementation_identifier()} does not list our own '
                                'publishers, expected a middleware that does, as rmw_fastrtps_cpp')
         time.sleep(LISTING_TIME / 100)
-    node.destroy_publisher(publisher)
-    return gids[0][:PREFIX_LENGTH]
 
 
 def listed(node: Node, topic: str) -> dict[Gid, str]:
