@@ -19,6 +19,7 @@ from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.experiments.markdown import table
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.train_config import TrainConfig
+from diffusion_planner_ros.nodes.common.topics import NODES, reliability_of
 from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
 from diffusion_planner_ros.planning.monitor import MonitorConfig
@@ -94,6 +95,20 @@ def launch_table(file: str) -> str:
         for a in arguments if isinstance(a, _Argument)])
 
 
+def topic_table() -> str:
+    """Return the topics and services of the nodes."""
+    rows = []
+    for node in NODES:
+        ends = [*(('in', e) for e in node.subscribed), *(('out', e) for e in node.published)]
+        rows += [(node, direction, end.topic,
+                  f'{reliability_of(end.qos)}, depth {end.qos.depth}', end.description)
+                 for direction, end in ends]
+        rows += [(node, 'service', s, '', s.description) for s in node.services]
+    return table(('node', 'direction', 'name', 'type', 'QoS', 'what'), [
+        (f'`{node.node_name}`', direction, f'`{node.name_of(topic)}`', f'`{topic.ros_type}`', qos,
+         what) for node, direction, topic, qos, what in rows])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     'verbs': verb_table,
     'train': lambda: settings_table(TrainConfig),
@@ -105,6 +120,7 @@ TABLES: dict[str, Callable[[], str]] = {
     'parameters-planner': lambda: parameter_table(CONFIGS),
     'parameters-mujoco-bridge': lambda: parameter_table((BridgeConfig, StopConfig)),
     'parameters-recorder': lambda: parameter_table((RecorderConfig,)),
+    'topics': topic_table,
     'launch-walker2d': lambda: launch_table('walker2d.launch.py'),
     'launch-hardware': lambda: launch_table('hardware.launch.py'),
 }

@@ -3,14 +3,12 @@
 import time
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from geometry_msgs.msg import Vector3
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock as ClockMsg
-from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 
@@ -23,7 +21,7 @@ from ..sim.bridge_episode import (
     WARNING_PERIOD,
 )
 from ..sim.environment import make_environment
-from .common.control_thread import CLOCK_TOPIC, ControlThread
+from .common.control_thread import ControlThread
 from .common.conversions import (
     msg_from_joints,
     msg_from_reward,
@@ -33,8 +31,19 @@ from .common.conversions import (
 from .common.diagnostics import msg_from_facts
 from .common.parameters import declare
 from .common.percentiles import Percentiles
-from .common.publishers import listed, Senders, UNKNOWN
 from .common.run_node import run_node
+from .common.topics import (
+    BRIDGE,
+    CLOCK,
+    COMMANDS,
+    DIAGNOSTICS,
+    JOINT_STATES,
+    PAUSE,
+    PUSH,
+    RESET,
+    REWARD,
+)
+from .control.publishers import listed, Senders, UNKNOWN
 
 ROBOT = 'walker2d'
 DIAGNOSTICS_PERIOD = 1.0  # [s]
@@ -50,7 +59,7 @@ class MujocoBridge(Node):
     """
 
     def __init__(self) -> None:
-        super().__init__('mujoco_bridge')
+        super().__init__(BRIDGE.node_name)
         self._config = declare(self, BridgeConfig)
         stop = declare(self, StopConfig)
         self._stop_behaviour = stop.stop_behaviour
@@ -64,18 +73,14 @@ class MujocoBridge(Node):
         self._control = ControlThread(self, self._on_control_fault)
         group = self._control.group
 
-        reliable = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-        self._states = self.create_publisher(JointState, 'joint_states', reliable)
-        self._clock_publisher = self.create_publisher(ClockMsg, '/clock', reliable)
-        self._rewards = self.create_publisher(JointState, 'reward', reliable)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self._commands = self.create_subscription(
-            Float64MultiArray, 'effort_controller/commands', self._on_command, reliable,
-            callback_group=group)
-        self.create_subscription(Vector3, '~/push', self._on_push, reliable,
-                                 callback_group=group)
-        self.create_service(Trigger, '~/reset', self._on_reset, callback_group=group)
-        self.create_service(SetBool, '~/pause', self._on_pause, callback_group=group)
+        self._states = BRIDGE.publisher(self, JOINT_STATES)
+        self._clock_publisher = BRIDGE.publisher(self, CLOCK)
+        self._rewards = BRIDGE.publisher(self, REWARD)
+        self._diagnostics = BRIDGE.publisher(self, DIAGNOSTICS)
+        self._commands = BRIDGE.subscription(self, COMMANDS, self._on_command, group=group)
+        BRIDGE.subscription(self, PUSH, self._on_push, group=group)
+        BRIDGE.service(self, RESET, self._on_reset, group=group)
+        BRIDGE.service(self, PAUSE, self._on_pause, group=group)
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._repeats = self.create_timer(REPEAT_PERIOD, self._episode.repeat, group, wall)
         self.create_timer(DIAGNOSTICS_PERIOD, self._on_diagnostics_timer, group, wall)
@@ -191,7 +196,7 @@ class MujocoBridge(Node):
 
     def _check_publishers(self) -> None:
         """Report if more than one node commands the robot or publishes the clock."""
-        commands, clock = self._commands.topic_name, self.resolve_topic_name(CLOCK_TOPIC)
+        commands, clock = self._commands.topic_name, self.resolve_topic_name(CLOCK.name)
         # ROS lists a process for a while after it was killed. A planner that crashed and came back
         # is no conflict: of both, only the new one sends commands.
         alive = self._senders.alive()

@@ -1,14 +1,12 @@
 """The planner node: joint states in, joint torques out, for any robot whose bundle it loads."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 import traceback
 from typing import Any
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 import numpy as np
 from numpy.typing import NDArray
 from rcl_interfaces.msg import SetParametersResult
@@ -16,30 +14,30 @@ from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from trajectory_msgs.msg import JointTrajectory
 
 from ..errors import ConfigError, ModelError, PlannerError, RobotError
 from ..planning.bundle import Bundle, FACTS_FILE, facts_file
-from ..planning.monitor import MonitorConfig, PredictionMonitor
+from ..planning.monitor import MonitorConfig
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
 from ..planning.stop import per_joint, StopBehaviour, StopConfig
 from ..robot import Robot, shipped_urdf
 from ..share import share_file
 from ..urdf_tree import Urdf
-from .common.control_thread import CLOCK_TOPIC, ControlThread
+from .common.control_thread import ControlThread
 from .common.conversions import msg_from_plan
 from .common.diagnostics import msg_from_facts
 from .common.lifecycle_transitions import transition
 from .common.parameters import changed, declare
-from .common.publishers import Gid, listed, NAMELESS, SILENCE
 from .common.run_node import run_node, settle
+from .common.topics import CLOCK, DIAGNOSTICS, PLAN, PLANNER
+from .control.bundle_loader import BundleLoader, load_bundle
 from .control.command_conflicts import CommandConflicts
-from .control.control_loop import COMMAND_TOPIC, ControlLoop
+from .control.control_loop import ControlLoop
+from .control.model import AS_MEASURED, Model, NOT_MEASURED
 from .control.periodic_thread import PeriodicThread
 from .control.planner_node_config import PlannerNodeConfig
-from .control.replanner import Model
+from .control.publishers import Gid, listed, NAMELESS, SILENCE
 from .display.plan_display import DisplayConfig, PlanDisplay
 from .state.state_source import check_layout, Measurement, StateConfig
 
@@ -66,7 +64,7 @@ class PlannerNode(LifecycleNode):
     """
 
     def __init__(self) -> None:
-        super().__init__('planner')
+        super().__init__(PLANNER.node_name)
         self._configs = {config: declare(self, config) for config in CONFIGS}
         self._model: Model | None = None
         self._limit: NDArray | None = None
@@ -75,19 +73,20 @@ class PlannerNode(LifecycleNode):
         self._loop: ControlLoop | None = None
         self._failure: BaseException | None = None
         self._fault = ''  # what ended the work without being asked, for diagnostics
-        self._n_loading = self._n_configured = 0
+        self._is_configuring = False
+        self._calibration = AS_MEASURED  # of the monitor, as last logged
         self._is_telling = False  # whether we set the parameter ourselves
         self._is_told_to_stop = False
         self._conflict: dict[Gid, str] = {}  # names of the nodes that command beside us
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self._loader = ThreadPoolExecutor(1, thread_name_prefix='loader')
+        self._loader = BundleLoader(
+            lambda *call: self.executor.create_task(*call),
+            on_loaded=self._take_over, on_refused=self._keep)
         self._control = ControlThread(self, self._on_control_fault)
-        self._conflicts = CommandConflicts(self, COMMAND_TOPIC, self._control.group,
+        self._conflicts = CommandConflicts(self, self._control.group,
                                            on_stranger=lambda: self._health.wake())
-        self._plans = self.create_publisher(
-            JointTrajectory, '~/plan',
-            QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        self._plans = PLANNER.publisher(self, PLAN)
+        self._diagnostics = PLANNER.publisher(self, DIAGNOSTICS)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._jump = self.get_clock().create_jump_callback(
@@ -131,7 +130,7 @@ class PlannerNode(LifecycleNode):
     def close(self) -> None:
         """End all threads; zero torque is the last command."""
         self._health.close()
-        self._loader.shutdown(cancel_futures=True)
+        self._loader.close()
         self._free()
         self._control.close()
         if self._failure is not None:
@@ -142,18 +141,17 @@ class PlannerNode(LifecycleNode):
     @transition
     def on_configure(self) -> None:
         """Load and warm up the bundle."""
-        self._n_loading += 1
-        self._n_configured += 1
+        self._is_configuring = True
         self._health.wake()
         try:
             self._conflicts.listen()
             self._control.wake()
-            bundle = self._load(bundle_path(self._config.bundle))
+            bundle = load_bundle(bundle_path(self._config.bundle), self._configs[PlannerConfig])
             check_layout(bundle.robot, self._configs[StateConfig])
             self._limit, urdf = self._limits(bundle)
             self._stop = StopBehaviour(self._configs[StopConfig],
                                        [entry.joint for entry in bundle.robot.action], self._limit)
-            self._model = self._model_of(bundle)
+            self._apply(bundle)
             if urdf is not None:
                 self._visuals = PlanDisplay(self, urdf, self._configs[DisplayConfig])
             settle()
@@ -161,7 +159,7 @@ class PlannerNode(LifecycleNode):
             self._free()
             raise
         finally:
-            self._n_loading -= 1
+            self._is_configuring = False
         self.get_logger().info(
             f"planning for '{bundle.robot.name}' with {bundle.path} on {bundle.provider}, "
             f'{"lockstep" if self._config.lockstep else "real time"}')
@@ -230,20 +228,12 @@ class PlannerNode(LifecycleNode):
                 self._loop.stop('shutdown')
             self._finish()
         self._conflicts.ignore()
+        self._loader.forget()
         if self._visuals is not None:
             self._visuals.close()
         self._visuals = self._model = None
 
     # Models
-
-    def _load(self, path: Path) -> Bundle:
-        settings = self._configs[PlannerConfig]
-        return Bundle.load(path, provider=settings.provider, n_threads=settings.n_threads)
-
-    def _model_of(self, bundle: Bundle) -> Model:
-        planner = self._configs[PlannerConfig]
-        return Model(Planner(bundle, planner), PredictionMonitor(
-            bundle, self._configs[MonitorConfig], states=planner.states))
 
     def _limits(self, bundle: Bundle) -> tuple[NDArray, Urdf | None]:
         """Return the smallest of all torque limits [N m], (A,), and the robot's description."""
@@ -266,53 +256,31 @@ class PlannerNode(LifecycleNode):
         shipped = shipped_urdf(robot.name)
         return None if shipped is None else Urdf.load(shipped)
 
-    def _load_beside(self, path: Path, used: Model) -> Model:
-        """Load another bundle beside the one in use; in the loader's thread."""
-        bundle = self._load(path)
-        mine, found = used.planner.bundle.robot, bundle.robot
-        if (found.state, found.action, found.control_period) != (
-                mine.state, mine.action, mine.control_period):
-            raise ModelError(f"{bundle.path}: is for robot '{found.name}' with another layout "
-                             f"or control period, expected those of '{mine.name}'")
-        return self._model_of(bundle)
-
-    def _on_loaded(self, number: int, loading: Future[Model]) -> None:
-        """Report why a bundle did not pass, or take it into use; in the loader's thread."""
-        if loading.cancelled():
+    def _take_over(self, bundle: Bundle) -> None:
+        """Use a bundle that was loaded, from the next plan on."""
+        try:
+            self._apply(bundle)
+        except ConfigError as error:  # the settings, which fit the bundle in use
+            self._keep(str(error))
             return
-        fault = loading.exception()
-        # In the order in which they were loaded: a failure must not undo the change before it.
-        if fault is None:
-            self.executor.create_task(self._use, number, loading.result())
-        else:
-            reason = (str(fault) if isinstance(fault, PlannerError)
-                      else ''.join(traceback.format_exception(fault)))
-            self.executor.create_task(self._keep, number, reason)
-
-    def _use(self, number: int, model: Model) -> None:
-        """Take a model into use, between two plans."""
-        self._n_loading -= 1
-        if self._model is None or number != self._n_configured:
-            return  # cleaned up meanwhile
-        self.get_logger().info(f'bundle changed to {model.planner.bundle.path}')
-        self._model = model
-        self._apply()
+        self.get_logger().info(f'bundle changed to {bundle.path}')
         self._tell_bundle()
 
-    def _keep(self, number: int, reason: str) -> None:
-        """Go on with the model in use."""
-        self._n_loading -= 1
-        if self._model is None or number != self._n_configured:
-            return  # cleaned up meanwhile
+    def _keep(self, reason: str) -> None:
+        """Go on with the bundle in use."""
         self.get_logger().error(f'the bundle stays {self._bundle_in_use}: {reason}')
         self._tell_bundle()
 
     def _tell_bundle(self) -> None:
         """Once nothing is being loaded, let the parameter tell what is in use."""
-        if not self._n_loading and bundle_path(self._config.bundle) != self._bundle_in_use:
+        if not self._loader.n_loading and bundle_path(self._config.bundle) != self._bundle_in_use:
             self._is_telling = True
             self.set_parameters([Parameter('bundle', value=str(self._bundle_in_use))])
             self._is_telling = False
+
+    @property
+    def _is_loading(self) -> bool:
+        return self._is_configuring or self._loader.n_loading > 0
 
     @property
     def _bundle_in_use(self) -> Path:
@@ -338,29 +306,41 @@ class PlannerNode(LifecycleNode):
             return
         path = bundle_path(self._config.bundle)
         if any(p.name == 'bundle' for p in parameters) and not self._is_telling:
-            self._n_loading += 1
+            self._loader.load(path, self._configs[PlannerConfig], self._model.planner.bundle.robot)
             self._health.wake()
-            loading = self._loader.submit(self._load_beside, path, self._model)
-            loading.add_done_callback(partial(self._on_loaded, self._n_configured))
-        self._apply()
+        self._apply(self._model.planner.bundle)
 
-    def _apply(self) -> None:
-        """Plan with the parameters as they are from the next plan on."""
-        monitor = self._model.monitor  # which remembers the last states
-        monitor.configure(self._configs[MonitorConfig])
-        self._model = Model(Planner(self._model.planner.bundle, self._configs[PlannerConfig]),
-                            monitor)
+    def _apply(self, bundle: Bundle) -> None:
+        """
+        Plan with a bundle and the parameters as they are, from the next plan on.
+
+        :raises ConfigError: if they do not fit each other; all stays as it was.
+        """
+        self._model = Model.build(bundle, self._configs[PlannerConfig],
+                                  self._configs[MonitorConfig], before=self._model)
+        self._warn_of_calibration()
         if self._loop is not None:
             self._loop.apply(self._model, self._config.torque_scale)
+
+    def _warn_of_calibration(self) -> None:
+        """Warn, once for each reason, that the monitor was calibrated for another planner."""
+        before, self._calibration = self._calibration, self._model.calibration
+        if (self._calibration in (AS_MEASURED, before)
+                or not self._configs[MonitorConfig].is_on):
+            return
+        self.get_logger().warning(
+            'the bundle has no calibration: the monitor neither warns nor stops; run '
+            'diffusion_planner calibrate' if self._calibration == NOT_MEASURED else
+            f'the monitor is calibrated for other settings of the planner: {self._calibration}')
 
     # What happens while active
 
     def _on_jump(self, jump: object) -> None:
         del jump
-        clocks = sorted(listed(self, CLOCK_TOPIC).values())
+        clocks = sorted(listed(self, CLOCK.name).values())
         if len(clocks) > 1:
             self.get_logger().error(
-                f"time jumped back: '{self.resolve_topic_name(CLOCK_TOPIC)}' has {len(clocks)} "
+                f"time jumped back: '{self.resolve_topic_name(CLOCK.name)}' has {len(clocks)} "
                 f'publishers, expected one; end all but one of {", ".join(clocks)}, or give each '
                 'robot a namespace', throttle_duration_sec=CLOCK_PERIOD)
         self._forget()
@@ -416,10 +396,11 @@ class PlannerNode(LifecycleNode):
         if model is not None:
             bundle = model.planner.bundle
             facts |= {'bundle': bundle.path, 'bundle_hash': bundle.hash,
-                      'provider_in_use': bundle.provider}
+                      'provider_in_use': bundle.provider,
+                      'monitor_calibration': model.calibration}
         if loop is not None:
             facts |= loop.facts()
-        facts |= {'is_loading': self._n_loading > 0,
+        facts |= {'is_loading': self._is_loading,
                   'plan_subscribers': self._plans.get_subscription_count()}
         self._diagnostics.publish(msg_from_facts(
             self, '' if model is None else model.planner.bundle.robot.name, message, facts,
@@ -451,7 +432,7 @@ class PlannerNode(LifecycleNode):
             return DiagnosticStatus.ERROR, 'contested', f'also commanded by {names}'
         if loop is not None:
             return loop.status()
-        if self._n_loading:
+        if self._is_loading:
             state = 'loading'
         else:
             state = 'unconfigured' if self._model is None else 'inactive'

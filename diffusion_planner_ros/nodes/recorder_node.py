@@ -7,13 +7,12 @@ from pathlib import Path
 import time
 from typing import Any, Literal
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from nav_msgs.msg import Odometry
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
@@ -35,15 +34,13 @@ from .common.conversions import (
 from .common.diagnostics import msg_from_facts
 from .common.parameters import declare
 from .common.run_node import run_node
-from .control.control_loop import COMMAND_TOPIC
+from .common.topics import COMMANDS, DIAGNOSTICS, JOINT_STATES, ODOMETRY, PLAN, RECORDER, REWARD
 from .recording.episode_builder import EpisodeLog
 from .recording.message_sorter import MessageSorter
 from .state.joint_states import JointReader
 from .state.odometry import BaseReader, OdometryHistory, pose_and_rates
 from .state.state_source import StateConfig
 
-PLAN_TOPIC, REWARD_TOPIC = 'planner/plan', 'reward'
-DEPTH = 1000  # messages in the queue of a topic; a busy machine serves this process last
 HOLD = 0.5  # [s] that a message is held back, until those of other topics have come
 LOOK_PERIOD = 0.05  # [s] between looks for messages that have waited long enough
 LAST_TIME = 2.0  # [s] after a request to stop in which earlier messages are still awaited
@@ -92,7 +89,7 @@ class Recorder(Node):
     """
 
     def __init__(self) -> None:
-        super().__init__('recorder')
+        super().__init__(RECORDER.node_name)
         config = declare(self, RecorderConfig)
         facts = read_facts(config.bundle_folder)
         robot = Robot.from_dict(facts['robot'], str(config.bundle_folder / FACTS_FILE))
@@ -114,16 +111,14 @@ class Recorder(Node):
         self._n_steps = self._n_plans = self._n_refused = 0
         self._newest = 0  # when the newest joint states were published, on the same clock [ns]
         self._told = float('inf')  # when ``stop`` was called, on the system clock [ns]
-        best_effort = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
-        for kind, topic, handle in (
-                (JointState, 'joint_states', self._on_joint_states),
-                (JointTrajectory, PLAN_TOPIC, self._on_plan),
-                *([] if self._takes_effort
-                  else [(Float64MultiArray, COMMAND_TOPIC, self._on_command)]),
-                *([] if self._base is None else [(Odometry, 'odometry', self._on_odometry)]),
-                (JointState, REWARD_TOPIC, self._on_reward)):
-            self.create_subscription(kind, topic, partial(self._put, handle), best_effort)
-        self._diagnostics = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        for topic, handle in (
+                (JOINT_STATES, self._on_joint_states),
+                (PLAN, self._on_plan),
+                *([] if self._takes_effort else [(COMMANDS, self._on_command)]),
+                *([] if self._base is None else [(ODOMETRY, self._on_odometry)]),
+                (REWARD, self._on_reward)):
+            RECORDER.subscription(self, topic, partial(self._put, handle))
+        self._diagnostics = RECORDER.publisher(self, DIAGNOSTICS)
         wall = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(LOOK_PERIOD, self._look, clock=wall)
         self.create_timer(DIAGNOSTICS_PERIOD, self._report, clock=wall)
@@ -248,8 +243,8 @@ class Recorder(Node):
             {'state': 'recording' if is_hearing else 'waiting',
              'file': self._writer.file, 'episodes': self._writer.n_episodes,
              'steps': self._n_steps, 'plans': self._n_plans, 'refused': self._n_refused,
-             'plan_publishers': self.count_publishers(PLAN_TOPIC),
-             'reward_publishers': self.count_publishers(REWARD_TOPIC)},
+             'plan_publishers': self.count_publishers(PLAN.path),
+             'reward_publishers': self.count_publishers(REWARD.path)},
             level=DiagnosticStatus.OK if is_hearing else DiagnosticStatus.WARN,
             stamp=self.get_clock().now().to_msg()))
 

@@ -40,6 +40,11 @@ class MonitorConfig:
             raise ConfigError(f'ood_warn is {self.ood_warn}, expected at most ood_stop, which is '
                               f'{self.ood_stop}')
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anything can make the monitor warn or stop."""
+        return any((self.ood_warn, self.ood_stop, self.max_state_deviation, self.max_equal_states))
+
 
 @dataclass(frozen=True)
 class Surprise:

@@ -15,8 +15,8 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from diffusion_planner_ros.nodes.common.conversions import NANOSECONDS, NO_STATE
+from diffusion_planner_ros.nodes.common.topics import COMMANDS
 from diffusion_planner_ros.nodes.control.command_conflicts import CONTEST
-from diffusion_planner_ros.nodes.control.control_loop import COMMAND_TOPIC
 
 PERIOD = 8_000_000  # [ns]
 LONGEST = 0.048  # [s], simulated: the bridge's command_timeout and two control periods
@@ -192,7 +192,7 @@ def test_whoever_commands_beside_an_active_planner_is_reported(tmp_path, recorde
     with running('planner', tmp_path, **SETTINGS) as planner:
         recorder.health.wait_for('waiting', planner)
         spin_for(recorder.node, CONTEST + 1.0)  # who has only begun would leave the robot
-        rival = recorder.node.create_publisher(Float64MultiArray, COMMAND_TOPIC, 1)
+        rival = recorder.node.create_publisher(Float64MultiArray, COMMANDS.path, 1)
         text = '/observer commands the joints as well'
         recorder.wait(lambda: text in planner.output, text, planner)
         recorder.health.wait_for('contested', planner)
@@ -218,12 +218,12 @@ def test_whoever_commands_beside_an_active_planner_is_reported(tmp_path, recorde
 
 @pytest.mark.parametrize('rate', [1.0, 10.0])
 def test_a_planner_does_not_begin_beside_a_slow_publisher(tmp_path, recorder, rate):
-    rival = recorder.node.create_publisher(Float64MultiArray, COMMAND_TOPIC, 1)
+    rival = recorder.node.create_publisher(Float64MultiArray, COMMANDS.path, 1)
     recorder.node.create_timer(1.0 / rate, lambda: rival.publish(Float64MultiArray()))
     with running('planner', tmp_path, 'late', **SETTINGS) as late:
         text = "'/effort_controller/commands' is commanded by /observer; deactivate it first"
         recorder.wait(lambda: text in late.output, text, late)
-        assert recorder.node.count_publishers(COMMAND_TOPIC) == 1
+        assert recorder.node.count_publishers(COMMANDS.path) == 1
     recorder.commands.clear()  # they are ours, and empty
 
 
@@ -235,7 +235,7 @@ def test_a_second_planner_of_the_same_name_does_not_begin(tmp_path, recorder, br
             # Discovery takes its time on a busy machine: then it begins, and gives up at once.
             recorder.wait(lambda: 'is commanded by /planner' in second.output
                           or 'left the robot to' in second.output, 'refusal', second)
-            recorder.wait(lambda: recorder.node.count_publishers(COMMAND_TOPIC) == 1, 'one')
+            recorder.wait(lambda: recorder.node.count_publishers(COMMANDS.path) == 1, 'one')
             assert 'left the robot' not in first.output
 
 
@@ -250,7 +250,7 @@ def test_of_two_planners_that_begin_at_once_one_is_left(tmp_path, recorder):
                        for o in outputs) >= 1
 
         recorder.wait(is_decided, 'a decision')
-        recorder.wait(lambda: recorder.node.count_publishers(COMMAND_TOPIC) == 1, 'one planner')
+        recorder.wait(lambda: recorder.node.count_publishers(COMMANDS.path) == 1, 'one planner')
         with running('mujoco_bridge', tmp_path):
             recorder.wait_for_steps(20)
 

@@ -9,7 +9,8 @@ import pytest
 
 from diffusion_planner_ros.nodes.common.conversions import torque_from_msg
 from diffusion_planner_ros.nodes.control.command_publisher import CommandPublisher
-from diffusion_planner_ros.nodes.control.replanner import Model, Replanner
+from diffusion_planner_ros.nodes.control.model import Model
+from diffusion_planner_ros.nodes.control.replanner import Replanner
 from diffusion_planner_ros.nodes.state.state_source import Measurement
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.monitor import PredictionMonitor

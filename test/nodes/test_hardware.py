@@ -11,7 +11,7 @@ from ros_processes import spin_until
 from std_msgs.msg import Float64MultiArray
 import yaml
 
-from diffusion_planner_ros.nodes.control.control_loop import COMMAND_TOPIC
+from diffusion_planner_ros.nodes.common.topics import COMMANDS
 
 CONFIG = SOURCE / 'config'
 SETTINGS = yaml.safe_load((CONFIG / 'hardware.yaml').read_text())['/**/planner']['ros__parameters']
@@ -45,7 +45,7 @@ class Bench:
             yield planner
         finally:
             change(self.node, DEACTIVATE)
-            spin_until(self.node, lambda: not self.node.count_publishers(COMMAND_TOPIC),
+            spin_until(self.node, lambda: not self.node.count_publishers(COMMANDS.path),
                        'end of the stop', planner)
 
     def check_commands(self):

@@ -24,8 +24,8 @@ import yaml
 from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
 from diffusion_planner_ros.nodes.common.lifecycle_transitions import transition
 from diffusion_planner_ros.nodes.control.control_loop import ControlLoop
+from diffusion_planner_ros.nodes.control.model import Model
 from diffusion_planner_ros.nodes.control.planner_node_config import PlannerNodeConfig
-from diffusion_planner_ros.nodes.control.replanner import Model
 from diffusion_planner_ros.nodes.state.state_source import StateConfig
 from diffusion_planner_ros.planning.bundle import Bundle, FACTS_FILE, read_facts, write_facts
 from diffusion_planner_ros.planning.monitor import PredictionMonitor
@@ -174,6 +174,19 @@ def test_keeps_its_bundle_when_a_new_one_does_not_pass(planner, node, walker, tm
     in_process = Planner(Bundle.load(share_file(SHIPPED)), PlannerConfig())
     np.testing.assert_array_equal(driver.answer(1, walker.qpos, walker.qvel),
                                   in_process.plan(walker.state, step=1).actions[0])
+
+
+def test_keeps_its_bundle_when_a_new_one_does_not_fit_the_parameters(planner, node, bundle):
+    assert change(node, CONFIGURE)
+    assert set_parameter(node, 'n_denoise_steps', 20).successful
+    try:
+        assert set_parameter(node, 'bundle', str(bundle.path)).successful
+        text = 'n_denoise_steps is 20, expected at most 10'
+        spin_until(node, lambda: text in planner.output, text, planner)
+        spin_until(node, lambda: get_parameter(node, 'bundle') == str(share_file(SHIPPED)),
+                   'parameter tells the truth', planner)
+    finally:
+        set_parameter(node, 'n_denoise_steps', PlannerConfig().n_denoise_steps)
 
 
 def rewrite(folder, **changes):

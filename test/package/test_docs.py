@@ -5,7 +5,6 @@ import re
 import runpy
 import shlex
 
-from diagnostic_msgs.msg import DiagnosticArray
 from paths import SOURCE
 import pytest
 from ros_processes import observer, running, spin_until
@@ -14,6 +13,7 @@ import tyro
 
 from diffusion_planner_ros.commands.__main__ import verbs
 from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
+from diffusion_planner_ros.nodes.common.topics import COMMANDS, DIAGNOSTICS, NODES, reliability_of
 from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.settings import settings_of
 
@@ -22,7 +22,6 @@ PAGES = [README, *sorted((SOURCE / 'docs').glob('*.md'))]
 EXTEND = SOURCE / 'docs' / 'extend.md'  # its code makes new files: it has a test of its own
 TABLES = runpy.run_path(str(SOURCE / 'docs' / 'tables.py'))
 ROS = SOURCE / 'docs' / 'ros.md'
-NODES = ('planner', 'mujoco_bridge', 'recorder')
 MAX_README = 180  # lines, which take three minutes to read
 # Where a file that a page names may be, and folders that commands write.
 PLACES = [SOURCE / place for place in ('', 'diffusion_planner_ros', 'test', 'docs')]
@@ -164,10 +163,13 @@ def rows_after(heading):
 
 
 def documented_interfaces():
-    """Return (node, direction, name, type, reliability) of every row of the table."""
-    return {(node, direction, name.replace('~', f'/{node}') if name.startswith('~')
-             else f'/{name.removeprefix("/")}', kind, qos.split(',')[0])
-            for node, direction, name, kind, qos, _ in rows_after('## Topics and services')}
+    """Return (node, direction, name, type, reliability) as the table of the page has them."""
+    return {(node.node_name, direction, f'/{topic.path.removeprefix("/")}', topic.ros_type,
+             reliability)
+            for node in NODES for direction, topic, reliability in (
+                *(('in', e.topic, reliability_of(e.qos)) for e in node.subscribed),
+                *(('out', e.topic, reliability_of(e.qos)) for e in node.published),
+                *(('service', s, '') for s in node.services))}
 
 
 def interfaces_of(observer, node):
@@ -183,7 +185,7 @@ def interfaces_of(observer, node):
                 continue
             qos = next(e.qos_profile for e in endpoints(name) if e.node_name == node)
             found.add((node, direction, name, types[0].replace('/msg/', '/'),
-                       qos.reliability.name.lower().replace('_', ' ')))
+                       reliability_of(qos)))
     for name, types in observer.get_service_names_and_types_by_node(node, '/'):
         if not STANDARD.search(types[0]):
             found.add((node, 'service', name, types[0].replace('/srv/', '/'), ''))
@@ -202,32 +204,33 @@ def test_topics_services_and_diagnostics_are_what_the_nodes_offer(tmp_path):
                   odometry_joints=['rootx=x']) as planner,
           running('recorder', tmp_path, file=str(tmp_path / 'log.hdf5'), torque_source='commands',
                   odometry_joints=['rootx=x']), observer() as node):
+        names = {n.node_name for n in NODES}
         expected = documented_interfaces()
         reports = {}
 
         def on_diagnostics(msg):
-            for name in NODES:
+            for name in names:
                 if (report := facts_from_msg(msg, name)) is not None:
                     reports[name] = set(report)
-        heard = node.create_subscription(DiagnosticArray, '/diagnostics', on_diagnostics, 100)
+        heard = node.create_subscription(DIAGNOSTICS.type, DIAGNOSTICS.path, on_diagnostics, 100)
 
         def found():
-            names = node.get_node_names()
-            return set().union(*(interfaces_of(node, n) for n in NODES if n in names))
+            there = node.get_node_names()
+            return set().union(*(interfaces_of(node, n) for n in names if n in there))
 
         # It listens for others only until it has commanded alone for some seconds.
         passing = {i for i in expected
-                   if i[:3] == ('planner', 'in', '/effort_controller/commands')}
+                   if i[:3] == ('planner', 'in', f'/{COMMANDS.path}')}
         assert passing
         spin_until(node, lambda: len(found() | passing) >= len(expected), 'all nodes', planner)
         assert found() | passing == expected, bridge.output
         parameters = {s.name for config in CONFIGS for s in settings_of(config)}
-        keys = {name: documented_diagnostics(name) for name in NODES}
+        keys = {name: documented_diagnostics(name) for name in names}
         keys['planner'] |= parameters
         surprising = {name for name in keys['planner'] if name.startswith(('ood_score', 'pred'))}
         keys['planner'] -= surprising | {'state_deviation'}  # told only of states that came
         spin_until(node, lambda: all(len(reports.get(name, ())) >= len(keys[name])
-                                     for name in NODES), 'all values of all reports', planner)
-        for name in NODES:
+                                     for name in names), 'all values of all reports', planner)
+        for name in names:
             assert reports[name] == keys[name], name
         node.destroy_subscription(heard)

@@ -14,7 +14,6 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import Vector3
 from lifecycle_msgs.msg import Transition
-from lifecycle_msgs.srv import ChangeState
 import numpy as np
 from rcl_interfaces.srv import SetParameters
 import rclpy
@@ -22,7 +21,6 @@ from rclpy.client import Client
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
@@ -32,6 +30,19 @@ from trajectory_msgs.msg import JointTrajectory
 from ...errors import PlannerError
 from ...nodes.common.conversions import NANOSECONDS, nanoseconds_from_stamp
 from ...nodes.common.diagnostics import bool_from_fact, facts_from_msg
+from ...nodes.common.topics import (
+    CHANGE_PLANNER_STATE,
+    COMMANDS,
+    DIAGNOSTICS,
+    JOINT_STATES,
+    PAUSE,
+    PLAN,
+    PUSH,
+    RESET,
+    SESSION,
+    SET_BRIDGE_PARAMETERS,
+    SET_PLANNER_PARAMETERS,
+)
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...sim.bridge_episode import EPISODE_GAP
@@ -97,7 +108,7 @@ class Session(Node):
     """A running pair of nodes, seen from outside."""
 
     def __init__(self, planner: PlannerConfig, *, record: bool) -> None:
-        super().__init__('walk')
+        super().__init__(SESSION.node_name)
         self._planner = planner
         self.processes: dict[str, subprocess.Popen] = {}
         """Running nodes by name."""
@@ -111,21 +122,18 @@ class Session(Node):
         self._recorder_facts: dict[str, str] = {}
         self.recording = Recording()
         self._is_over = self._is_interrupted = False
-        self.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
-        self._seed_client = self.create_client(SetParameters, 'mujoco_bridge/set_parameters')
-        self._reset_client = self.create_client(Trigger, 'mujoco_bridge/reset')
-        self._pause_client = self.create_client(SetBool, 'mujoco_bridge/pause')
-        self._planner_client = self.create_client(SetParameters, 'planner/set_parameters')
-        self._lifecycle_client = self.create_client(ChangeState, 'planner/change_state')
-        self._pushes = self.create_publisher(Vector3, 'mujoco_bridge/push', 1)
+        SESSION.subscription(self, DIAGNOSTICS, self._on_diagnostics)
+        self._seed_client = SET_BRIDGE_PARAMETERS.client(self)
+        self._reset_client = RESET.client(self)
+        self._pause_client = PAUSE.client(self)
+        self._planner_client = SET_PLANNER_PARAMETERS.client(self)
+        self._lifecycle_client = CHANGE_PLANNER_STATE.client(self)
+        self._pushes = SESSION.publisher(self, PUSH)
         if record:
-            best_effort = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-            self.create_subscription(
-                JointState, 'joint_states', lambda m: self.recording.states.append(m),
-                best_effort, raw=True)
-            self.create_subscription(
-                JointTrajectory, 'planner/plan', lambda m: self.recording.plans.append(m),
-                best_effort, raw=True)
+            SESSION.subscription(self, JOINT_STATES,
+                                 lambda m: self.recording.states.append(m), raw=True)
+            SESSION.subscription(self, PLAN,
+                                 lambda m: self.recording.plans.append(m), raw=True)
 
     def watch(self, name: str, process: subprocess.Popen) -> None:
         """Notice when this process ends."""
@@ -155,8 +163,7 @@ class Session(Node):
         if time.monotonic() < self._next_check:
             return
         self._next_check = time.monotonic() + CHECK_PERIOD
-        if any(self.count_publishers(topic) > 1 for topic in (
-                'joint_states', 'effort_controller/commands', 'planner/plan')):
+        if any(self.count_publishers(topic.path) > 1 for topic in (JOINT_STATES, COMMANDS, PLAN)):
             domain = os.environ.get('ROS_DOMAIN_ID', '0')
             raise PlannerError(f'another robot or planner runs in ROS domain {domain}; end it, or '
                                'set ROS_DOMAIN_ID to a number from 1 to 101 that is free')
@@ -199,8 +206,8 @@ class Session(Node):
         :raises PlannerError: if it does not for ``STALL_TIME``.
         """
         deadline = time.monotonic() + STALL_TIME
-        while not (self.count_publishers('planner/plan')
-                   and self.count_publishers('effort_controller/commands')):
+        while not (self.count_publishers(PLAN.path)
+                   and self.count_publishers(COMMANDS.path)):
             if time.monotonic() > deadline:
                 raise PlannerError(f'the planner did not come up in {STALL_TIME} s')
             self.turn()

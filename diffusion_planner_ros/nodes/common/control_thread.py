@@ -9,9 +9,9 @@ from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
 from .tolerant_executor import TolerantExecutor
+from .topics import CLOCK
 
 POLL_PERIOD = 0.1  # [s], longest time until something new in the group is noticed
-CLOCK_TOPIC = '/clock'
 
 
 class _Group(CallbackGroup):
@@ -71,7 +71,7 @@ class ControlThread:
 
     def adopt_clock(self) -> None:
         """Serve the clock's subscription as well, which rclpy makes where time is simulated."""
-        topic = self._node.resolve_topic_name(CLOCK_TOPIC)
+        topic = self._node.resolve_topic_name(CLOCK.name)
         for subscription in self._node.subscriptions:
             if subscription.topic_name == topic:
                 # Its events as well: rmw_fastrtps wakes who waits for them at every message.

@@ -7,12 +7,12 @@ from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from std_msgs.msg import Float64MultiArray
 
 from ...errors import ConflictError
-from ..common.publishers import Gid, LEASE, listed, participant_of, sender_of, Senders, UNKNOWN
+from ..common.topics import COMMANDS, PLANNER
+from .publishers import Gid, LEASE, listed, participant_of, sender_of, Senders, UNKNOWN
 
 CONTEST = 3.0  # [s] after activation within which two that began at once find each other
 CLEARLY = 125  # messages, a second of them
@@ -28,16 +28,15 @@ class CommandConflicts:
     for the first seconds: discovery takes its time, and two may have begun without knowing of each
     other.
 
-    :param topic: of the commands.
     :param group: callback group to listen in.
     :param on_stranger: called in the thread of the group when another node is heard first.
     """
 
-    def __init__(self, node: Node, topic: str, group: CallbackGroup,
+    def __init__(self, node: Node, group: CallbackGroup,
                  on_stranger: Callable[[], None]) -> None:
         self._node = node
         self._on_stranger = on_stranger
-        self._topic = topic
+        self._topic = COMMANDS.path
         self._group = group
         self._senders = Senders()
         self._subscription: Subscription | None = None
@@ -53,10 +52,8 @@ class CommandConflicts:
     def listen(self) -> None:
         """Listen for commands."""
         if self._subscription is None:
-            self._subscription = self._node.create_subscription(
-                Float64MultiArray, self._topic, self._on_command,
-                QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT),
-                callback_group=self._group)
+            self._subscription = PLANNER.subscription(
+                self._node, COMMANDS, self._on_command, group=self._group)
 
     def ignore(self) -> None:
         """Stop listening."""

@@ -10,20 +10,19 @@ from numpy.typing import NDArray
 from rclpy.callback_groups import CallbackGroup
 from rclpy.duration import Duration
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
-from std_msgs.msg import Float64MultiArray
 
 from ...errors import NotFiniteError, StateError
 from ...planning.planner import Plan
 from ...planning.stop import StopBehaviour
 from ..common.conversions import NANOSECONDS
+from ..common.topics import COMMANDS, PLANNER
 from ..state.state_source import Measurement, StateConfig, StateSource
 from .command_publisher import CommandPublisher
+from .model import Model
 from .planner_node_config import PlannerNodeConfig
-from .replanner import Model, Replanner
+from .replanner import Replanner
 from .watchdog import Watchdog
 
-COMMAND_TOPIC = 'effort_controller/commands'
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
 ACK_TIME = Duration(seconds=0.5)  # that the last command has to arrive
 LEAP = 10.0  # [s] that simulated time runs ahead of the wall clock when a simulation begins anew
@@ -60,9 +59,7 @@ class ControlLoop:
         self._behaviour = stop
         stop.release()
         with ExitStack() as undo:
-            self._publisher = node.create_publisher(
-                Float64MultiArray, COMMAND_TOPIC,
-                QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE))
+            self._publisher = PLANNER.publisher(node, COMMANDS)
             undo.callback(node.destroy_publisher, self._publisher)
             self._commander = CommandPublisher(
                 self._publisher, limit=limit, stop=stop, ramp_time=config.ramp_time,

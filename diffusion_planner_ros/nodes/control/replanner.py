@@ -13,13 +13,14 @@ from rclpy.clock import Clock
 
 from ...errors import StateError
 from ...planning.delay_compensation import committed, plan_compensated, torque_step
-from ...planning.monitor import PredictionMonitor, Surprise
-from ...planning.planner import Plan, Planner
+from ...planning.monitor import Surprise
+from ...planning.planner import Plan
 from ..common.conversions import NANOSECONDS
 from ..common.percentiles import Percentiles
 from ..state.state_source import Measurement
 from .command_publisher import CommandPublisher
 from .mailbox import Mailbox
+from .model import Model
 from .planner_node_config import MEASURED
 
 N_DELAYS = 125  # plans that the measured delay looks back
@@ -27,14 +28,6 @@ DELAY_PERCENTILE = 90
 RECOVERY = 250_000_000  # [ns] in which the motion may still be off after another torque acted
 TRANSPORT = 1_000_000  # [ns] that a command may take to the joints
 SAME_TORQUE = 0.05  # share of the torque limit within which a measured torque is a commanded one
-
-
-@dataclass(frozen=True)
-class Model:
-    """What plans, swapped as one between two plans."""
-
-    planner: Planner
-    monitor: PredictionMonitor
 
 
 @dataclass(frozen=True)

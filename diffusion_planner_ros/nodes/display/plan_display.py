@@ -11,7 +11,6 @@ from nav_msgs.msg import Path
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from visualization_msgs.msg import MarkerArray
 
 from ...errors import StateError
@@ -19,6 +18,7 @@ from ...planning.planner import Plan, Planner
 from ...settings import check_settings, document_settings, setting
 from ...urdf_tree import Urdf
 from ..common.conversions import NANOSECONDS
+from ..common.topics import DENOISING, MARKERS, PLAN_PATH, PLANNER
 from .markers import delete_all, denoising_markers, header_at, MAX_DRAWN, plan_markers, plan_path
 
 EXECUTED_PERIOD = NANOSECONDS // 50  # [ns], shortest time between two executed positions
@@ -72,10 +72,8 @@ class PlanDisplay:
     """
 
     def __init__(self, node: Node, urdf: Urdf, config: DisplayConfig) -> None:
-        qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-        self._paths = node.create_publisher(Path, '~/plan_path', qos)
-        self._markers = node.create_publisher(MarkerArray, '~/markers', qos)
-        self._denoising = node.create_publisher(MarkerArray, '~/denoising', qos)
+        self._paths, self._markers, self._denoising = (
+            PLANNER.publisher(node, topic) for topic in (PLAN_PATH, MARKERS, DENOISING))
         self._logger = node.get_logger()
         self._urdf = urdf
         self._config = config

@@ -10,20 +10,19 @@ from nav_msgs.msg import Odometry
 from numpy.typing import NDArray
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 
 from ...errors import StateError
 from ...robot import Robot
 from ...settings import check_settings, document_settings, setting
 from ..common.conversions import NANOSECONDS, nanoseconds_from_stamp
+from ..common.topics import JOINT_STATES, ODOMETRY, PLANNER
 from .down_sampling import Pace
 from .joint_states import JointReader
 from .odometry import BaseJoint, BaseReader, OdometryHistory, pose_and_rates
 from .stamp_check import StampCheck
 
 WAIT = 2  # control periods that joint states wait for their odometry
-ODOMETRY_DEPTH = 5  # messages; a late executor should not lose the neighbour of a state
 
 
 @document_settings
@@ -119,15 +118,11 @@ class StateSource:
         self._base = BaseReader(robot, joints) if joints else None
         self._odometry = OdometryHistory(round(self._max_gap * NANOSECONDS))
         self._start_anew()
-        best_effort = ReliabilityPolicy.BEST_EFFORT
-        self._subscriptions = [node.create_subscription(
-            JointState, 'joint_states', self._on_joint_states,
-            QoSProfile(depth=1, reliability=best_effort), callback_group=group)]
+        self._subscriptions = [PLANNER.subscription(
+            node, JOINT_STATES, self._on_joint_states, group=group)]
         if self._base is not None:
-            self._subscriptions.append(node.create_subscription(
-                Odometry, 'odometry', self._on_odometry,
-                QoSProfile(depth=ODOMETRY_DEPTH, reliability=best_effort),
-                callback_group=group))
+            self._subscriptions.append(PLANNER.subscription(
+                node, ODOMETRY, self._on_odometry, group=group))
 
     def forget(self) -> None:
         """Drop all history: time jumped."""

@@ -1,0 +1,230 @@
+"""
+Every topic and service of the nodes: its name, type and quality of service, and what it is for.
+
+To add a topic, add it here and to the interface of each node that publishes or subscribes to it;
+the nodes, the tests and the table of the documentation read it from here.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import Vector3
+from lifecycle_msgs.srv import ChangeState
+from nav_msgs.msg import Odometry, Path
+from rcl_interfaces.srv import SetParameters
+from rclpy.callback_groups import CallbackGroup
+from rclpy.client import Client
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.service import Service as RosService
+from rclpy.subscription import Subscription
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+from std_srvs.srv import SetBool, Trigger
+from trajectory_msgs.msg import JointTrajectory
+from visualization_msgs.msg import MarkerArray
+
+PLANNER_NAME, BRIDGE_NAME, RECORDER_NAME = 'planner', 'mujoco_bridge', 'recorder'
+
+
+@dataclass(frozen=True)
+class Topic:
+    """The name and the type of what is published."""
+
+    name: str
+    """Without ``/`` at its front, it is below the namespace of the robot."""
+    type: type
+    """Class of the messages."""
+    owner: str = ''
+    """Node whose name is put before it, as ``planner`` before ``plan``; '' for none."""
+
+    @property
+    def path(self) -> str:
+        """Name for a node in the same namespace, as ``planner/plan``."""
+        return f'{self.owner}/{self.name}' if self.owner else self.name
+
+    @property
+    def ros_type(self) -> str:
+        """Name of the type in ROS, as ``sensor_msgs/JointState``."""
+        return f'{self.type.__module__.partition(".")[0]}/{self.type.__name__}'
+
+
+@dataclass(frozen=True)
+class Service(Topic):
+    """The name and the type of a service; ``type`` is the class of the service."""
+
+    description: str = ''
+    """What a call does."""
+
+    def client(self, node: Node) -> Client:
+        """Create a client of it in a node of the same namespace."""
+        return node.create_client(self.type, self.path)
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A topic as one node publishes it or subscribes to it."""
+
+    topic: Topic
+    qos: QoSProfile
+    description: str
+    """What it is, with units, or what the node does with it."""
+
+
+def reliable(depth: int = 1) -> QoSProfile:
+    """Return the quality of service of messages that are sent again until they have come."""
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def best_effort(depth: int = 1) -> QoSProfile:
+    """Return the quality of service for which no publisher waits, whatever it offers itself."""
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def reliability_of(qos: QoSProfile) -> str:
+    """Return ``reliable`` or ``best effort``."""
+    return qos.reliability.name.lower().replace('_', ' ')
+
+
+@dataclass(frozen=True)
+class Interface:
+    """
+    What a node publishes, subscribes to and serves.
+
+    Without what every rclpy node has, and every managed node: ``/rosout``, the services of
+    parameters and of the lifecycle.
+    """
+
+    node_name: str
+    published: tuple[Endpoint, ...] = ()
+    subscribed: tuple[Endpoint, ...] = ()
+    services: tuple[Service, ...] = ()
+
+    def name_of(self, topic: Topic) -> str:
+        """
+        Return the name by which the node itself calls a topic or a service.
+
+        Its own are ``~/plan``, so that they are renamed with the node.
+        """
+        return f'~/{topic.name}' if topic.owner == self.node_name else topic.path
+
+    def publisher(self, node: Node, topic: Topic) -> Publisher:
+        """
+        Create the node's publisher of a topic.
+
+        :raises KeyError: if the interface does not have it.
+        """
+        qos = _endpoint(self.published, topic).qos
+        return node.create_publisher(topic.type, self.name_of(topic), qos)
+
+    def subscription(self, node: Node, topic: Topic, callback: Callable[..., None], *,
+                     group: CallbackGroup | None = None, raw: bool = False) -> Subscription:
+        """
+        Create the node's subscription of a topic.
+
+        :param group: callback group; the node's default one if there is none.
+        :param raw: whether the callback gets serialised messages.
+        :raises KeyError: if the interface does not have it.
+        """
+        qos = _endpoint(self.subscribed, topic).qos
+        return node.create_subscription(topic.type, self.name_of(topic), callback, qos,
+                                        callback_group=group, raw=raw)
+
+    def service(self, node: Node, service: Service, callback: Callable[[Any, Any], Any], *,
+                group: CallbackGroup | None = None) -> RosService:
+        """Create one of the node's services; ``group`` is as for ``subscription``."""
+        return node.create_service(service.type, self.name_of(service), callback,
+                                   callback_group=group)
+
+
+def _endpoint(endpoints: tuple[Endpoint, ...], topic: Topic) -> Endpoint:
+    return {endpoint.topic: endpoint for endpoint in endpoints}[topic]
+
+
+CLOCK = Topic('/clock', Clock)
+DIAGNOSTICS = Topic('/diagnostics', DiagnosticArray)
+JOINT_STATES = Topic('joint_states', JointState)
+ODOMETRY = Topic('odometry', Odometry)
+REWARD = Topic('reward', JointState)
+COMMANDS = Topic('effort_controller/commands', Float64MultiArray)
+PLAN = Topic('plan', JointTrajectory, PLANNER_NAME)
+PLAN_PATH = Topic('plan_path', Path, PLANNER_NAME)
+MARKERS = Topic('markers', MarkerArray, PLANNER_NAME)
+DENOISING = Topic('denoising', MarkerArray, PLANNER_NAME)
+PUSH = Topic('push', Vector3, BRIDGE_NAME)
+
+RESET = Service('reset', Trigger, BRIDGE_NAME, 'start the episode of parameter `seed`, 20 s later')
+PAUSE = Service('pause', SetBool, BRIDGE_NAME, 'stop simulated time, or go on')
+CHANGE_PLANNER_STATE = Service('change_state', ChangeState, PLANNER_NAME, 'lifecycle transition')
+SET_PLANNER_PARAMETERS = Service('set_parameters', SetParameters, PLANNER_NAME)
+SET_BRIDGE_PARAMETERS = Service('set_parameters', SetParameters, BRIDGE_NAME)
+
+PLANNER = Interface(
+    PLANNER_NAME,
+    published=(
+        Endpoint(COMMANDS, reliable(),
+                 "torques [N m] in the order of the bundle's action layout"),
+        Endpoint(PLAN, reliable(), 'chosen plan: joint positions [m, rad], velocities '
+                 '[m/s, rad/s] and torques [N m], stamped with the state that it starts from; '
+                 'published when subscribed'),
+        Endpoint(PLAN_PATH, reliable(), 'torso along the chosen plan [m]; drawn when subscribed'),
+        Endpoint(MARKERS, reliable(), 'candidates, chosen plan, ghosts, executed path [m]; drawn '
+                 'when subscribed'),
+        Endpoint(DENOISING, reliable(), 'one plan being denoised, step by step [m]; computed when '
+                 'subscribed'),
+        Endpoint(DIAGNOSTICS, reliable(10), 'health of the node')),
+    subscribed=(
+        Endpoint(JOINT_STATES, best_effort(), 'measured positions [m, rad], velocities '
+                 '[m/s, rad/s] and torques [N m], matched by joint name, in any order'),
+        # More than one, so that a late executor keeps the neighbours of a state.
+        Endpoint(ODOMETRY, best_effort(5), 'base of the robot [m, rad, m/s, rad/s], with '
+                 'parameter `odometry_joints`'),
+        Endpoint(COMMANDS, best_effort(10), 'whether others command; only until it has commanded '
+                 'for some seconds'),
+        Endpoint(CLOCK, best_effort(), 'simulated time, with `use_sim_time`')))
+
+BRIDGE = Interface(
+    BRIDGE_NAME,
+    published=(
+        Endpoint(JOINT_STATES, reliable(), 'nine joints [m, rad; m/s, rad/s], the planar base '
+                 'included, and the applied torques [N m]'),
+        Endpoint(REWARD, reliable(), 'of every step, `name: [reward, terminated]`, values in '
+                 '`position`, stamped with the state that it led to'),
+        Endpoint(CLOCK, reliable(), 'simulated time, after the state of the same step; it goes on '
+                 'across episodes'),
+        Endpoint(DIAGNOSTICS, reliable(10), 'the episode; at once at its end')),
+    subscribed=(
+        Endpoint(COMMANDS, reliable(), 'six torques [N m]'),
+        Endpoint(PUSH, reliable(), 'impulse [N s] on the torso during the next control period, '
+                 'world frame, at most 100; y has no effect')),
+    services=(RESET, PAUSE))
+
+RECORDER_DEPTH = 1000  # messages that wait for the recorder, which a busy machine serves last
+RECORDER = Interface(
+    RECORDER_NAME,
+    published=(Endpoint(DIAGNOSTICS, reliable(10), 'what was recorded'),),
+    subscribed=(
+        Endpoint(JOINT_STATES, best_effort(RECORDER_DEPTH),
+                 'states, and the torques [N m] that were applied before them'),
+        Endpoint(PLAN, best_effort(RECORDER_DEPTH), 'plans, matched to states by stamp'),
+        Endpoint(REWARD, best_effort(RECORDER_DEPTH),
+                 'as the bridge publishes it; any node may, or none'),
+        Endpoint(COMMANDS, best_effort(RECORDER_DEPTH),
+                 'torques [N m], with `torque_source: commands`'),
+        Endpoint(ODOMETRY, best_effort(RECORDER_DEPTH),
+                 'base of the robot [m, rad, m/s, rad/s], with parameter `odometry_joints`')))
+
+SESSION = Interface(
+    'walk',
+    published=(Endpoint(PUSH, reliable(), 'pushes of a soak test [N s]'),),
+    subscribed=(
+        Endpoint(DIAGNOSTICS, reliable(10), 'the course of the episode'),
+        Endpoint(JOINT_STATES, best_effort(10), 'states, to report the walk'),
+        Endpoint(PLAN, best_effort(10), 'plans, to report the walk')))
+
+NODES = (PLANNER, BRIDGE, RECORDER)
+"""The interfaces of the three nodes, for the documentation and the tests."""
