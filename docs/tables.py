@@ -7,6 +7,7 @@ two lines into a page and add a function to ``TABLES``. A test compares every ta
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 import inspect
 from pathlib import Path
 import re
@@ -19,6 +20,7 @@ from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.experiments.markdown import table
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.train_config import TrainConfig
+from diffusion_planner_ros.nodes.common.diagnostics import VALUES
 from diffusion_planner_ros.nodes.common.topics import NODES, reliability_of
 from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
@@ -109,6 +111,12 @@ def topic_table() -> str:
          what) for node, direction, topic, qos, what in rows])
 
 
+def diagnostics_table(node: str) -> str:
+    """Return what a node reports, its parameters left out."""
+    return table(('key', 'what'), [(', '.join(f'`{key}`' for key in keys), what)
+                                   for keys, what in VALUES[node].items()])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     'verbs': verb_table,
     'train': lambda: settings_table(TrainConfig),
@@ -121,6 +129,7 @@ TABLES: dict[str, Callable[[], str]] = {
     'parameters-mujoco-bridge': lambda: parameter_table((BridgeConfig, StopConfig)),
     'parameters-recorder': lambda: parameter_table((RecorderConfig,)),
     'topics': topic_table,
+    **{f'diagnostics-{node}': partial(diagnostics_table, node) for node in VALUES},
     'launch-walker2d': lambda: launch_table('walker2d.launch.py'),
     'launch-hardware': lambda: launch_table('hardware.launch.py'),
 }

@@ -9,7 +9,7 @@ from ..episode import Episode
 from ..errors import DatasetError
 from ..files import written
 from ..robot import Robot
-from .hdf5 import holds, open_to_read, read_array
+from .hdf5_access import holds, open_to_read, read_array
 
 KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts')
 NEXT_OBSERVATIONS = 'next_observations'  # in D4RL's files of version 2, and in ours

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..episode import Episode
 from ..errors import DatasetError, OutputError
 from ..robot import Robot
-from .hdf5 import holds, open_to_read
+from .hdf5_access import holds, open_to_read
 from .minari_format import episode_names, read_minari_episode
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import numpy as np
 from ..episode import Episode
 from ..errors import DatasetError
 from ..robot import Robot
-from .hdf5 import holds, open_to_read, read_array
+from .hdf5_access import holds, open_to_read, read_array
 
 if TYPE_CHECKING:
     import h5py

@@ -20,6 +20,7 @@ from ..sim.perturbation import Perturbation, UNPERTURBED
 from ..sim.rollout import rollout
 from .execution import Execution, REPLANNED
 from .plan_controller import PlanController
+from .progress import Progress, silent
 from .standard_error import standard_error
 
 
@@ -148,3 +149,33 @@ def summarize(results: Sequence[EpisodeResult], robot: str) -> dict[str, Any]:
         'distance_mean_m': float(np.mean([r.distance for r in results])),
         'returns': returns.tolist(),
     }
+
+
+def evaluate_in_process(bundle: Bundle, config: PlannerConfig, seeds: Sequence[int], *,
+                        pool: ProcessPoolExecutor, execution: Execution = REPLANNED,
+                        perturbation: Perturbation = UNPERTURBED, progress: Progress = silent
+                        ) -> dict[str, Any]:
+    """
+    Run one episode for every seed; return what they came to and how long plans took.
+
+    :param pool: worker processes.
+    :param progress: is told of every episode.
+    :raises ConfigError: before anything runs, if a plan does not outlast its execution.
+    """
+    execution.check_horizon(bundle.horizon)
+    results, seconds, steps = [], [], []
+    with progress('walking', len(seeds), unit='episodes') as advance:
+        for result, trace in run_episodes(bundle.path, config, seeds, pool=pool,
+                                          execution=execution, perturbation=perturbation):
+            results.append(result)
+            seconds += trace.seconds
+            steps += trace.torque_steps
+            advance(1, ret=f'{result.episode_return:.0f}')
+    late = (f', {execution.delay} periods late, '
+            f'{"compensated" if execution.compensate else "not compensated"}')
+    return {'mode': 'in process' + (late if execution.delay else ''),
+            'plan_p50_ms': float(np.percentile(seconds, 50)) * 1e3,
+            'plan_p99_ms': float(np.percentile(seconds, 99)) * 1e3,
+            'torque_step_p50_nm': float(np.percentile(steps, 50)),
+            'torque_step_p99_nm': float(np.percentile(steps, 99)),
+            **summarize(results, bundle.robot.name)}

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..settings import check_settings, document_settings, setting
-from .networks.registry import DENOISERS
+from .networks.denoiser_registry import DENOISERS
 
 
 @document_settings

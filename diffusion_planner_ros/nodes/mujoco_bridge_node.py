@@ -20,7 +20,7 @@ from ..sim.bridge_episode import (
     REPEAT_PERIOD,
     WARNING_PERIOD,
 )
-from ..sim.walker2d import Walker2D
+from ..sim.environment import make_environment
 from .common.control_thread import ControlThread
 from .common.conversions import (
     msg_from_joints,
@@ -68,8 +68,8 @@ class MujocoBridge(Node):
         self._latency = Percentiles('latency', 'ms', 1e3)
         self._senders = Senders()  # of commands
         self._conflicts: dict[str, list[str]] = {}  # nodes, if a topic has more than one
-        self._walker = Walker2D()
-        self._episode = BridgeEpisode(self._walker, self._config, stop, self, time.monotonic)
+        self._robot = make_environment(ROBOT)
+        self._episode = BridgeEpisode(self._robot, self._config, stop, self, time.monotonic)
         self._control = ControlThread(self, self._on_control_fault)
         group = self._control.group
 
@@ -135,7 +135,7 @@ class MujocoBridge(Node):
 
     def show_state(self, state: JointSnapshot) -> None:
         """Publish the joints, which is repeated after ``REPEAT_PERIOD``."""
-        self._states.publish(msg_from_joints(self._walker.joint_names, state.positions,
+        self._states.publish(msg_from_joints(self._robot.joint_names, state.positions,
                                              state.velocities, state.efforts, state.time))
         self._repeats.reset()
 

@@ -14,7 +14,7 @@ from diffusion_planner_ros.learning.networks.builders import (
     build_networks,
     build_value,
 )
-from diffusion_planner_ros.learning.networks.registry import DENOISERS
+from diffusion_planner_ros.learning.networks.denoiser_registry import DENOISERS
 from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
 from diffusion_planner_ros.learning.train_config import TrainConfig
 from diffusion_planner_ros.schedule import CLEAN, NoiseSchedule

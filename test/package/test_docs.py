@@ -12,7 +12,7 @@ import setuptools
 import tyro
 
 from diffusion_planner_ros.commands.__main__ import verbs
-from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
+from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg, VALUES
 from diffusion_planner_ros.nodes.common.topics import COMMANDS, DIAGNOSTICS, NODES, reliability_of
 from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.settings import settings_of
@@ -155,13 +155,6 @@ def test_every_page_is_in_the_index():
     assert linked == {page.name for page in PAGES[1:]} - {'index.md'}
 
 
-def rows_after(heading):
-    """Return the rows of the first table after a heading of the page about ROS, cell by cell."""
-    section = ROS.read_text().split(f'\n{heading}\n')[1]
-    lines = re.search(r'(\|.*\|\n)+', section).group().strip().splitlines()[2:]
-    return [[cell.strip().strip('`') for cell in line.strip('|').split('|')] for line in lines]
-
-
 def documented_interfaces():
     """Return (node, direction, name, type, reliability) as the table of the page has them."""
     return {(node.node_name, direction, f'/{topic.path.removeprefix("/")}', topic.ros_type,
@@ -192,12 +185,6 @@ def interfaces_of(observer, node):
     return found
 
 
-def documented_diagnostics(node):
-    """Return the keys of a node's report that have a row in the page about ROS."""
-    rows = rows_after(f'### Diagnostics of `{node}`')
-    return {key.strip(' `') for row in rows for key in row[0].split(',')}
-
-
 def test_topics_services_and_diagnostics_are_what_the_nodes_offer(tmp_path):
     with (running('mujoco_bridge', tmp_path) as bridge,
           running('planner', tmp_path, use_sim_time=True,
@@ -225,7 +212,7 @@ def test_topics_services_and_diagnostics_are_what_the_nodes_offer(tmp_path):
         spin_until(node, lambda: len(found() | passing) >= len(expected), 'all nodes', planner)
         assert found() | passing == expected, bridge.output
         parameters = {s.name for config in CONFIGS for s in settings_of(config)}
-        keys = {name: documented_diagnostics(name) for name in names}
+        keys = {name: {key for row in VALUES[name] for key in row} for name in names}
         keys['planner'] |= parameters
         surprising = {name for name in keys['planner'] if name.startswith(('ood_score', 'pred'))}
         keys['planner'] -= surprising | {'state_deviation'}  # told only of states that came

@@ -25,14 +25,13 @@ def snapshot(
     from ...errors import ConfigError
     from ...experiments.ros.marker_capture import capture, DenoisingMarkers, PlanMarkers
     from ...nodes.common.conversions import NANOSECONDS, nanoseconds_from_stamp
-    from ...nodes.common.topics import DENOISING, MARKERS
 
     if not timeout > 0:
         raise ConfigError(f'timeout is {timeout} s, expected a number above 0')
     if not out.parent.is_dir() or out.is_dir():
         raise ConfigError(f'{out}: expected the name of a PNG file in a folder that is there')
-    topic = topic or (DENOISING if denoising else MARKERS).path
     collector = DenoisingMarkers() if denoising else PlanMarkers()
+    topic = topic or collector.topic.path
     capture(topic, collector, timeout)
     # Only now: who waits for messages needs no matplotlib.
     from ...experiments.plots.marker_plot import draw_denoising, draw_plan, lines_of, values_of

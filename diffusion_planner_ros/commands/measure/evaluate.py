@@ -1,9 +1,7 @@
 """``diffusion_planner evaluate``: closed-loop returns of a bundle."""
 
-from collections.abc import Iterator
 import os
 from pathlib import Path
-from typing import Any, TYPE_CHECKING
 
 import tyro
 
@@ -12,10 +10,6 @@ from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...sim.perturbation import Perturbation, UNPERTURBED
 from ..output import progress, report
-
-if TYPE_CHECKING:
-    from ...experiments.closed_loop import EpisodeResult
-    from ...experiments.ros.ros_session import SessionConfig
 
 
 def evaluate(
@@ -33,7 +27,7 @@ def evaluate(
     json: bool = False,
 ) -> None:
     """
-    Run episodes of Walker2D and report return, falls and latency.
+    Run episodes and report return, falls and latency.
 
     In process by default: the first action of every plan is executed, and each control period
     waits for its plan. Through ROS in lockstep gives the same returns.
@@ -51,10 +45,8 @@ def evaluate(
     :param write_score: write the score into the bundle's model.yaml, with how it was measured.
     :param json: print the report as JSON.
     """
-    import numpy as np
-
     from ...errors import ConfigError
-    from ...experiments import closed_loop as evaluation
+    from ...experiments.closed_loop import check_robot, evaluate_in_process, open_pool
     from ...planning.bundle import Bundle
     from ...planning.bundle import write_score as write
     from ...share import share_file
@@ -71,54 +63,22 @@ def evaluate(
                           'expected the defaults with --through-ros')
     path = bundle or share_file('models/walker2d')
     loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
-    evaluation.check_robot(loaded)
-    execution.check_horizon(loaded.horizon)
+    check_robot(loaded)
     seeds = range(first_seed, first_seed + episodes)
-    facts = {'bundle': str(path), 'bundle_hash': loaded.hash, 'provider': loaded.provider}
-    results = []
-    with progress('walking', episodes, unit='episodes') as advance:
-        if through_ros:
-            from ...experiments.ros.ros_session import SessionConfig
-            config = SessionConfig(bundle=path, planner=planner, lockstep=not real_time,
-                                   real_time_factor=1.0, first_seed=first_seed,
-                                   log=record)
-            for result in _through_ros(config, seeds, facts):
-                results.append(result)
-                advance(1, ret=f'{result.episode_return:.0f}')
-        else:
-            seconds: list[float] = []
-            steps: list[float] = []
-            with evaluation.open_pool(processes or os.cpu_count() or 1) as pool:
-                for result, trace in evaluation.run_episodes(
-                        path, planner, seeds, pool=pool, execution=execution,
-                        perturbation=perturbation):
-                    results.append(result)
-                    seconds += trace.seconds
-                    steps += trace.torque_steps
-                    advance(1, ret=f'{result.episode_return:.0f}')
-            late = (f', {execution.delay} periods late, '
-                    f'{"compensated" if execution.compensate else "not compensated"}')
-            facts |= {'mode': 'in process' + (late if execution.delay else ''),
-                      'plan_p50_ms': float(np.percentile(seconds, 50)) * 1e3,
-                      'plan_p99_ms': float(np.percentile(seconds, 99)) * 1e3,
-                      'torque_step_p50_nm': float(np.percentile(steps, 50)),
-                      'torque_step_p99_nm': float(np.percentile(steps, 99))}
-    facts |= evaluation.summarize(results, loaded.robot.name)
+    if through_ros:
+        from ...experiments.ros.ros_evaluation import evaluate_through_ros
+        from ...experiments.ros.ros_session import SessionConfig
+
+        config = SessionConfig(bundle=path, planner=planner, lockstep=not real_time,
+                               real_time_factor=1.0, first_seed=first_seed, log=record)
+        facts = evaluate_through_ros(config, seeds, loaded.robot.name, progress=progress)
+    else:
+        with open_pool(processes or os.cpu_count() or 1) as pool:
+            facts = evaluate_in_process(loaded, planner, seeds, pool=pool, execution=execution,
+                                        perturbation=perturbation, progress=progress)
+    facts = {'bundle': str(path), 'bundle_hash': loaded.hash, 'provider': loaded.provider, **facts}
     if write_score:
         write(path, {key: facts[key] for key in (
             'mode', 'episodes', 'return_mean', 'return_stderr', 'normalized_score', 'falls')}
             | {'first_seed': first_seed, 'planner': as_facts(planner)})
     report(facts, as_json=json)
-
-
-def _through_ros(config: 'SessionConfig', seeds: range, facts: dict[str, Any]
-                 ) -> Iterator['EpisodeResult']:
-    """Yield the results of episodes through the nodes, and add their latencies to ``facts``."""
-    from ...experiments.ros.ros_session import session
-
-    with session(config, record=False) as nodes:
-        for seed in seeds:
-            if seed != config.first_seed:
-                nodes.reset(seed)
-            yield nodes.finish_episode(seed, lambda bridge: None)
-        facts |= nodes.timing()

@@ -9,12 +9,14 @@ from rclpy.signals import SignalHandlerOptions
 from visualization_msgs.msg import MarkerArray
 
 from ...errors import PlannerError
+from ...nodes.common.topics import DENOISING, MARKERS, SNAPSHOT
 from ...nodes.display.markers import diffusion_time
 
 
 class PlanMarkers:
     """Takes the first plan that has something to draw."""
 
+    topic = MARKERS
     what = 'markers'
 
     def __init__(self) -> None:
@@ -35,6 +37,7 @@ class PlanMarkers:
 class DenoisingMarkers:
     """Takes the denoising steps of one plan, from the first to the last."""
 
+    topic = DENOISING
     what = 'all denoising steps of one plan'
 
     def __init__(self) -> None:
@@ -57,18 +60,19 @@ class DenoisingMarkers:
 
 def capture(topic: str, collector: PlanMarkers | DenoisingMarkers, timeout: float) -> None:
     """
-    Give the messages of a topic to a collector until it has enough.
+    Give the messages of the collector's topic to it until it has enough.
 
+    :param topic: where it is, as ``robot1/planner/markers``.
     :param timeout: longest time to wait [s].
     :raises PlannerError: with what there is to hear, if the time runs out before.
     """
     # rclpy's own handlers end the context and raise nothing: Ctrl-C would go unnoticed.
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
-        node = Node('snapshot')
+        node = Node(SNAPSHOT.node_name)
         executor = SingleThreadedExecutor()
         executor.add_node(node)
-        topic = node.create_subscription(MarkerArray, topic, collector.add, 10).topic_name
+        topic = SNAPSHOT.subscription(node, collector.topic, collector.add, name=topic).topic_name
         deadline = time.monotonic() + timeout
         while not collector.is_complete and time.monotonic() < deadline:
             executor.spin_once(timeout_sec=0.1)

@@ -8,8 +8,8 @@ from ...robot import Robot
 from ...schedule import NoiseSchedule
 from ..diffusion import Diffusion
 from ..train_config import TrainConfig
+from .denoiser_registry import DENOISERS
 from .dynamics_model import DynamicsModel
-from .registry import DENOISERS
 from .trajectory_value import TrajectoryValue
 
 

@@ -1,7 +1,9 @@
 """
 Health reports as ``diagnostic_msgs``.
 
-A report has a message, which is for people alone, and facts by name, which programs read.
+A report has a message, which is for people alone, and facts by name, which programs read. To add
+one, describe it in ``VALUES`` and compute it where its neighbours are: for the planner in
+``ControlLoop.facts``, for the bridge in ``BridgeEpisode.facts``, for the recorder in its node.
 """
 
 from collections.abc import Mapping
@@ -9,6 +11,86 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
+
+VALUES: dict[str, dict[tuple[str, ...], str]] = {
+    'planner': {
+        ('state',):
+            '`unconfigured`, `loading`, `inactive`, `waiting` (for joint states), `planning`, '
+            '`stopped`, `contested` (another node commands, too) or `failed`',
+        ('bundle_hash', 'provider_in_use'):
+            'SHA-256 of the bundle; where onnxruntime computes',
+        ('monitor_calibration',):
+            '`as measured`; `none` where the bundle has no calibration; otherwise the '
+            'settings in which the planner differs from the one that was measured',
+        ('is_loading',):
+            'whether a bundle is being loaded',
+        ('plan_subscribers',):
+            'who listens to `~/plan`',
+        ('plans',):
+            'plans since it was activated',
+        ('states_without_plan',):
+            'control periods that got no plan of their own',
+        ('refused_states',):
+            'states that were refused; the log says why',
+        ('stops', 'stop_cause'):
+            'stops since it was activated; cause of the stop that goes on, empty while there '
+            'is none',
+        ('clamped_commands',):
+            'commands with a torque beyond its limit',
+        ('latency_p50_ms', 'latency_p99_ms', 'latency_last_minute_p50_ms',
+         'latency_last_minute_p99_ms'):
+            'time from sending a state to sending its torque',
+        ('action_delay_in_use',):
+            'control periods between a state and the first action that its plan decides',
+        ('torque_step_p50_nm', 'torque_step_p99_nm', 'torque_step_last_minute_p50_nm',
+         'torque_step_last_minute_p99_nm'):
+            'jump of the torque where a new plan takes over [N m]',
+        ('plan_value',):
+            'predicted return of the current plan',
+        ('prediction_error', 'prediction_percentile'):
+            'how far the last state is from its prediction [standard deviations]; share of '
+            'the training data with a smaller error [%]',
+        ('ood_score', 'ood_score_only_warns'):
+            'score of the monitor; whether it cannot stop now',
+        ('state_deviation',):
+            'how far the last state is outside the range of the training data [standard '
+            'deviations]',
+    },
+    'mujoco_bridge': {
+        ('mode',):
+            '`lockstep` or `real time`',
+        ('state', 'episode_end'):
+            '`running`, `waiting` (for the first command), `paused`, `stopped` or `over`; how '
+            'the episode ended: `fall`, `time limit` or nothing yet',
+        ('seed', 'steps', 'time', 'return', 'distance', 'speed', 'fell'):
+            'of the episode: control periods, [s], sum of rewards, [m], [m/s], whether it '
+            'ended in a fall',
+        ('latency_p50_ms', 'latency_p99_ms', 'latency_last_minute_p50_ms',
+         'latency_last_minute_p99_ms'):
+            'time from publishing a state first to receiving its torque',
+        ('total_steps', 'missed_deadlines'):
+            'control periods since the start; those whose state had no answer when they ended',
+        ('refused_commands', 'clipped_commands'):
+            "commands of wrong length or not finite; commands beyond the motors' limits",
+        ('stops', 'stop_cause', 'stopped_steps'):
+            'stops, the cause of the last one, control periods under the stop behaviour',
+        ('falls', 'pushes'):
+            'since the start',
+        ('command_publishers',):
+            'publishers of commands that DDS lists',
+    },
+    'recorder': {
+        ('state',):
+            '`recording`, or `waiting` for joint states',
+        ('file', 'episodes', 'steps', 'plans'):
+            'the HDF5 file and what is in it',
+        ('refused',):
+            'messages that were not recorded; the log says why',
+        ('plan_publishers', 'reward_publishers'):
+            'who publishes plans and rewards',
+    },
+}
+"""What each node reports, its parameters left out; the documentation's tables are made of it."""
 
 
 def msg_from_facts(node: Node, robot: str, message: str, facts: Mapping[str, Any], *,

@@ -122,16 +122,18 @@ class Interface:
         return node.create_publisher(topic.type, self.name_of(topic), qos)
 
     def subscription(self, node: Node, topic: Topic, callback: Callable[..., None], *,
-                     group: CallbackGroup | None = None, raw: bool = False) -> Subscription:
+                     group: CallbackGroup | None = None, raw: bool = False,
+                     name: str | None = None) -> Subscription:
         """
         Create the node's subscription of a topic.
 
         :param group: callback group; the node's default one if there is none.
         :param raw: whether the callback gets serialised messages.
+        :param name: where the topic is, if not at its own name, as ``robot1/planner/markers``.
         :raises KeyError: if the interface does not have it.
         """
         qos = _endpoint(self.subscribed, topic).qos
-        return node.create_subscription(topic.type, self.name_of(topic), callback, qos,
+        return node.create_subscription(topic.type, name or self.name_of(topic), callback, qos,
                                         callback_group=group, raw=raw)
 
     def service(self, node: Node, service: Service, callback: Callable[[Any, Any], Any], *,
@@ -225,6 +227,12 @@ SESSION = Interface(
         Endpoint(DIAGNOSTICS, reliable(10), 'the course of the episode'),
         Endpoint(JOINT_STATES, best_effort(10), 'states, to report the walk'),
         Endpoint(PLAN, best_effort(10), 'plans, to report the walk')))
+
+SNAPSHOT = Interface(
+    'snapshot',
+    subscribed=(
+        Endpoint(MARKERS, reliable(10), 'a plan to draw [m]'),
+        Endpoint(DENOISING, reliable(10), 'the denoising of a plan to draw [m]')))
 
 NODES = (PLANNER, BRIDGE, RECORDER)
 """The interfaces of the three nodes, for the documentation and the tests."""

@@ -1,0 +1,29 @@
+"""Closed-loop evaluation through the two ROS 2 nodes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..closed_loop import summarize
+from ..progress import Progress, silent
+from .ros_session import session, SessionConfig
+
+
+def evaluate_through_ros(config: SessionConfig, seeds: Sequence[int], robot: str, *,
+                         progress: Progress = silent) -> dict[str, Any]:
+    """
+    Run one episode for every seed; return what they came to and the latencies.
+
+    :param config: of the two nodes; its first seed is that of ``seeds``.
+    :param robot: name of the robot.
+    :param progress: is told of every episode.
+    """
+    results = []
+    with (progress('walking', len(seeds), unit='episodes') as advance,
+          session(config, record=False) as nodes):
+        for seed in seeds:
+            if seed != config.first_seed:
+                nodes.reset(seed)
+            results.append(nodes.finish_episode(seed, lambda bridge: None))
+            advance(1, ret=f'{results[-1].episode_return:.0f}')
+        timing = nodes.timing()
+    return {**timing, **summarize(results, robot)}
