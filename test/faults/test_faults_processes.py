@@ -220,7 +220,10 @@ def test_whoever_commands_beside_an_active_planner_is_reported(tmp_path, recorde
 def test_a_planner_does_not_begin_beside_a_slow_publisher(tmp_path, recorder, rate):
     rival = recorder.node.create_publisher(Float64MultiArray, COMMANDS.path, 1)
     recorder.node.create_timer(1.0 / rate, lambda: rival.publish(Float64MultiArray()))
-    with running('planner', tmp_path, 'late', **SETTINGS) as late:
+    with running('planner', tmp_path, 'late', autostart=False, **SETTINGS) as late:
+        assert change(recorder.node, CONFIGURE, 'late')
+        recorder.wait(rival.get_subscription_count, 'each has discovered the other', late)
+        assert not change(recorder.node, ACTIVATE, 'late')
         text = "'/effort_controller/commands' is commanded by /observer; deactivate it first"
         recorder.wait(lambda: text in late.output, text, late)
         assert recorder.node.count_publishers(COMMANDS.path) == 1
