@@ -131,6 +131,20 @@ def test_candidates_lie_where_they_go_and_are_coloured_by_value(drawn, moment):
         assert_allclose([marker.color.r, marker.color.g, marker.color.b], stop, atol=1e-6)
 
 
+def test_executed_states_without_the_position_of_a_joint_are_left_out(moment, urdf):
+    def drawn(executed, start=moment.start):
+        array = markers.plan_markers(moment.plan, moment.robot, urdf, start, executed,
+                                     markers.header_at(STAMP, 'world'))
+        return [points_of(m).tolist() for m in named(array, markers.EXECUTED)]
+
+    unmeasured = {k: v for k, v in moment.executed[1].items() if k != 'rootx'}
+    whole = [moment.executed[0], *moment.executed[2:]]
+    assert drawn([moment.executed[0], unmeasured, *moment.executed[2:]]) == drawn(whole)
+    assert drawn([unmeasured]) == []
+    start = {k: v for k, v in moment.start.items() if k != 'rootx'}
+    assert drawn(moment.executed, start) == drawn(moment.executed[:-1], moment.executed[-1])
+
+
 def test_ghosts_begin_with_the_robot_as_it_stands_and_fade(drawn, moment):
     ghosts = named(drawn, markers.GHOSTS)
     assert len(ghosts) == markers.N_GHOSTS

@@ -12,7 +12,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from ...planning.planner import Plan
 from ...robot import Robot
-from ...urdf_tree import transformed, Urdf
+from ...urdf_tree import MOVING, transformed, Urdf
 from ..common.conversions import (
     joint_positions,
     NANOSECONDS,
@@ -137,11 +137,14 @@ def _poses(urdf: Urdf, states: NDArray, robot: Robot, start: Mapping[str, float]
 
 def _executed(urdf: Urdf, executed: Sequence[Mapping[str, float]], header: Header
               ) -> list[Marker]:
-    if len(executed) < 2:
+    """Draw where the links were; a state in which a joint was not measured is left out."""
+    needed = {joint.name for joint in urdf.joints if joint.type in MOVING}
+    known = [positions for positions in executed if positions.keys() >= needed]
+    if len(known) < 2:
         return []  # a line needs two points
-    poses = urdf.link_poses({joint: np.array([positions[joint] for positions in executed])
-                             for joint in executed[-1]})
-    fading = _fading(EXECUTED_COLOR, np.linspace(0.1, 0.9, len(executed)))
+    poses = urdf.link_poses({joint: np.array([positions[joint] for positions in known])
+                             for joint in needed})
+    fading = _fading(EXECUTED_COLOR, np.linspace(0.1, 0.9, len(known)))
     return [_lines(header, EXECUTED, i, transformed(poses[link], point), EXECUTED_COLOR, MEDIUM,
                    colors=fading)
             for i, (link, point) in enumerate(urdf.traced.items())]
