@@ -1,6 +1,6 @@
-"""What the launch files of this package share; only they import it."""
+"""What the launch files of this package have in common; only they import it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 import os
 from pathlib import Path
 from typing import Any
@@ -21,51 +21,65 @@ from .share import PACKAGE
 
 BOOLEANS = ('true', 'false', 'True', 'False')
 LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
-# Absolute names of ROS that robots would share; in a namespace each has its own.
+# ROS gives these topics absolute names, so that all robots would share them; see ``on_robot``.
 PER_ROBOT = ('clock', 'tf', 'tf_static')
+
+
+def parameter_argument(name: str, description: str, *, default: str = '',
+                       choices: Sequence[str] = ()) -> DeclareLaunchArgument:
+    """
+    Declare an argument that sets the node parameter of its name, unless it is empty.
+
+    :param default: value of the parameter if no parameter file sets it either.
+    :param choices: the values that are accepted; any if there are none.
+    """
+    otherwise = f', or {default}' if default else ''
+    return DeclareLaunchArgument(
+        name, default_value='', choices=('', *choices) if choices else None,
+        description=f'{description}; empty: as in the parameter files{otherwise}')
+
+
+def program_argument(name: str, description: str) -> DeclareLaunchArgument:
+    """Declare an argument that says whether to start a program; see ``optional_program``."""
+    return DeclareLaunchArgument(
+        name, default_value='auto', choices=('auto', *BOOLEANS),
+        description=f'{description}; auto: if it is installed')
 
 
 def common_arguments(*, settings: str, use_sim_time: str) -> list[DeclareLaunchArgument]:
     """
-    Declare what every launch file takes.
+    Declare the arguments that every launch file has.
 
-    One that is empty leaves the parameter of its name to the parameter files.
-
-    :param settings: the files of ``config/`` that are loaded anyway, in words.
+    :param settings: the files of ``config/`` that are loaded in any case, for the description.
     :param use_sim_time: default, 'true' or 'false'.
     """
     return [
         DeclareLaunchArgument(
-            'namespace', default_value='', description='namespace of all nodes, as robot1'),
+            'namespace', default_value='', description='namespace of all nodes, such as robot1'),
         DeclareLaunchArgument(
             'use_sim_time', default_value=use_sim_time, choices=BOOLEANS,
-            description='whether time is that of topic clock.'),
+            description='whether nodes take the time from topic clock'),
         DeclareLaunchArgument(
             'params_file', default_value='',
-            description='parameters of the nodes, a path or the name of a file of config/, over '
-            f'those of {settings}'),
+            description='YAML file of parameters, a path or the name of a file of config/; they '
+            f'replace those of {settings}'),
         DeclareLaunchArgument(
             'log_level', default_value='info', choices=LOG_LEVELS,
-            description='of our nodes.'),
-        DeclareLaunchArgument(
-            'autostart', default_value='', choices=('', *BOOLEANS),
-            description='whether the planner activates itself; empty: as in the parameter '
-            'files.'),
-        DeclareLaunchArgument(
-            'bundle', default_value='',
-            description='folder of the model bundle; empty: as in the parameter files, or the '
-            'shipped Walker2D'),
-        DeclareLaunchArgument(
-            'provider', default_value='',
-            description='onnxruntime execution provider: cpu, cuda, tensorrt or auto; empty: as '
-            'in the parameter files, or cpu'),
+            description='log level of the nodes of this package'),
+        parameter_argument('autostart', 'whether the planner activates itself', choices=BOOLEANS,
+                           default='true'),
+        parameter_argument('bundle', 'folder of the model bundle',
+                           default='the shipped Walker2D'),
+        parameter_argument('provider',
+                           'onnxruntime execution provider: cpu, cuda, tensorrt or auto',
+                           default='cpu'),
         DeclareLaunchArgument(
             'record', default_value='',
             description='HDF5 file to record executed plans to; empty records nothing')]
 
 
 class Arguments:
-    """The values that launch arguments have."""
+    """The values of the launch arguments."""
 
     def __init__(self, context: LaunchContext) -> None:
         self._values = context.launch_configurations
@@ -79,9 +93,9 @@ class Arguments:
 
     def number(self, name: str) -> float:
         """
-        Return a positive number.
+        Return the value of an argument that is a positive number.
 
-        :raises ConfigError: if it is none.
+        :raises ConfigError: if it is not.
         """
         try:
             number = float(self[name])
@@ -93,9 +107,9 @@ class Arguments:
 
     def file(self, name: str) -> str:
         """
-        Return the path of a file that an argument names; a bare name is one of ``config/``.
+        Return the absolute path of the file that an argument names, or that ``config/`` has.
 
-        :raises ConfigError: if there is none.
+        :raises ConfigError: if there is no such file.
         """
         folder = Path(config_file(''))
         for file in (Path(self[name]), folder / self[name]):
@@ -106,23 +120,23 @@ class Arguments:
                           f'{known} of {folder}')
 
     def given(self, *names: str) -> dict[str, bool | ParameterValue]:
-        """Return those of some node parameters, flags and texts, that are not empty."""
+        """Return node parameters by name, from those of these arguments that are not empty."""
         return {name: self.is_true(name) if self[name] in BOOLEANS else text(self[name])
                 for name in names if self[name]}
 
 
 def text(value: str) -> ParameterValue:
-    """Return a parameter that is text whatever it looks like."""
+    """Return a parameter value that stays text, even if it looks like a number."""
     return ParameterValue(value, value_type=str)
 
 
 def config_file(name: str) -> str:
-    """Return the path of a file of ``config/`` as it is installed."""
+    """Return the path of an installed file of ``config/``."""
     return str(Path(get_package_share_directory(PACKAGE), 'config', name))
 
 
 def missing(package: str) -> str | None:
-    """Return what to do about a package that is not installed, ``None`` where it is."""
+    """Return how to install a ROS package that is missing, ``None`` if it is installed."""
     try:
         get_package_prefix(package)
     except PackageNotFoundError:
@@ -134,9 +148,9 @@ def missing(package: str) -> str | None:
 
 def require(*packages: str) -> None:
     """
-    Refuse to start without some packages.
+    Check that ROS packages are installed.
 
-    :raises PlannerError: if one is not installed.
+    :raises PlannerError: if one is not, with the command that installs it.
     """
     for package in packages:
         if lack := missing(package):
@@ -148,8 +162,9 @@ def our_node(arguments: Arguments, executable: str, *parameters: str | dict,
     """
     Describe a node of this package.
 
-    :param parameters: names of files of ``config/``, and values; ``params_file`` comes in between.
-    :param is_required: whether everything ends with it.
+    :param parameters: names of files of ``config/``, and values by name. Values replace those of
+        ``params_file``, and these replace those of the files.
+    :param is_required: whether the launch ends when this node ends.
     """
     files = [config_file(p) for p in parameters if isinstance(p, str)]
     if arguments['params_file']:
@@ -161,14 +176,15 @@ def our_node(arguments: Arguments, executable: str, *parameters: str | dict,
                 on_exit=end_everything if is_required else None)
 
 
-def spectator(chosen: Arguments, argument: str, package: str, **node: Any
+def optional_program(chosen: Arguments, argument: str, package: str, **node: Any
               ) -> list[LaunchDescriptionEntity]:
     """
-    Describe a node that the robot does without, or say in one line that there is none.
+    Describe a program that the robot does not need, or log that it is not installed.
 
-    :param argument: whose value says whether to start it: true, false, or auto, where installed.
-    :param package: of the node, and its executable.
-    :raises ConfigError: if it is asked for, but not installed.
+    :param argument: its name, as declared by ``program_argument``: true, false, or auto.
+    :param package: name of its package, and of its executable.
+    :param node: further arguments of ``launch_ros.actions.Node``.
+    :raises ConfigError: if the argument is true, and the package is not installed.
     """
     lack = missing(package)
     if chosen[argument] == 'auto' and lack:
@@ -182,21 +198,21 @@ def spectator(chosen: Arguments, argument: str, package: str, **node: Any
 
 def end_everything(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """
-    End the launch with a process that the others are no use without; an ``on_exit``.
+    End the launch when a process ends that the others need; to be used as ``on_exit``.
 
-    :raises PlannerError: if it failed, which is how a launch gets another exit code than 0.
+    :raises PlannerError: if the process failed, so that the exit code of the launch is not 0.
     """
     if event.returncode != 0 and not context.is_shutdown:
         raise PlannerError(f'{event.process_name} ended with exit code {event.returncode}; '
-                           'without it the others have to end, too')
+                           'the others cannot go on without it')
     return [Shutdown(reason=f'{event.process_name} ended')]
 
 
 def end_if_failed(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """
-    End the launch with a process that has to do its work first; an ``on_exit``.
+    End the launch if a process fails that has to do its work first; to be used as ``on_exit``.
 
-    :raises PlannerError: if it failed.
+    :raises PlannerError: if the process failed.
     """
     return end_everything(event, context) if event.returncode else []
 

@@ -74,7 +74,7 @@ class _Argument:
     name: str
     default_value: str | None = None
     description: str = ''
-    choices: Sequence[str] = ()
+    choices: Sequence[str] | None = None
 
 
 def launch_table(file: str) -> str:
@@ -93,7 +93,7 @@ def launch_table(file: str) -> str:
     return table(('argument', 'default', 'choices', 'meaning'), [
         (f'`{a.name}`', 'required' if a.default_value is None else
          f'`{a.default_value}`' if a.default_value else '',
-         ', '.join(filter(None, a.choices)), a.description)
+         ', '.join(filter(None, a.choices or ())), a.description)
         for a in arguments if isinstance(a, _Argument)])
 
 

@@ -1,4 +1,4 @@
-"""Start ros2_control with a robot's drives, and the planner, which waits to be activated."""
+"""Start ros2_control with a robot's drives, and the planner, which a person activates."""
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -24,8 +24,8 @@ def generate_launch_description() -> LaunchDescription:
             'urdf', description='URDF or xacro file of the robot, with a <ros2_control> tag'),
         DeclareLaunchArgument(
             'controllers', default_value='ros2_control.yaml',
-            description='parameters of controller_manager and effort_controller, a path or the '
-            'name of a file of config/'),
+            description='YAML file with the parameters of controller_manager and '
+            'effort_controller, a path or the name of a file of config/'),
         *common_arguments(settings='hardware.yaml', use_sim_time='false'),
         DeclareLaunchArgument(
             'odometry', default_value='odometry',
@@ -34,7 +34,7 @@ def generate_launch_description() -> LaunchDescription:
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Start what the arguments ask for; a wrong one ends the launch before anything runs."""
+    """Return what the arguments ask for; if one is wrong, the launch ends and nothing starts."""
     arguments = Arguments(context)
     require('robot_state_publisher', 'controller_manager')
     controllers = arguments.file('controllers')
@@ -43,22 +43,22 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     description = {'robot_description': text(urdf)}
     odometry = [('odometry', arguments['odometry'])]
     nodes = [
-        # It publishes the URDF as topic robot_description, where ros2_control finds its drives.
+        # ros2_control reads the URDF, which names its drives, from topic robot_description.
         Node(package='robot_state_publisher', executable='robot_state_publisher',
              output='screen', on_exit=end_everything, parameters=[time | description]),
         Node(package='controller_manager', executable='ros2_control_node', output='screen',
              on_exit=end_everything, parameters=[controllers, time]),
-        # The effort controller is silent until the planner's first command.
+        # The effort controller sets no torque before the planner's first command.
         Node(package='controller_manager', executable='spawner', output='screen',
              on_exit=end_if_failed,
              arguments=['joint_state_broadcaster', 'effort_controller',
                         '--param-file', controllers]),
-        # Without the planner the controller would hold its last torque for ever; a shutdown ends
-        # ros2_control as well, and with it the drives.
+        # If the planner dies, the controller holds the last torque. So its end ends the launch,
+        # and with it ros2_control, which stops the drives.
         our_node(arguments, 'planner', 'hardware.yaml',
                  time | description | arguments.given('autostart', 'bundle', 'provider'),
                  remappings=odometry)]
-    if arguments['record']:  # the robot goes on without it
+    if arguments['record']:  # the robot does not need it
         nodes.append(our_node(
             arguments, 'recorder', 'hardware.yaml',
             {'file': text(arguments['record'])} | arguments.given('bundle'),

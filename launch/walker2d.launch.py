@@ -1,7 +1,7 @@
-"""Start the simulated Walker2D, the planner that walks it, and rviz2 to watch both."""
+"""Start the simulated Walker2D, the planner, and rviz2 to watch them."""
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.actions import OpaqueFunction
 
 from diffusion_planner_ros.launching import (
     Arguments,
@@ -9,36 +9,31 @@ from diffusion_planner_ros.launching import (
     common_arguments,
     config_file,
     on_robot,
+    optional_program,
     our_node,
-    spectator,
+    parameter_argument,
+    program_argument,
     text,
 )
 from diffusion_planner_ros.robot import shipped_urdf
 
 
 def generate_launch_description() -> LaunchDescription:
-    """Describe the nodes; the simulator and the planner are no use without each other."""
+    """Describe the nodes."""
     return LaunchDescription([
         *common_arguments(settings='planner.yaml and mujoco_bridge.yaml', use_sim_time='true'),
-        DeclareLaunchArgument(
-            'lockstep', default_value='', choices=('', *BOOLEANS),
-            description='whether the simulator waits for the planner instead of the wall clock; '
-            'empty: as in the parameter files, or false.'),
-        DeclareLaunchArgument(
-            'real_time_factor', default_value='',
-            description='simulated over wall time, without lockstep; empty: as in the parameter '
-            'files, or 1.0'),
-        DeclareLaunchArgument(
-            'rviz', default_value='auto', choices=('auto', *BOOLEANS),
-            description='whether to start rviz2; auto: where it is installed.'),
-        DeclareLaunchArgument(
-            'robot_state_publisher', default_value='auto', choices=('auto', *BOOLEANS),
-            description='whether to publish the URDF and TF; auto: where it is installed.'),
+        parameter_argument('lockstep',
+                           'whether the simulator waits for the planner, not for the wall clock',
+                           choices=BOOLEANS, default='false'),
+        parameter_argument('real_time_factor', 'simulated over wall time, without lockstep',
+                           default='1.0'),
+        program_argument('rviz', 'whether to start rviz2'),
+        program_argument('robot_state_publisher', 'whether to publish the URDF and TF'),
         OpaqueFunction(function=start)])
 
 
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
-    """Start what the arguments ask for; a wrong one ends the launch before anything runs."""
+    """Return what the arguments ask for; if one is wrong, the launch ends and nothing starts."""
     arguments = Arguments(context)
     time = {'use_sim_time': arguments.is_true('use_sim_time')}
     factor = ({'real_time_factor': arguments.number('real_time_factor')}
@@ -53,8 +48,8 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             arguments, 'recorder',
             {'file': text(arguments['record'])} | arguments.given('bundle'), is_required=False))
     urdf = shipped_urdf('walker2d').read_text(encoding='utf-8')
-    nodes += spectator(arguments, 'rviz', 'rviz2', parameters=[time],
+    nodes += optional_program(arguments, 'rviz', 'rviz2', parameters=[time],
                        arguments=['-d', config_file('walker2d.rviz')])
-    nodes += spectator(arguments, 'robot_state_publisher', 'robot_state_publisher',
+    nodes += optional_program(arguments, 'robot_state_publisher', 'robot_state_publisher',
                        parameters=[time | {'robot_description': text(urdf)}])
     return [on_robot(arguments, nodes)]

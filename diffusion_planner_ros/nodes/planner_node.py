@@ -29,7 +29,7 @@ from .common.conversions import msg_from_plan
 from .common.diagnostics import msg_from_facts
 from .common.lifecycle_transitions import transition
 from .common.parameters import changed, declare
-from .common.run_node import run_node, settle
+from .common.run_node import freeze_garbage, run_node
 from .common.topics import CLOCK, DIAGNOSTICS, PLAN, PLANNER
 from .control.bundle_loader import BundleLoader, load_bundle
 from .control.command_conflicts import CommandConflicts
@@ -42,15 +42,15 @@ from .display.plan_display import DisplayConfig, PlanDisplay
 from .state.state_source import check_layout, Measurement, StateConfig
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
-CLOCK_PERIOD = 10.0  # [s], shortest time between two reports of two clocks
-STOPPING_PERIOD = 0.02  # [s], between two looks whether a stop behaviour is over
+CLOCK_PERIOD = 10.0  # [s], shortest time between two reports of a second publisher of the clock
+STOPPING_PERIOD = 0.02  # [s] between two checks whether damping or hold is over
 SHIPPED_BUNDLE = 'models/walker2d'
 CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, DisplayConfig)
 Configs = dict[type, Any]
 
 
 def bundle_path(name: str) -> Path:
-    """Return the folder of a bundle, as parameter ``bundle`` names it."""
+    """Return the folder of the bundle that parameter ``bundle`` names."""
     return Path(name) if name else share_file(SHIPPED_BUNDLE)
 
 
@@ -58,9 +58,10 @@ class PlannerNode(LifecycleNode):
     """
     Replan with a model bundle at the rate of the joint states.
 
-    A managed node: once configured it has loaded its bundle, while active it commands. The control
-    thread takes clock and measurements; inference, watchdogs, diagnostics and drawing have threads
-    of their own; the node's executor is left with services, which may block it.
+    A managed node: when it is configured, it loads its bundle; while it is active, it commands.
+    The control thread receives clock and measurements. Inference, watchdogs, diagnostics, drawing
+    and the loading of another bundle have threads of their own. The node's executor has only the
+    services left, which may block it.
     """
 
     def __init__(self) -> None:
@@ -69,22 +70,22 @@ class PlannerNode(LifecycleNode):
         self._model: Model | None = None
         self._limit: NDArray | None = None
         self._stop: StopBehaviour | None = None
-        self._visuals: PlanDisplay | None = None
+        self._display: PlanDisplay | None = None
         self._loop: ControlLoop | None = None
         self._failure: BaseException | None = None
-        self._fault = ''  # what ended the work without being asked, for diagnostics
+        self._fault = ''  # why the node stopped by itself, for diagnostics
         self._is_configuring = False
         self._calibration = AS_MEASURED  # of the monitor, as last logged
-        self._is_telling = False  # whether we set the parameter ourselves
-        self._is_told_to_stop = False
-        self._conflict: dict[Gid, str] = {}  # names of the nodes that command beside us
+        self._is_telling = False  # whether the node itself sets parameter `bundle`
+        self._is_told_to_stop = False  # by a signal
+        self._conflict: dict[Gid, str] = {}  # names of other nodes that command now
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._loader = BundleLoader(
             lambda *call: self.executor.create_task(*call),
             on_loaded=self._take_over, on_refused=self._keep)
         self._control = ControlThread(self, self._on_control_fault)
         self._conflicts = CommandConflicts(self, self._control.group,
-                                           on_stranger=lambda: self._health.wake())
+                                           on_other=lambda: self._health.wake())
         self._plans = PLANNER.publisher(self, PLAN)
         self._diagnostics = PLANNER.publisher(self, DIAGNOSTICS)
         self.add_on_set_parameters_callback(self._check_parameters)
@@ -114,11 +115,11 @@ class PlannerNode(LifecycleNode):
         if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             self._once(SILENCE, self.trigger_activate)
         else:
-            self._failure = PlannerError('could not be configured, as said above')
+            self._failure = PlannerError('could not be configured; the log above says why')
 
     @property
     def is_done(self) -> bool:
-        """Whether the process may end: told to and stopped, or never started."""
+        """Whether the process may end: it was told to and has stopped, or it has failed."""
         return self._failure is not None or (self._is_told_to_stop and self._loop is None)
 
     def stop(self) -> None:
@@ -153,8 +154,8 @@ class PlannerNode(LifecycleNode):
                                        [entry.joint for entry in bundle.robot.action], self._limit)
             self._apply(bundle)
             if urdf is not None:
-                self._visuals = PlanDisplay(self, urdf, self._configs[DisplayConfig])
-            settle()
+                self._display = PlanDisplay(self, urdf, self._configs[DisplayConfig])
+            freeze_garbage()
         except PlannerError:
             self._free()
             raise
@@ -168,7 +169,7 @@ class PlannerNode(LifecycleNode):
     def on_activate(self) -> None:
         """Start commanding, unless another node does."""
         if self._is_told_to_stop:
-            raise PlannerError('the process was told to end, expected a running one')
+            raise PlannerError('the process is about to end; start it again')
         if self._loop is not None:
             self._finish()
         loop = ControlLoop(
@@ -182,7 +183,7 @@ class PlannerNode(LifecycleNode):
 
     @transition
     def on_deactivate(self) -> None:
-        """Stop planning, and send the stop command last."""
+        """Stop as ``stop_behaviour`` says; zero torque is the last command."""
         self._deactivate('deactivated')
 
     @transition
@@ -218,7 +219,7 @@ class PlannerNode(LifecycleNode):
     def _finish(self) -> None:
         loop, self._loop = self._loop, None
         loop.close()
-        self._conflicts.ignore()  # what was heard so far may be our own
+        self._conflicts.ignore()  # forget the senders: one of them may be this node
         self._conflicts.listen()
 
     def _free(self) -> None:
@@ -228,9 +229,9 @@ class PlannerNode(LifecycleNode):
             self._finish()
         self._conflicts.ignore()
         self._loader.forget()
-        if self._visuals is not None:
-            self._visuals.close()
-        self._visuals = self._model = None
+        if self._display is not None:
+            self._display.close()
+        self._display = self._model = None
 
     # Models
 
@@ -256,22 +257,22 @@ class PlannerNode(LifecycleNode):
         return None if shipped is None else Urdf.load(shipped)
 
     def _take_over(self, bundle: Bundle) -> None:
-        """Use a bundle that was loaded, from the next plan on."""
+        """Use a newly loaded bundle from the next plan on."""
         try:
             self._apply(bundle)
-        except ConfigError as error:  # the settings, which fit the bundle in use
+        except ConfigError as error:  # the parameters fit only the bundle in use
             self._keep(str(error))
             return
         self.get_logger().info(f'bundle changed to {bundle.path}')
         self._tell_bundle()
 
     def _keep(self, reason: str) -> None:
-        """Go on with the bundle in use."""
+        """Go on with the bundle in use, and log why."""
         self.get_logger().error(f'the bundle stays {self._bundle_in_use}: {reason}')
         self._tell_bundle()
 
     def _tell_bundle(self) -> None:
-        """Once nothing is being loaded, let the parameter tell what is in use."""
+        """Set parameter ``bundle`` to the bundle in use, unless another one is being loaded."""
         if not self._loader.n_loading and bundle_path(self._config.bundle) != self._bundle_in_use:
             self._is_telling = True
             self.set_parameters([Parameter('bundle', value=str(self._bundle_in_use))])
@@ -300,7 +301,7 @@ class PlannerNode(LifecycleNode):
 
     def _apply_parameters(self, parameters: list[Parameter]) -> None:
         self._configs = changed(self._configs, parameters)
-        self._control.adopt_clock()  # there is another one if use_sim_time was set
+        self._control.adopt_clock()  # rclpy has made a new one if use_sim_time was changed
         if self._model is None:
             return
         path = bundle_path(self._config.bundle)
@@ -345,47 +346,47 @@ class PlannerNode(LifecycleNode):
         self._forget()
 
     def _forget(self) -> None:
-        loop, visuals = self._loop, self._visuals  # the executor may take them away meanwhile
+        loop, display = self._loop, self._display  # the executor may take them away meanwhile
         if loop is not None:
             loop.forget()
-        if visuals is not None:
-            visuals.forget()
+        if display is not None:
+            display.forget()
 
     def _on_plan(self, model: Model, plan: Plan, measured: Measurement) -> None:
-        """Show a plan to who wants to see it; in the inference thread."""
+        """Publish a plan if it is subscribed, and hand it to the display; inference thread."""
         robot = model.planner.bundle.robot
         if self._plans.get_subscription_count():
             self._plans.publish(msg_from_plan(plan, robot, measured.stamp, measured.positions))
-        if self._visuals is not None:
-            self._visuals.show(model.planner, plan, measured.stamp, measured.positions,
+        if self._display is not None:
+            self._display.show(model.planner, plan, measured.stamp, measured.positions,
                                measured.state)
 
     def _on_fault(self, fault: BaseException) -> None:
-        """Report what ended inference, and deactivate; in the inference thread."""
+        """Log the exception that ended inference, and deactivate; inference thread."""
         self._fault = f'inference failed: {fault!r}'
         self.get_logger().fatal(''.join(traceback.format_exception(fault)))
         self.executor.create_task(self._give_up)
 
     def _give_up(self) -> None:
-        """Deactivate, unless somebody did so meanwhile."""
+        """Deactivate, unless that has happened meanwhile."""
         if self._loop is not None and not self._loop.is_stopped:
             self.trigger_deactivate()
 
     def _stop_listening(self) -> None:
-        """Leave the commands, once it is clear that they are ours alone."""
+        """End the subscription of commands, when no other planner can have begun with us."""
         if (self._loop is not None and not self._loop.is_stopped
                 and not self._conflicts.is_contested):
             self._conflicts.ignore()
             self._control.wake()
 
     def _on_control_fault(self, fault: BaseException) -> None:
-        """End the node: without states there is nothing to do; in the control thread."""
+        """Let the node end, because it receives no states any more; control thread."""
         self._failure = fault
 
     # Diagnostics
 
     def _report(self) -> None:
-        """Publish health; in a thread of its own, so that loading and faults are seen."""
+        """Publish diagnostics; in a thread of its own, so also while a transition blocks."""
         model, loop = self._model, self._loop
         self._look_for_conflicts(loop)
         level, state, message = self._status(loop)
@@ -406,7 +407,7 @@ class PlannerNode(LifecycleNode):
             level=level, stamp=self.get_clock().now().to_msg()))
 
     def _look_for_conflicts(self, loop: ControlLoop | None) -> None:
-        """Report once that another node commands the joints beside us."""
+        """Log other nodes that command the joints, and give up if this node has to."""
         is_active = loop is not None and not loop.is_stopped
         others = self._conflicts.others() if is_active else {}
         names = sorted(others.values())
@@ -423,7 +424,7 @@ class PlannerNode(LifecycleNode):
         self._conflict = others
 
     def _status(self, loop: ControlLoop | None) -> tuple[bytes, str, str]:
-        """Return the level of ``diagnostic_msgs``, the state, and words about it for people."""
+        """Return the level of ``diagnostic_msgs``, the state, and a message for people."""
         if self._fault:
             return DiagnosticStatus.ERROR, 'failed', self._fault
         if self._conflict:

@@ -192,7 +192,7 @@ def test_whoever_commands_beside_an_active_planner_is_reported(tmp_path, recorde
     with running('planner', tmp_path, **SETTINGS) as planner:
         recorder.health.wait_for('waiting', planner)
         spin_for(recorder.node, CONTEST + 1.0)  # who has only begun would leave the robot
-        rival = recorder.node.create_publisher(Float64MultiArray, COMMANDS.path, 1)
+        other = recorder.node.create_publisher(Float64MultiArray, COMMANDS.path, 1)
         text = '/observer commands the joints as well'
         recorder.wait(lambda: text in planner.output, text, planner)
         recorder.health.wait_for('contested', planner)
@@ -202,12 +202,12 @@ def test_whoever_commands_beside_an_active_planner_is_reported(tmp_path, recorde
             text = '2 publishers on /effort_controller/commands, expected one'
 
             def is_reported():
-                rival.publish(Float64MultiArray(data=[0.0] * 6))
+                other.publish(Float64MultiArray(data=[0.0] * 6))
                 spin_for(recorder.node, 0.1)
                 return text in bridge.output
 
             recorder.wait(is_reported, text, bridge)
-            recorder.node.destroy_publisher(rival)
+            recorder.node.destroy_publisher(other)
             recorder.health.wait_for('planning', planner)
         assert planner.output.count('/observer commands the joints as well') == 1
     row(record_property, 'somebody else publishes commands beside a planner', stop='-',
@@ -218,11 +218,11 @@ def test_whoever_commands_beside_an_active_planner_is_reported(tmp_path, recorde
 
 @pytest.mark.parametrize('rate', [1.0, 10.0])
 def test_a_planner_does_not_begin_beside_a_slow_publisher(tmp_path, recorder, rate):
-    rival = recorder.node.create_publisher(Float64MultiArray, COMMANDS.path, 1)
-    recorder.node.create_timer(1.0 / rate, lambda: rival.publish(Float64MultiArray()))
+    other = recorder.node.create_publisher(Float64MultiArray, COMMANDS.path, 1)
+    recorder.node.create_timer(1.0 / rate, lambda: other.publish(Float64MultiArray()))
     with running('planner', tmp_path, 'late', autostart=False, **SETTINGS) as late:
         assert change(recorder.node, CONFIGURE, 'late')
-        recorder.wait(rival.get_subscription_count, 'each has discovered the other', late)
+        recorder.wait(other.get_subscription_count, 'each has discovered the other', late)
         assert not change(recorder.node, ACTIVATE, 'late')
         text = "'/effort_controller/commands' is commanded by /observer; deactivate it first"
         recorder.wait(lambda: text in late.output, text, late)

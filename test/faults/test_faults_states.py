@@ -300,8 +300,8 @@ def quiet(text, **settings):
     del text, settings
 
 
-def commander():
-    """Return a commander without ramp, and the list that its commands go to."""
+def command_publisher():
+    """Return a command_publisher without ramp, and the list that its commands go to."""
     sent = []
     joints = Walker2D().actuated_joints
     limit = np.full(len(joints), 100.0)
@@ -312,13 +312,14 @@ def commander():
         logger=SimpleNamespace(info=quiet, error=quiet)), sent
 
 
-def follow(commander, at, came, measured=None):
-    return commander.follow(np.ones(6), at=at, came=came, measured=measured or time.time_ns(),
-                            answered=0, was_clamped=False)
+def follow(command_publisher, at, came, measured=None):
+    return command_publisher.follow(
+        np.ones(6), at=at, came=came, measured=measured or time.time_ns(), answered=0,
+        was_clamped=False)
 
 
 def test_an_old_plan_does_not_outlive_a_stop():
-    stopped, sent = commander()
+    stopped, sent = command_publisher()
     before = time.monotonic()
     follow(stopped, 0, before)
     stopped.stop('test', 'as a test')
@@ -329,14 +330,14 @@ def test_an_old_plan_does_not_outlive_a_stop():
 
 
 def test_a_plan_that_acts_before_the_ramp_began_is_no_fault():
-    late, sent = commander()
+    late, sent = command_publisher()
     follow(late, 5 * PERIOD, time.monotonic())
     follow(late, 4 * PERIOD, time.monotonic())
     assert np.array(sent).all()
 
 
 def test_a_plan_from_a_state_of_long_ago_stops_the_robot_instead():
-    woken, sent = commander()  # as after SIGCONT
+    woken, sent = command_publisher()  # as after SIGCONT
     assert follow(woken, 0, time.monotonic())
     assert not follow(woken, PERIOD, time.monotonic(), measured=time.time_ns() - 200_000_000)
     assert [torque.any() for torque in sent] == [True, False]
@@ -344,7 +345,7 @@ def test_a_plan_from_a_state_of_long_ago_stops_the_robot_instead():
 
 
 def test_the_last_torque_is_repeated_for_a_fresh_state_only():
-    woken, sent = commander()
+    woken, sent = command_publisher()
     follow(woken, 0, time.monotonic())
     assert woken.repeat(0, time.time_ns())
     assert not woken.repeat(0, time.time_ns() - 200_000_000)
@@ -353,7 +354,7 @@ def test_the_last_torque_is_repeated_for_a_fresh_state_only():
 
 
 def test_time_that_jumps_does_not_bring_back_a_planner_that_was_deactivated():
-    retired, sent = commander()
+    retired, sent = command_publisher()
     retired.retire('deactivated')
     retired.forget()
     follow(retired, 0, time.monotonic())

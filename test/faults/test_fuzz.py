@@ -28,7 +28,7 @@ from diffusion_planner_ros.nodes.common.conversions import (
     states_from_plan,
     torque_from_msg,
 )
-from diffusion_planner_ros.nodes.common.tolerant_executor import TolerantExecutor
+from diffusion_planner_ros.nodes.common.warning_executor import WarningExecutor
 from diffusion_planner_ros.nodes.state.joint_states import JointReader
 from diffusion_planner_ros.nodes.state.odometry import BaseJoint, BaseReader, pose_and_rates
 
@@ -227,7 +227,7 @@ def test_a_message_of_very_many_names_is_refused_at_once_and_in_short(robot):
 
 def test_what_rclpy_refuses_is_borne_and_what_we_raise_is_not():
     with observer():
-        executor = TolerantExecutor()
+        executor = WarningExecutor()
         executor.create_task(int, 'a message that rclpy cannot read')
         executor.spin_once()
         executor.create_task(reward_from_msg, JointState())

@@ -35,15 +35,15 @@ class Robot:
     def __init__(self, *, measures_effort):
         self.walker = Walker2D()
         self.walker.reset(seed=0)
-        self.commander = CommandPublisher(
+        self.command_publisher = CommandPublisher(
             SimpleNamespace(publish=self._on_command), limit=np.full(6, 100.0),
             stop=StopBehaviour(StopConfig(), self.walker.actuated_joints, np.full(6, 100.0)),
             ramp_time=0.0, scale=1.0, max_age=TIME_LIMIT, lockstep=False,
             logger=SimpleNamespace(info=quiet, error=quiet))
         bundle = Bundle.load(share_file('models/walker2d'))
         self.replanner = Replanner(
-            Model(Planner(bundle, PlannerConfig()), PredictionMonitor(bundle)), self.commander,
-            lockstep=False, action_delay=0, clock=self, on_command=quiet,
+            Model(Planner(bundle, PlannerConfig()), PredictionMonitor(bundle)),
+            self.command_publisher, lockstep=False, action_delay=0, clock=self, on_command=quiet,
             on_plan=lambda *_: self._has_planned.set(), on_refused=quiet, on_fault=quiet)
         self.nanoseconds = 0
         self._measures_effort = measures_effort
@@ -56,7 +56,7 @@ class Robot:
 
     def _on_command(self, msg):
         self._torque, _ = torque_from_msg(msg)
-        if self.commander.is_latched:
+        if self.command_publisher.is_latched:
             self._has_planned.set()
 
     def step(self, *, is_late, is_swapped):
@@ -72,7 +72,7 @@ class Robot:
             self.nanoseconds, self._system_time, state, {}, {},
             efforts if self._measures_effort else {}))
         assert self._has_planned.wait(TIME_LIMIT)
-        sent = self.commander.sent[-1].at
+        sent = self.command_publisher.sent[-1].at
         self._system_time = sent - 1 if is_late else sent + AHEAD
         self._applied = before if is_late else self._torque
         self.walker.step(self._applied)
@@ -93,16 +93,16 @@ def robot(request):
 def test_late_torques_stop_nobody(robot):
     for step in range(N_STEPS):
         robot.step(is_late=step in LATE, is_swapped=False)
-        assert not robot.commander.stop_cause, (step, robot.replanner.surprise)
+        assert not robot.command_publisher.stop_cause, (step, robot.replanner.surprise)
     assert robot.walker.qpos[1] > 1.0  # [m], it walks on
 
 
 def test_beside_late_torques_a_broken_sensor_still_stops_the_robot(robot):
     for step in range(N_STEPS):
         robot.step(is_late=step in LATE, is_swapped=step in BROKEN)
-        if robot.commander.is_latched:
+        if robot.command_publisher.is_latched:
             break
-    assert robot.commander.stop_cause == 'out of distribution'
+    assert robot.command_publisher.stop_cause == 'out of distribution'
     assert step in BROKEN
 
 
@@ -112,6 +112,6 @@ def test_a_state_from_before_the_first_one_is_planned_for_as_well(robot):
     robot.replanner.forget()
     robot.step(is_late=False, is_swapped=False)
     robot.nanoseconds = 5 * PERIOD  # a seed must not be negative
-    robot.commander.forget()
+    robot.command_publisher.forget()
     robot.step(is_late=False, is_swapped=False)
-    assert not robot.commander.stop_cause
+    assert not robot.command_publisher.stop_cause

@@ -22,7 +22,7 @@ def conflicts_of(name):
     """Give what a planner in this process sees."""
     planner = Node(name)
     try:
-        yield CommandConflicts(planner, planner.default_callback_group, on_stranger=lambda: None)
+        yield CommandConflicts(planner, planner.default_callback_group, on_other=lambda: None)
     finally:
         planner.destroy_node()
 

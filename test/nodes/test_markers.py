@@ -272,11 +272,11 @@ def test_the_rviz_config_shows_what_is_published(screen, urdf):
     manager = config['Visualization Manager']
     displays = {d['Name']: d for d in manager['Displays']}
     planner_node = Node('planner')
-    visuals = PlanDisplay(planner_node, urdf, DisplayConfig())
+    display = PlanDisplay(planner_node, urdf, DisplayConfig())
     try:
         published = dict(planner_node.get_publisher_names_and_types_by_node('planner', '/'))
     finally:
-        visuals.close()
+        display.close()
         planner_node.destroy_node()
     types = {'MarkerArray': 'visualization_msgs/msg/MarkerArray', 'Path': 'nav_msgs/msg/Path'}
     for display in displays.values():
@@ -315,50 +315,50 @@ def shown(node, urdf, **settings):
 
 
 def drawing_threads():
-    return [t for t in threading.enumerate() if t.name.startswith('visuals')]
+    return [t for t in threading.enumerate() if t.name.startswith('display')]
 
 
-def test_visuals_draw_what_is_subscribed_and_forget(screen, planner, moment, urdf):
-    shower, visuals = shown(screen, urdf, executed_time=0.08)
+def test_the_display_draws_what_is_subscribed_and_forget(screen, planner, moment, urdf):
+    shower, display = shown(screen, urdf, executed_time=0.08)
     try:
         paths = listen(screen, 'plan_path', PathMsg)
         arrays = listen(screen, 'markers', MarkerArray)
         for k in range(N_WALKED):
-            visuals.show(planner, moment.plan, k * PERIOD, moment.executed[k], moment.state)
-        visuals.show(planner, moment.plan, N_WALKED * PERIOD, moment.start, moment.state)
+            display.show(planner, moment.plan, k * PERIOD, moment.executed[k], moment.state)
+        display.show(planner, moment.plan, N_WALKED * PERIOD, moment.start, moment.state)
         spin_until(screen, lambda: paths and arrays, 'path and markers')
         chosen = named(arrays[-1], markers.CHOSEN)
         assert_line_is_path(chosen[0], 'torso', moment, moment.plan.best)
         # 24 ms apart (50 Hz at most), 80 ms back, and where the robot is now
         assert len(named(arrays[-1], markers.EXECUTED)[0].points) in (4, 5)
-        visuals.forget()
+        display.forget()
         spin_until(screen, lambda: len(arrays[-1].markers) == 1, 'an empty screen')
         assert arrays[-1].markers[0].action == Marker.DELETEALL
         spin_until(screen, lambda: not paths[-1].poses, 'an empty path')
     finally:
-        visuals.close()
+        display.close()
         shower.destroy_node()
     assert not drawing_threads()
 
 
 def test_a_plan_that_is_on_the_screen_is_not_drawn_again(screen, planner, moment, urdf):
-    shower, visuals = shown(screen, urdf)
+    shower, display = shown(screen, urdf)
     try:
         arrays = listen(screen, 'markers', MarkerArray)
-        visuals.show(planner, moment.plan, STAMP, moment.start, moment.state)
+        display.show(planner, moment.plan, STAMP, moment.start, moment.state)
         spin_until(screen, lambda: arrays, 'markers')
         spin_for(screen, 0.3)
         assert len(arrays) == 1
     finally:
-        visuals.close()
+        display.close()
         shower.destroy_node()
 
 
 def test_denoising_is_shown_step_by_step(screen, planner, moment, urdf):
-    shower, visuals = shown(screen, urdf)
+    shower, display = shown(screen, urdf)
     try:
         arrays = listen(screen, 'denoising', MarkerArray)
-        visuals.show(planner, moment.plan, STAMP, moment.start, moment.state)
+        display.show(planner, moment.plan, STAMP, moment.start, moment.state)
 
         def times():
             return [markers.diffusion_time(a)[0] for a in arrays]
@@ -368,7 +368,7 @@ def test_denoising_is_shown_step_by_step(screen, planner, moment, urdf):
         assert seen == sorted(seen, reverse=True)
         assert len(seen) >= 6
     finally:
-        visuals.close()
+        display.close()
         shower.destroy_node()
 
 
@@ -376,13 +376,13 @@ def test_a_fault_in_drawing_is_reported_once_and_harms_nobody(screen, planner, m
     gripper = Urdf.from_text(
         '<robot name="other"><link name="a"/><link name="b"/><joint name="finger" '
         'type="prismatic"><parent link="a"/><child link="b"/></joint></robot>', 'other')
-    shower, visuals = shown(screen, gripper)
+    shower, display = shown(screen, gripper)
     try:
         listen(screen, 'markers', MarkerArray)
         deadline = time.monotonic() + 10.0
         reported = ''
         for k in range(100_000):
-            visuals.show(planner, moment.plan, k * PERIOD, moment.start, moment.state)
+            display.show(planner, moment.plan, k * PERIOD, moment.start, moment.state)
             spin_for(screen, 0.02)
             reported += capfd.readouterr().err
             if 'drawing has ended' in reported:
@@ -390,10 +390,10 @@ def test_a_fault_in_drawing_is_reported_once_and_harms_nobody(screen, planner, m
             assert time.monotonic() < deadline
         assert 'no position for joint finger' in reported
         assert 'Traceback' in reported
-        visuals.show(planner, moment.plan, k * PERIOD, moment.start, moment.state)
-        visuals.forget()
+        display.show(planner, moment.plan, k * PERIOD, moment.start, moment.state)
+        display.forget()
         spin_for(screen, 0.2)
         assert 'drawing has ended' not in capfd.readouterr().err
     finally:
-        visuals.close()
+        display.close()
         shower.destroy_node()

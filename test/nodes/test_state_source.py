@@ -17,7 +17,7 @@ from diffusion_planner_ros.nodes.common.conversions import (
     stamp_from_nanoseconds,
 )
 from diffusion_planner_ros.nodes.common.parameters import declare
-from diffusion_planner_ros.nodes.state.down_sampling import Pace
+from diffusion_planner_ros.nodes.state.down_sampler import DownSampler
 from diffusion_planner_ros.nodes.state.odometry import AXES, OdometryHistory, pose_and_rates
 from diffusion_planner_ros.nodes.state.state_source import StateConfig, StateSource
 from diffusion_planner_ros.planning.bundle import Bundle
@@ -211,12 +211,12 @@ def test_a_destroyed_source_hears_nothing(node):
 
 
 def accepted(stamps):
-    pace = Pace(PERIOD)
+    down_sampler = DownSampler(PERIOD)
     taken = []
     for stamp in stamps:
-        pace.see(stamp)
-        if pace.is_due(stamp):
-            pace.accept(stamp)
+        down_sampler.see(stamp)
+        if down_sampler.is_due(stamp):
+            down_sampler.accept(stamp)
             taken.append(stamp)
     return taken
 
@@ -266,7 +266,7 @@ def play(driver, walk, *, state_steps, odometry_steps, odometry_lag=0):
     return np.array([m.state - truth[m.stamp] for m in driver.states])
 
 
-def test_the_joined_state_is_the_true_one_where_stamps_coincide(node, walk):
+def test_the_state_with_its_odometry_is_the_true_one_where_stamps_coincide(node, walk):
     driver = Driver(node, odometry_joints=BASE, max_odometry_gap=0.0, max_state_age=10.0)
     for step in range(0, N_WALK, 8):
         joints, odometry, truth = walk[step]

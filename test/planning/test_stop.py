@@ -75,7 +75,7 @@ def test_a_watchdog_barks_again_and_again_until_it_is_fed():
         wait_for(lambda: len(barks) >= 3)
         assert barks[0] >= 0.05
         assert barks == sorted(barks)
-        watchdog.rest()
+        watchdog.suspend()
         time.sleep(0.1)
         n = len(barks)
         time.sleep(0.2)

@@ -8,8 +8,8 @@ from rclpy.node import Node
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
-from .tolerant_executor import TolerantExecutor
 from .topics import CLOCK
+from .warning_executor import WarningExecutor
 
 POLL_PERIOD = 0.1  # [s], longest time until something new in the group is noticed
 
@@ -30,7 +30,7 @@ class _Group(CallbackGroup):
         """Nothing to release: one thread executes one callback after the other."""
 
 
-class _Executor(TolerantExecutor):
+class _Executor(WarningExecutor):
     """Executes the callbacks of one group of a node that belongs to another executor."""
 
     def __init__(self, node: Node, group: CallbackGroup) -> None:
@@ -49,8 +49,9 @@ class ControlThread:
     """
     Serve a callback group of a node in a thread of its own, from ``start`` to ``close``.
 
-    The node's executor serves everything else. An answer of a service may block it for 0.1 s: the
-    middleware waits until it knows the one who asked, who has often just been started.
+    The node's executor serves everything else. To answer a service call may block that executor
+    for 0.1 s: the middleware waits until it has discovered the caller, which has often just
+    started.
 
     :param on_fault: called in the thread with the exception that ended it.
     """
@@ -70,11 +71,12 @@ class ControlThread:
         self._thread.start()
 
     def adopt_clock(self) -> None:
-        """Serve the clock's subscription as well, which rclpy makes where time is simulated."""
+        """Serve the subscription of the clock, too, which rclpy makes with ``use_sim_time``."""
         topic = self._node.resolve_topic_name(CLOCK.name)
         for subscription in self._node.subscriptions:
             if subscription.topic_name == topic:
-                # Its events as well: rmw_fastrtps wakes who waits for them at every message.
+                # Its events, too: rmw_fastrtps wakes an executor that waits for them at every
+                # message.
                 for entity in (subscription, *subscription.event_handlers):
                     entity.callback_group = self.group
         self._executor.wake()
@@ -97,5 +99,5 @@ class ControlThread:
             while not self._is_closed:
                 self._executor.spin_once(timeout_sec=POLL_PERIOD)
         except Exception as fault:
-            # Whoever closes the node raises it again: a thread has nobody to tell.
+            # Nobody would catch it here; the node raises it when it is closed.
             self._on_fault(fault)

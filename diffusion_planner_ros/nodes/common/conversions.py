@@ -1,4 +1,4 @@
-"""Between messages and the numbers of a plan; joints are matched by name, never by order."""
+"""Messages from numbers, and numbers from messages; joints are matched by name, not by order."""
 
 from collections.abc import Mapping, Sequence
 from math import isfinite
@@ -50,18 +50,19 @@ def msg_from_torque(torque: NDArray, stamp: int) -> Float64MultiArray:
 
 def torque_from_msg(msg: Float64MultiArray) -> tuple[NDArray, int | None]:
     """
-    Return the torque [N m] and the stamp [ns] of the state it answers.
+    Return the torque of a command, and the state that it answers.
 
-    :return: the stamp is ``None`` if the label is anything but a stamp or ``NO_STATE``.
+    :return: torque [N m], shape (A,); stamp of the state [ns], ``NO_STATE``, or ``None`` if the
+        label is neither.
     """
     label = msg.layout.dim[0].label if msg.layout.dim else ''
     stamp = int(label) if STAMP.fullmatch(label) else None
-    is_said = stamp is not None and stamp <= LARGEST_STAMP
-    return np.array(msg.data), stamp if is_said else None
+    is_valid = stamp is not None and stamp <= LARGEST_STAMP
+    return np.array(msg.data), stamp if is_valid else None
 
 
 def shortened(names: Sequence[str]) -> str:
-    """Return names for a text, however many and long somebody sent."""
+    """Return names as one text of limited length, whatever a message contains."""
     shown = [n if len(n) <= LONGEST_NAME else f'{n[:LONGEST_NAME]}...' for n in names[:N_NAMED]]
     if len(names) > N_NAMED:
         shown.append(f'{len(names) - N_NAMED} more')
@@ -70,7 +71,15 @@ def shortened(names: Sequence[str]) -> str:
 
 def msg_from_joints(names: list[str], position: NDArray, velocity: NDArray, effort: NDArray,
                     stamp: int) -> JointState:
-    """Build joint states [m, rad; m/s, rad/s; N m], stamped [ns]."""
+    """
+    Build a message of joint states.
+
+    :param names: of the J joints.
+    :param position: [m, rad], shape (J,).
+    :param velocity: [m/s, rad/s], shape (J,).
+    :param effort: [N, N m], shape (J,).
+    :param stamp: time of the state [ns].
+    """
     msg = JointState(name=names, position=position.tolist(), velocity=velocity.tolist(),
                      effort=effort.tolist())
     msg.header.stamp = stamp_from_nanoseconds(stamp)
@@ -80,7 +89,7 @@ def msg_from_joints(names: list[str], position: NDArray, velocity: NDArray, effo
 def joint_positions(states: NDArray, robot: Robot, start: Mapping[str, float]
                     ) -> dict[str, NDArray]:
     """
-    Return where planned states put the joints.
+    Return the joint positions of planned states.
 
     :param states: in the order and units of ``robot.state``, shape (..., H, S).
     :param start: measured positions by joint [m, rad]; a joint whose position is not part of the
@@ -104,6 +113,7 @@ def msg_from_plan(plan: Plan, robot: Robot, stamp: int,
     """
     Build the trajectory of the chosen candidate.
 
+    :param plan: with H states and actions.
     :param stamp: of the state that the plan starts from [ns].
     :param start: measured positions by joint [m, rad], as for ``joint_positions``.
     """
@@ -129,8 +139,8 @@ def states_from_plan(msg: JointTrajectory, robot: Robot) -> NDArray:
     """
     Return the planned states [SI] in the order of ``robot.state``, shape (H, S).
 
-    :raises StateError: if the trajectory lacks a joint, or a finite number for one, which a log
-        keeps in single precision.
+    :raises StateError: if the trajectory lacks a joint, or has a number that single precision
+        cannot hold, in which recordings are stored.
     """
     index = {joint: i for i, joint in enumerate(msg.joint_names)}
     if missing := [e.joint for e in robot.state if e.joint not in index]:
@@ -154,10 +164,11 @@ def states_from_plan(msg: JointTrajectory, robot: Robot) -> NDArray:
 
 def msg_from_reward(reward: float, terminated: bool, stamp: int) -> JointState:
     """
-    Build the reward of one control period.
+    Build the message of the reward of one control period.
 
-    Of the standard messages with a stamp this one holds named numbers.
+    It is a ``JointState`` because that is the standard message with a stamp and named numbers.
 
+    :param reward: of the task.
     :param terminated: whether the episode ended in a fall.
     :param stamp: of the state that the period led to [ns].
     """
@@ -168,7 +179,7 @@ def msg_from_reward(reward: float, terminated: bool, stamp: int) -> JointState:
 
 def reward_from_msg(msg: JointState) -> tuple[float, bool]:
     """
-    Return a reward and whether the episode ended in a fall, which it need not say.
+    Return a reward, and whether the episode ended in a fall: not, if the message does not say.
 
     :raises StateError: if the reward is missing, or one of the two is not finite.
     """

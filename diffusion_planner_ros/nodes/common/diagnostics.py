@@ -100,8 +100,9 @@ def msg_from_facts(node: Node, robot: str, message: str, facts: Mapping[str, Any
 
     ``bool_from_fact`` reads a boolean.
 
-    The report is called as its node is, ``planner`` or ``robot1/planner``, and its hardware is the
-    robot in that namespace, ``walker2d`` or ``robot1/walker2d``: all robots share the topic.
+    All robots share the topic. So the name of the report is that of the node with its namespace,
+    ``planner`` or ``robot1/planner``, and likewise its hardware is ``walker2d`` or
+    ``robot1/walker2d``.
 
     :param robot: name of the robot, '' where it is not known yet.
     :param message: the state in words, for people.
@@ -118,7 +119,7 @@ def msg_from_facts(node: Node, robot: str, message: str, facts: Mapping[str, Any
 
 
 def facts_from_msg(msg: DiagnosticArray, name: str) -> dict[str, str] | None:
-    """Return the facts of the report called ``name``, if the array has one."""
+    """Return the facts of the report of this name; ``None`` if the message has none."""
     for status in msg.status:
         if status.name == name:
             return {v.key: v.value for v in status.values}
@@ -127,9 +128,9 @@ def facts_from_msg(msg: DiagnosticArray, name: str) -> dict[str, str] | None:
 
 def bool_from_fact(fact: str) -> bool:
     """
-    Return the boolean that a fact says.
+    Return a fact that is a boolean.
 
-    :raises ValueError: if it says none.
+    :raises ValueError: if it is anything else.
     """
     if fact not in ('True', 'False'):
         raise ValueError(f"fact is '{fact}', expected 'True' or 'False'")

@@ -1,4 +1,4 @@
-"""Lifecycle transitions that say what went wrong in them."""
+"""Lifecycle transitions that log why they failed."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -15,9 +15,9 @@ def transition(callback: Callable[[LifecycleNode], None]) -> Transition:
     """
     Make a transition callback of a method that returns nothing.
 
-    What a user can mend (``PlannerError``) fails the transition with one line, and the node keeps
-    its state; anything else is an error with its traceback, after which rclpy calls ``on_error``.
-    rclpy itself would drop every exception without a word.
+    After a ``PlannerError``, which a user can mend, the transition fails, the node keeps its state
+    and logs one line. After any other exception it logs the traceback, and rclpy calls
+    ``on_error``. rclpy itself would drop every exception without logging it.
     """
     @wraps(callback)
     def run(node: LifecycleNode, state: LifecycleState) -> TransitionCallbackReturn:

@@ -10,13 +10,14 @@ MINUTE = 60.0  # [s]
 
 class Percentiles:
     """
-    Of the last ``WINDOW`` measurements, cheap enough for the control loop.
+    Median and 99th percentile of the last ``WINDOW`` measurements, and of those of a minute.
 
-    Those of the last minute show a drift in a long run; a minute of 125 Hz fits into the window.
+    Those of the last minute show a drift in a long run; the window holds a minute at up to 166 Hz.
+    To add a measurement is cheap enough for the control loop.
 
-    :param name: of what is measured, in the reports.
-    :param unit: of the reports.
-    :param scale: from the unit of the measurements to that of the reports.
+    :param name: of what is measured, as in ``latency_p50_ms``.
+    :param unit: of the report, as in ``latency_p50_ms``.
+    :param scale: factor from the unit of the measurements to that of the report.
     """
 
     def __init__(self, name: str, unit: str, scale: float = 1.0) -> None:

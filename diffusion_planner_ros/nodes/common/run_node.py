@@ -1,4 +1,4 @@
-"""Run a node until a signal, so that it can still publish when it is told to stop."""
+"""Run a node as a process; after a signal it can still publish before it ends."""
 
 from collections.abc import Callable
 import gc
@@ -12,17 +12,17 @@ from rclpy.signals import SignalHandlerOptions
 
 from ...errors import PlannerError
 from .stop_signals import StopSignals
-from .tolerant_executor import TolerantExecutor
+from .warning_executor import WarningExecutor
 
 SWITCH_INTERVAL = 0.0005  # [s]
 POLL_PERIOD = 0.1  # [s], longest wait before a signal is noticed
 
 
-def settle() -> None:
+def freeze_garbage() -> None:
     """
-    Never search what was built so far for garbage again: it lives as long as the node.
+    Exempt all objects that exist now from garbage collection: they live as long as the node.
 
-    A search would cost milliseconds in the middle of a control period.
+    To search them would take milliseconds in the middle of a control period.
     """
     gc.collect()
     gc.freeze()
@@ -30,17 +30,20 @@ def settle() -> None:
 
 def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
     """
-    Spin a node until it ``is_done``, which ``stop`` asks for on SIGINT and SIGTERM; then close it.
+    Spin a node until it ``is_done``; then close it.
 
-    A node that cannot be built because of its settings or its model ends with one line that says
-    why and exit code 1. A second signal closes a node that takes time to stop, and ends a process
-    that does not end then.
+    On SIGINT or SIGTERM it calls the node's ``stop()``, and goes on until the node ``is_done``. A
+    second signal closes the node at once, and ends the process by force if it still runs then. If
+    the node cannot be built because of its settings or its model, the process prints one line that
+    says why, and its exit code is 1.
 
-    :param build: makes the node; it has ``is_done``, ``stop()`` and ``close()``, which sends what
-        is to be sent last.
+    :param build: makes the node, which has ``is_done``, ``stop()`` and ``close()``; ``close`` may
+        still publish.
+    :param argv: arguments of ROS; those of the process by default.
     """
-    # Fast DDS's shared memory has locks: one that a killed process held stops whoever talks to it
-    # for seconds, the robot's driver too. (Ignored by rmw_fastrtps where discovery is LOCALHOST.)
+    # If a process is killed while it holds a lock of Fast DDS's shared memory, all processes that
+    # talk to it block for seconds, the robot's driver too. (rmw_fastrtps ignores this variable if
+    # discovery is LOCALHOST.)
     os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
     # rclpy's own handlers end the context at once, and with it every publisher.
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
@@ -51,14 +54,14 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
             node = build()
         except (PlannerError, ParameterException) as error:
             sys.exit(f'{build.__name__}: {error}')
-        settle()
-        # Python lets a thread compute for 5 ms before another gets its turn, most of a period.
+        freeze_garbage()
+        # By default Python lets a thread compute for 5 ms, most of a period, before another may.
         sys.setswitchinterval(SWITCH_INTERVAL)
-        executor = TolerantExecutor()
+        executor = WarningExecutor()
         executor.add_node(node)
         try:
             try:
-                while not signals.is_impatient:
+                while not signals.must_end:
                     if signals.count and not is_told:
                         node.stop()
                         is_told = True
@@ -72,8 +75,8 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
         finally:
             executor.shutdown()
             node.destroy_node()
-            # A node that is never collected never takes leave of DDS, which would list it and its
-            # services for 20 s more.
+            # A node that is not collected does not announce its end, and DDS would list it and
+            # its services for 20 s more.
             gc.unfreeze()
     finally:
         rclpy.try_shutdown()

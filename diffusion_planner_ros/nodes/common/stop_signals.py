@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: the first asks a node to stop, the second ends its process for certain."""
+"""SIGINT and SIGTERM: the first asks a node to stop, the second ends its process in any case."""
 
 import atexit
 import os
@@ -7,18 +7,18 @@ import threading
 import time
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
-IMPATIENT = 2  # requests to stop after which a process has to end at once
-GRACE = 2.0  # [s] that it then has to end by itself
-FINISH_TIME = 10.0  # [s] that the interpreter has to end; on a busy machine DDS takes its time
-SAME_REQUEST = 0.5  # [s] in which further signals are one: a terminal and ros2 launch both send
+N_TO_END = 2  # requests to stop after which a process has to end at once
+GRACE = 2.0  # [s] after that request, until the process is ended by force
+FINISH_TIME = 10.0  # [s] until the interpreter is ended by force; on a busy machine DDS is slow
+SAME_REQUEST = 0.5  # [s] in which several signals count as one: terminal and ros2 launch both send
 
 
 class StopSignals:
     """
     Count the requests to stop that come as SIGINT or SIGTERM from now on.
 
-    A process that still runs ``GRACE`` after the second one is ended with exit code 1: a thread
-    that goes on, or a library that waits for another process, would keep it for ever.
+    If the process still runs ``GRACE`` after the second one, it is ended with exit code 1. A
+    thread that does not end, or a library that waits for another process, could keep it for ever.
 
     :param name: of the process, for the line that says so.
     """
@@ -27,8 +27,8 @@ class StopSignals:
         self.count = 0
         """Requests that came."""
         self._name = name
-        # Python calls handlers in the main thread when it comes round to it. The pipe is written
-        # to at once, by C code, and read by a thread that depends on nobody.
+        # Python runs signal handlers in the main thread, which may be blocked. C code writes to
+        # this pipe at once, and a thread reads it that waits for nothing else.
         self._pipe, writer = os.pipe()
         os.set_blocking(writer, False)
         threading.Thread(target=self._watch, name='stop_signals', daemon=True).start()
@@ -38,13 +38,13 @@ class StopSignals:
         atexit.register(_finish)
 
     @property
-    def is_impatient(self) -> bool:
+    def must_end(self) -> bool:
         """Whether the process has to end at once."""
-        return self.count >= IMPATIENT
+        return self.count >= N_TO_END
 
     def _watch(self) -> None:
         counted = float('-inf')
-        while not self.is_impatient:
+        while not self.must_end:
             number = os.read(self._pipe, 1)[0]
             if number in STOPPING and time.monotonic() - counted > SAME_REQUEST:
                 counted = time.monotonic()
@@ -57,15 +57,15 @@ class StopSignals:
 
 
 def _note(signum: int, frame: object) -> None:
-    """Do nothing: only signals with a handler are written to the pipe."""
+    """Do nothing; Python writes only signals that have a handler to the pipe."""
 
 
 def _finish() -> None:
     """
-    Let the interpreter end in peace, but not for ever.
+    Ignore further signals while the interpreter ends, for at most ``FINISH_TIME``.
 
-    It would go back to the default handlers, and a second signal look like a crash.
+    With the default handlers, a second signal would look like a crash.
     """
     for number in STOPPING:
         signal.signal(number, signal.SIG_IGN)
-    signal.setitimer(signal.ITIMER_REAL, FINISH_TIME)  # SIGALRM ends a process that has no handler
+    signal.setitimer(signal.ITIMER_REAL, FINISH_TIME)  # SIGALRM without a handler ends a process

@@ -1,4 +1,4 @@
-"""Other nodes that command the same joints: two of them would fight for the robot."""
+"""Notice other nodes that command the same joints: one robot must follow one node only."""
 
 from collections.abc import Callable
 import math
@@ -25,9 +25,9 @@ from .publishers import (
     UNKNOWN,
 )
 
-CONTEST = 3.0  # [s] after activation within which two that began at once find each other
-CLEARLY = 125  # messages, a second of them
-# Planners in one process begin one after the other, so that each knows which publisher is new.
+CONTEST = 3.0  # [s] after activation in which planners that began at the same time find each other
+N_CLEAR = 125  # messages, those of a second: a smaller difference may be chance
+# Planners of one process begin one after the other, so that each knows which publisher is its own.
 _beginning = Lock()
 
 
@@ -35,20 +35,26 @@ class CommandConflicts:
     """
     Notice other publishers of commands, before this node commands and while it does.
 
-    Publishers are compared by their gids: names can be the same. Before, it listens: a publisher
-    that was heard and has fallen silent counts as dead, and a planner that takes its place need
-    not wait until the graph has forgotten it. While it commands, it looks at the graph alone, but
-    for the first seconds: discovery takes its time, and two may have begun without knowing of each
-    other.
+    Publishers are compared by their gids, because nodes may have the same name.
 
-    :param group: callback group to listen in.
-    :param on_stranger: called in the thread of the group when another node is heard first.
+    Before this node commands, it subscribes to the commands. A publisher that has sent some, and
+    then no more, counts as dead. So a planner can take its place at once: DDS lists a process that
+    was killed for up to 20 s more.
+
+    While this node commands, it looks at the list of publishers only. In the first seconds it
+    stays subscribed as well: discovery takes time, and two planners may have begun without knowing
+    of each other.
+
+    :param node: that commands; publisher and subscription are made in it.
+    :param group: callback group of the subscription.
+    :param on_other: called in the thread of the group at the first message of another node.
+    :raises PlannerError: if the middleware does not list the node's own publishers.
     """
 
     def __init__(self, node: Node, group: CallbackGroup,
-                 on_stranger: Callable[[], None]) -> None:
+                 on_other: Callable[[], None]) -> None:
         self._node = node
-        self._on_stranger = on_stranger
+        self._on_other = on_other
         self._topic = COMMANDS.path
         self._group = group
         self._senders = Senders()
@@ -60,17 +66,17 @@ class CommandConflicts:
 
     @property
     def is_listening(self) -> bool:
-        """Whether it hears the commands."""
+        """Whether it is subscribed to the commands."""
         return self._subscription is not None
 
     def listen(self) -> None:
-        """Listen for commands."""
+        """Subscribe to the commands, unless it is subscribed."""
         if self._subscription is None:
             self._subscription = PLANNER.subscription(
                 self._node, COMMANDS, self._on_command, group=self._group)
 
     def ignore(self) -> None:
-        """Stop listening."""
+        """End the subscription, and forget who was heard."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = None
@@ -81,13 +87,15 @@ class CommandConflicts:
         is_first = not self._senders.has_heard(gid := sender_of(info))
         self._senders.hear(info)
         if is_first and gid not in self._own:
-            self._on_stranger()
+            self._on_other()
 
     def begin(self) -> Publisher:
         """
-        Create this node's publisher of commands, and take note that it commands from now on.
+        Create this node's publisher of commands: it commands from now on.
 
+        :return: the publisher, for the caller to destroy.
         :raises ConflictError: if another node commands the joints, or may begin to.
+        :raises PlannerError: if the middleware does not list the new publisher.
         """
         with _beginning:
             self._check()
@@ -115,24 +123,26 @@ class CommandConflicts:
 
     @property
     def is_contested(self) -> bool:
-        """Whether it began so lately that others may not know."""
+        """Whether this node began so lately that others may not have noticed yet."""
         return time.monotonic() - self._began_at < CONTEST
 
     def others(self) -> dict[Gid, str]:
-        """Return the full names of the nodes that command beside us, by gid."""
-        is_settled = time.monotonic() - self._began_at > LEASE
+        """Return the full names of the other nodes that command, by the gid of the publisher."""
+        is_forgotten = time.monotonic() - self._began_at > LEASE
         return {gid: name for gid, name in listed(self._node, self._topic).items()
-                if gid not in self._own and (is_settled or gid not in self._dead)}
+                if gid not in self._own and (is_forgotten or gid not in self._dead)}
 
     def yields(self, others: dict[Gid, str]) -> bool:
         """
-        Return whether to leave the robot to another node, having only begun.
+        Return whether this node, which has only begun, has to leave the robot to another one.
 
-        Of two, the one that has clearly sent less yields: both hear how many messages that is.
-        Otherwise the gids decide.
+        Of two nodes, the one that has clearly sent fewer commands yields; both know the numbers
+        from the messages. If they are about equal, the one with the smaller gid yields.
+
+        :param others: as from ``others``.
         """
         def rank(gid: Gid) -> tuple[int, Gid]:
-            return self._senders.number(gid) // CLEARLY, gid
+            return self._senders.number(gid) // N_CLEAR, gid
 
         if not (others and self.is_contested):
             return False

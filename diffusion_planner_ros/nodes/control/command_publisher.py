@@ -1,4 +1,4 @@
-"""The last stage before the joints: nothing reaches them but through here."""
+"""The only publisher of torques: it scales, ramps and clamps them, and stops the robot."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from ..state.stamp_check import WALL_ADVICE
 from ..state.state_source import Measurement
 
 REPORT_PERIOD = 1.0  # [s], shortest time between two reports of one cause
-N_SENT = 16  # commands that are remembered, two horizons of them
+N_SENT = 16  # commands that are remembered: the steps of two plans of the shipped model
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Stop:
     """Why the joints get the stop torque."""
 
     cause: str
-    """Short and without numbers: a stop is reported once per cause."""
+    """In a few words, without numbers: a stop is reported once per cause."""
     is_latched: bool
-    """Whether only a person, or a reset of the simulation, ends it."""
+    """Whether it goes on until the node is activated again or the simulation begins anew."""
 
 
 @dataclass(frozen=True)
@@ -39,21 +39,23 @@ class Sent:
     answered: int
     """Stamp of the state that it answers [ns], or ``NO_STATE``."""
     at: int
-    """When, on the system clock [ns]."""
+    """When it was sent, on the system clock [ns]."""
 
 
 class CommandPublisher:
     """
-    Scale, ramp and clamp planned torques, or stop.
+    Scale, ramp and clamp planned torques and publish them, or publish the stop torque.
 
-    Thread-safe: the control thread, the executor, inference and the watchdogs all command. A stop
+    Thread-safe: the control thread, the executor, inference and the watchdogs all call it. A stop
     that is not latched ends with the next good plan, and the torque is ramped up again.
 
+    :param publisher: of the commands.
+    :param stop: gives the stop torque.
     :param limit: largest torque [N m], shape (A,): the smallest of all limits.
-    :param ramp_time: time from zero to full torque after enabling [s].
+    :param ramp_time: time from zero to full torque, after the start and after a stop [s].
     :param scale: factor on every planned torque.
-    :param max_age: age of the measured state, on the wall clock, above which no torque that was
-        planned is sent [s]; without effect in lockstep.
+    :param max_age: oldest state, on the wall clock, that a planned torque may still follow from
+        [s]; without effect in lockstep.
     """
 
     def __init__(self, publisher: Publisher, *, limit: NDArray, stop: StopBehaviour,
@@ -81,45 +83,48 @@ class CommandPublisher:
 
     @property
     def stop_cause(self) -> str:
-        """Why the joints are stopped; empty while they are not."""
+        """Why the robot is stopped; empty while it is not."""
         return '' if self._stop is None else self._stop.cause
 
     @property
     def is_latched(self) -> bool:
-        """Whether the stop needs a person to end it."""
+        """Whether it is stopped, and no plan can end that."""
         return self._stop is not None and self._stop.is_latched
 
     def is_transparent(self, stamp: int) -> bool:
-        """Whether planned torques reach the joints as they are at this time [ns]."""
+        """Return whether a torque planned for this time [ns] is published unchanged."""
         return (self._stop is None and self.scale == 1.0 and self._ramp_start is not None
                 and stamp - self._ramp_start >= self._ramp_time)
 
     def follow(self, action: NDArray, *, at: int, came: float, measured: int, answered: int,
                was_clamped: bool) -> bool:
         """
-        Send a planned torque; that of a plan for a newer state ends a stop that is not latched.
+        Publish a planned torque.
 
-        :param action: [N m], shape (A,).
+        It ends a stop that is not latched, if the state of its plan came after the fault.
+
+        :param action: torque [N m], shape (A,).
         :param at: time at which it acts [ns].
-        :param came: steady time at which the state of its plan came [s].
+        :param came: when the state of its plan came, on the steady clock [s].
         :param measured: when the newest state was sent, on the system clock [ns].
         :param answered: stamp of the state that the plan starts from [ns].
-        :param was_clamped: whether the plan wanted more than the limit.
-        :return: False if the state is too old, and the joints were stopped instead.
+        :param was_clamped: whether the planner clamped it.
+        :return: False if the newest state is too old, and the robot was stopped instead.
+        :raises ValueError: if the torque is not finite.
         """
         with self._lock:
             if self.is_latched or self._is_closed or answered < self._last[1]:
-                return True  # or a newer plan was ready before the old one could go on
+                return True  # in the last case, a torque of a newer plan was already sent
             if self._stop is not None and came <= self._stopped_at:
-                return True  # made before the fault
-            # Simulated time stands still while this process is suspended; the wall clock does not.
+                return True  # the plan is from before the fault
+            # On the wall clock: while this process is suspended, its simulated time stands still.
             age = time.time_ns() - measured
             if age > self._max_age and not self._lockstep:
                 detail = f'its state was sent {age / NANOSECONDS:.3f} s ago; {WALL_ADVICE}'
                 self._stop_now('late plan', detail, is_latched=False)
                 return False
             if not np.isfinite(action).all():
-                # A controller drops a command with NaN and holds the old torque for ever.
+                # A controller drops a command with NaN, and goes on with the torque before it.
                 raise ValueError(f'planned torque is {action}, expected finite numbers [N m]')
             if self._stop is not None:
                 self._logger.info(f'planning again after a stop: {self._stop.cause}',
@@ -136,16 +141,17 @@ class CommandPublisher:
             return True
 
     def _ramp(self, at: int) -> float:
-        passed = max(0, at - (self._ramp_start or 0))  # a late plan acts before the last one
+        # The time at which a late plan acts may be before that of the plan before it.
+        passed = max(0, at - (self._ramp_start or 0))
         return 1.0 if passed >= self._ramp_time else passed / self._ramp_time
 
     def repeat(self, stamp: int, measured: int) -> bool:
         """
-        Send the last command again, if it answers this state.
+        Publish the last command again, if it answers this state.
 
-        :param stamp: of a state that is repeated, for its answer was not heard [ns].
-        :param measured: when it was sent, on the system clock [ns].
-        :return: whether the last command answers it; a stop command answers none.
+        :param stamp: of a state that came again, because its sender has received no answer [ns].
+        :param measured: when it was sent again, on the system clock [ns].
+        :return: whether the command was published; a stop command answers no state.
         """
         with self._lock:
             is_old = not self._lockstep and time.time_ns() - measured > self._max_age
@@ -156,13 +162,13 @@ class CommandPublisher:
 
     def stop(self, cause: str, detail: str, *, is_latched: bool = False) -> None:
         """
-        Stop because of a fault: send the stop torque now, and report a new cause.
+        Stop because of a fault: publish the stop torque now, and log the cause if it is new.
 
-        A fault that lasts stops again and again: the first command may have been lost.
+        While a fault lasts, this is called again and again: the first command may have been lost.
 
         :param cause: in a few words, without numbers.
-        :param detail: numbers, for the report.
-        :param is_latched: whether a good plan is not enough to end it.
+        :param detail: numbers, for the log.
+        :param is_latched: whether no plan can end it.
         """
         with self._lock:
             if self._is_closed:
@@ -177,10 +183,10 @@ class CommandPublisher:
         self._stop = Stop(cause, is_latched)
         self._stopped_at = time.monotonic()
         self._send(self._behaviour.torque(), NO_STATE)
-        self._report(cause, detail)  # only now: the first line of a log takes 30 ms
+        self._report(cause, detail)  # after the torque: the first line of a log takes 30 ms
 
     def _report(self, cause: str, detail: str) -> None:
-        """Report a cause once in a stop, but once a second only if it comes and goes."""
+        """Log a cause once in a stop, and at most once per second if it comes and goes."""
         now = time.monotonic()
         is_due = now - self._reported.get(cause, -math.inf) > REPORT_PERIOD
         if cause not in self._causes and (is_due or self.is_latched):
@@ -189,7 +195,7 @@ class CommandPublisher:
             self._logger.error(f'stop: {cause}: {detail}')
 
     def retire(self, cause: str) -> None:
-        """Stop for good because it was asked for: no plan is followed from here on."""
+        """Stop because the node is deactivated: from here on, no plan is followed."""
         with self._lock:
             self._is_retired = True
             if not (self._is_closed or self.is_latched):
@@ -197,16 +203,16 @@ class CommandPublisher:
                 self._send(self._behaviour.torque(), NO_STATE)
 
     def follow_stop(self, measured: Measurement) -> None:
-        """While stopped, answer a fresh state with the stop torque; otherwise do nothing."""
+        """If stopped, publish the stop torque for this state; otherwise do nothing."""
         with self._lock:
             if self._stop is None or self._is_closed:
                 return
             torque = self._behaviour.torque(measured.positions, measured.velocities)
-            # In lockstep the simulation waits for an answer to every state, a stop included.
+            # In lockstep, the simulation waits for an answer to every state, also during a stop.
             self._send(torque, measured.stamp if self._lockstep else NO_STATE)
 
     def forget(self) -> None:
-        """Begin anew, as after enabling: time jumped, and a latched stop ends as well."""
+        """Begin anew after a jump of time: even a latched stop ends, and the ramp starts again."""
         with self._lock:
             if self._is_retired:
                 return
@@ -216,7 +222,7 @@ class CommandPublisher:
             self._last = np.zeros(len(self._limit)), NO_STATE
 
     def close(self) -> None:
-        """Send zero torque, the last command: from here on nobody follows the joints."""
+        """Publish zero torque as the last command: from here on, nothing looks at the joints."""
         with self._lock:
             if not self._is_closed:
                 self._send(np.zeros(len(self._limit)), NO_STATE)

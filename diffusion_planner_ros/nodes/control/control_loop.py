@@ -25,22 +25,28 @@ from .watchdog import Watchdog
 
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
 ACK_TIME = Duration(seconds=0.5)  # that the last command has to arrive
-LEAP = 10.0  # [s] that simulated time runs ahead of the wall clock when a simulation begins anew
+LEAP = 10.0  # [s], jump of simulated time above which the simulation has begun a new episode
 
 
 class ControlLoop:
     """
     Everything that runs only while the node is active.
 
-    The command publisher exists as long as this does, so that the graph shows who commands. If it
-    cannot be built, nothing of it is left.
+    The ROS publisher of commands exists exactly as long, so that other nodes see who commands. If
+    an exception is raised in the constructor, all that was built before is closed again.
 
-    :param create_publisher: creates the publisher of commands, if the node may command.
+    :param node: gets the subscriptions.
+    :param model: plans, until ``apply`` replaces it.
     :param limit: largest torque [N m], shape (A,).
-    :param group: callback group of the measurements.
-    :param on_leap: called in the control thread when simulated time leapt, to call ``forget``.
+    :param create_publisher: creates the publisher of commands; raises if the node must not
+        command.
+    :param stop: gives the stop torque.
+    :param group: callback group of the subscriptions.
+    :param on_leap: called in the control thread when simulated time made a leap; it has to call
+        ``forget``.
     :param on_plan: called in the inference thread after every plan.
     :param on_fault: called with the exception that ended the inference thread.
+    :raises PlannerError: if the node must not command, or the settings do not fit the robot.
     """
 
     def __init__(self, node: Node, model: Model, limit: NDArray, *,
@@ -63,7 +69,7 @@ class ControlLoop:
         with ExitStack() as undo:
             self._publisher = create_publisher()
             undo.callback(node.destroy_publisher, self._publisher)
-            self._commander = CommandPublisher(
+            self._command_publisher = CommandPublisher(
                 self._publisher, limit=limit, stop=stop, ramp_time=config.ramp_time,
                 scale=config.torque_scale, max_age=config.max_plan_gap, lockstep=config.lockstep,
                 logger=node.get_logger())
@@ -73,7 +79,7 @@ class ControlLoop:
             self._plan_watchdog = Watchdog('plan watchdog', config.max_plan_gap, self._on_no_plan)
             undo.callback(self._plan_watchdog.close)
             self._replanner = Replanner(
-                model, self._commander, lockstep=config.lockstep,
+                model, self._command_publisher, lockstep=config.lockstep,
                 action_delay=config.action_delay, clock=self._clock,
                 on_command=self._on_command, on_plan=on_plan, on_refused=self._on_refused,
                 on_fault=on_fault)
@@ -85,45 +91,45 @@ class ControlLoop:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was told to stop."""
+        """Whether ``stop`` was called."""
         return self._finish_at < float('inf')
 
     @property
     def is_finished(self) -> bool:
-        """Whether a stop behaviour that follows the joints has lasted long enough."""
+        """Whether ``stop`` was called, and damping or hold has lasted for ``stop_duration``."""
         return time.monotonic() >= self._finish_at
 
     def apply(self, model: Model, scale: float) -> None:
         """Use another model and another torque scale from the next plan on."""
         self._replanner.model = model
-        self._commander.scale = scale
+        self._command_publisher.scale = scale
 
     def forget(self) -> None:
-        """Drop plan, history and watchdog state: time jumped."""
+        """Drop plan, history and the times of the watchdogs, because time jumped."""
         self._newest = None
-        self._state_watchdog.rest()
-        self._plan_watchdog.rest()
+        self._state_watchdog.suspend()
+        self._plan_watchdog.suspend()
         self._replanner.forget()
-        self._commander.forget()
+        self._command_publisher.forget()
         self._source.forget()
 
     def stop(self, cause: str) -> None:
         """
-        Stop planning for good; damping and hold go on for ``stop_duration``.
+        Stop planning; damping and hold go on for ``stop_duration``, see ``is_finished``.
 
-        The stop command does not wait for the plan that is being computed.
+        The stop command is sent at once, even while a plan is being computed.
         """
-        self._commander.retire(cause)
+        self._command_publisher.retire(cause)
         self._replanner.close()
         follows = self._behaviour.follows_state and not self._lockstep
         self._finish_at = time.monotonic() + (self._stop_duration if follows else 0.0)
 
     def close(self) -> None:
-        """Send zero torque as the last command and free everything."""
+        """Publish zero torque as the last command, and free everything."""
         self._source.destroy()
         self._state_watchdog.close()
         self._plan_watchdog.close()
-        self._commander.close()
+        self._command_publisher.close()
         self._publisher.wait_for_all_acked(ACK_TIME)
         self._node.destroy_publisher(self._publisher)
 
@@ -131,20 +137,21 @@ class ControlLoop:
         if self._begins_anew(measured):
             self._on_leap()
         self._newest = measured.stamp, time.monotonic()
-        if not self._lockstep:  # there, time waits for us
-            # A state that is repeated while time goes on is as old as its stamp says.
+        if not self._lockstep:  # in lockstep, simulated time waits for the planner
+            # A state that comes again is not new: its age follows from its stamp.
             age = self._clock.now().nanoseconds - measured.stamp
             self._state_watchdog.feed(max(0.0, age / NANOSECONDS))
-        self._commander.follow_stop(measured)
-        if not self._commander.is_latched:
+        self._command_publisher.follow_stop(measured)
+        if not self._command_publisher.is_latched:
             self._replanner.on_state(measured)
 
     def _begins_anew(self, measured: Measurement) -> bool:
         """
-        Return whether a simulation leapt ahead in time, as ours does to begin an episode.
+        Return whether simulated time made a leap, as the bridge's does for a new episode.
 
-        What tells a leap from a silence is that it takes no time on the wall clock (in lockstep
-        there is no silence, for time waits for us). On hardware a stop that is latched stays.
+        A leap takes no time on the wall clock; a pause without states does. (In lockstep there is
+        no such pause: simulated time waits for the planner.) Without simulated time there is no
+        leap, so that on hardware a latched stop stays.
         """
         if self._newest is None or not self._clock.ros_time_is_active:
             return False
@@ -154,7 +161,8 @@ class ControlLoop:
         return step - passed > LEAP
 
     def _on_restart(self, back: float) -> None:
-        self._commander.stop('joint states started over', f'{back:.3f} s before the last ones')
+        self._command_publisher.stop('joint states started over',
+                                     f'{back:.3f} s before the last ones')
         self._newest = None
         self._replanner.forget()
 
@@ -163,22 +171,22 @@ class ControlLoop:
         self._node.get_logger().warning(f'state refused: {error}',
                                         throttle_duration_sec=WARNING_PERIOD)
         if isinstance(error, NotFiniteError):
-            self._commander.stop('state not finite', str(error))
+            self._command_publisher.stop('state not finite', str(error))
 
     def _on_command(self) -> None:
         if not self._lockstep:
             self._plan_watchdog.feed()
 
     def _on_no_state(self, age: float) -> None:
-        self._commander.stop('stale state', f'none for {age:.3f} s')
+        self._command_publisher.stop('stale state', f'none for {age:.3f} s')
 
     def _on_no_plan(self, age: float) -> None:
-        if not self._commander.stop_cause:
-            self._commander.stop('stale plan', f'none for {age:.3f} s')
+        if not self._command_publisher.stop_cause:
+            self._command_publisher.stop('stale plan', f'none for {age:.3f} s')
 
     def status(self) -> tuple[bytes, str, str]:
-        """Return the level of ``diagnostic_msgs``, the state, and words about it for people."""
-        if cause := self._commander.stop_cause:
+        """Return the level of ``diagnostic_msgs``, the state, and a message for people."""
+        if cause := self._command_publisher.stop_cause:
             return DiagnosticStatus.ERROR, 'stopped', f'stopped: {cause}'
         if self._replanner.current is None:
             return DiagnosticStatus.WARN, 'waiting', 'waiting for joint states'
@@ -189,14 +197,14 @@ class ControlLoop:
         return DiagnosticStatus.OK, 'planning', 'planning'
 
     def facts(self) -> dict[str, Any]:
-        """Return what diagnostics tell of the loop."""
-        replanner, commander = self._replanner, self._commander
+        """Return the values for diagnostics by name, see ``common.diagnostics.VALUES``."""
+        replanner, command_publisher = self._replanner, self._command_publisher
         current, surprise = replanner.current, replanner.surprise
         return {
             'plans': replanner.n_plans, 'states_without_plan': replanner.n_unplanned,
-            'refused_states': self._n_refused, 'stops': commander.n_stops,
-            'stop_cause': commander.stop_cause,
-            'clamped_commands': commander.n_clamped,
+            'refused_states': self._n_refused, 'stops': command_publisher.n_stops,
+            'stop_cause': command_publisher.stop_cause,
+            'clamped_commands': command_publisher.n_clamped,
             **replanner.latency.facts(),
             'action_delay_in_use': replanner.delay,
             **replanner.torque_step.facts(),

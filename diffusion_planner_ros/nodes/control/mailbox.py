@@ -7,7 +7,7 @@ Item = TypeVar('Item')
 
 
 class Mailbox(Generic[Item]):
-    """Holds one value; a newer one replaces it, so the reader never works through a backlog."""
+    """Holds one value; a newer one replaces it, so that the reader always gets the latest."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -15,7 +15,7 @@ class Mailbox(Generic[Item]):
         self._is_closed = False
 
     def put(self, item: Item) -> bool:
-        """Leave a value; return whether it replaced one that nobody had taken."""
+        """Store a value; return whether it replaced one that was not taken."""
         with self._condition:
             replaced = self._item is not None
             self._item = item
@@ -30,12 +30,12 @@ class Mailbox(Generic[Item]):
         return None if self._is_closed else item
 
     def clear(self) -> None:
-        """Drop what nobody has taken."""
+        """Drop the value, if there is one."""
         with self._condition:
             self._item = None
 
     def close(self) -> None:
-        """Wake the reader for the last time."""
+        """Let ``take`` return ``None``, now and from here on."""
         with self._condition:
             self._is_closed = True
             self._condition.notify()

@@ -1,4 +1,4 @@
-"""Do something at a steady rate whatever the executor is doing."""
+"""Call a function periodically, whatever the executor is doing."""
 
 from collections.abc import Callable
 import threading
@@ -6,9 +6,10 @@ import threading
 
 class PeriodicThread:
     """
-    Call a function again and again, and when woken, in a thread of its own.
+    Call a function periodically in a thread of its own, and also whenever ``wake`` is called.
 
-    :param period: time between the end of a call and the next [s].
+    :param name: of the thread.
+    :param period: time between the end of a call and the next call [s].
     """
 
     def __init__(self, name: str, period: float, function: Callable[[], None]) -> None:
@@ -20,11 +21,11 @@ class PeriodicThread:
         self._thread.start()
 
     def wake(self) -> None:
-        """Call the function now."""
+        """Have the thread call the function now."""
         self._wake.set()
 
     def close(self) -> None:
-        """End the thread; the function is not called again."""
+        """Wait for the call at hand, and end the thread."""
         self._is_closed = True
         self._wake.set()
         self._thread.join()

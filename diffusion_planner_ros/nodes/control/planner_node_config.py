@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ...settings import check_settings, document_settings, setting
 
-MEASURED = -1  # an action delay that is to be measured
+MEASURED = -1  # value of action_delay: the delay is measured
 
 
 @document_settings
@@ -13,36 +13,36 @@ class PlannerNodeConfig:
     """Parameters of the planner node itself."""
 
     bundle: str = setting(
-        '', 'Folder of the model bundle; empty takes the shipped Walker2D. A new '
-        'one is loaded beside the one in use, and takes over if it passes.')
+        '', 'Folder of the model bundle; if empty, the shipped Walker2D. When it is changed, the '
+        'planner goes on with the old bundle until the new one is loaded and checked.')
     autostart: bool = setting(
-        True, 'Configure and activate at the start, without being asked.',
-        read_only=True)
+        True, 'Whether the node configures and activates itself at the start.', read_only=True)
     lockstep: bool = setting(False, 'Answer every state with exactly one command.', read_only=True)
     robot_description: str = setting(
-        '', 'URDF, as text: its effort limits bound the torque, its '
-        'links are drawn. Empty takes the shipped one of the robot, if '
-        'there is one.', read_only=True)
+        '', 'URDF as text: its effort limits bound the torque, and its links are drawn. If empty, '
+        'the shipped one of the robot, if there is one.', read_only=True)
     torque_limit: tuple[float, ...] = setting(
-        (1e4,), "Largest torque: one for all joints, or one for each in the order of the action "
-        "layout. The smallest of this, the URDF's and the bundle's limit holds.", unit='N m',
+        (1e4,), "Largest torque: one number for all joints, or one for each in the order of the "
+        "action layout. The smallest of this, the URDF's and the bundle's limit applies.",
+        unit='N m',
         low=0.0, high=1e4, read_only=True)
     torque_scale: float = setting(1.0, 'Factor on every planned torque.', low=0.0, high=1.0)
     ramp_time: float = setting(
-        1.0, 'Time from zero to full torque after enabling and after a stop.',
+        1.0, 'Time from zero to full torque after activation and after a stop.',
         unit='s', low=0.0, high=60.0, read_only=True)
     stop_duration: float = setting(
-        1.0, 'How long damping or hold goes on after deactivation or '
-        'shutdown, before the torque is zero.', unit='s', low=0.0,
+        1.0, 'How long damping or hold goes on after deactivation or shutdown, before the torque '
+        'becomes zero.', unit='s', low=0.0,
         high=60.0, read_only=True)
     max_plan_gap: float = setting(
-        0.1, 'Longest wall time between two planned commands, and from '
-        'sending a state to the torque that follows from it, before the '
-        'robot is stopped, without lockstep.', unit='s', low=0.001,
+        0.1, 'Without lockstep, the robot is stopped when no planned command was sent for longer '
+        'than this on the wall clock, or when a torque would be sent longer than this after its '
+        'state.', unit='s', low=0.001,
         high=10.0, read_only=True)
     action_delay: int = setting(
-        MEASURED, 'Control periods between a state and the first action that '
-        'its plan decides; those before are known to it. -1 measures it.',
+        MEASURED, 'Control periods between a state and the first action that its plan decides; '
+        'the actions before it are those of the plan before. -1: as long as planning takes, which '
+        'is measured.',
         unit='control periods', low=MEASURED, high=100, read_only=True)
 
     def __post_init__(self) -> None:

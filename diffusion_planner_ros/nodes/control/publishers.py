@@ -1,4 +1,4 @@
-"""Who publishes on a topic: whom the graph lists, and who is heard."""
+"""Who publishes on a topic: the publishers that DDS lists, and those whose messages come."""
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from std_msgs.msg import Empty
 from ...errors import PlannerError
 
 Gid = bytes  # of a publisher; no two have the same
-UNKNOWN: Gid = b''  # where rclpy does not tell who sent a message (before Kilted)
+UNKNOWN: Gid = b''  # of the sender of a message in rclpy before Kilted, which does not tell it
 GID_LENGTH, PREFIX_LENGTH = 16, 12  # [bytes]
-UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'  # as rmw calls a node whose name has not come yet
-NAMELESS = 'a node whose name is not known yet'  # as we do
-SILENCE = 0.5  # [s] after which a publisher that sent at the control rate counts as dead
-N_INTERVALS = 3  # a slower sender may be silent for so many of its last interval
-LEASE = 25.0  # [s] after which DDS has forgotten a process that was killed
-LISTING_TIME = 1.0  # [s] that the middleware has to list a publisher of ours
+UNKNOWN_NAME = '_NODE_NAME_UNKNOWN_'  # what rmw lists until it has received the name of a node
+NAMELESS = 'a node whose name is not known yet'  # what we call it in texts
+SILENCE = 0.5  # [s] without a message after which a publisher counts as dead
+N_INTERVALS = 3  # for a slow publisher, that time is this many times its last interval
+LEASE = 25.0  # [s] after which DDS no longer lists a process that was killed
+LISTING_TIME = 1.0  # [s] within which the middleware has to list a publisher of ours
 
 
 def participant_of(node: Node) -> Gid:
     """
-    Return what the gids of all publishers of this process begin with, the participant's prefix.
+    Return the first bytes of the gids of all publishers of this process: its participant.
 
     (RTPS 2.5, section 9.3.1: a GUID is a prefix of 12 bytes and the entity's own 4.)
 
@@ -60,9 +60,9 @@ def gid_of_new(node: Node, publisher: Publisher, *, participant: Gid = b'',
 
 def listed(node: Node, topic: str) -> dict[Gid, str]:
     """
-    Return the full names of the nodes that publish on a topic, by the gid of their publishers.
+    Return the full names of the nodes that publish on a topic, by the gids of their publishers.
 
-    DDS goes on to list a process that was killed for up to 20 s, to those that knew it before.
+    DDS lists a process that was killed for up to 20 s more, in all processes that knew it.
     """
     return {bytes(info.endpoint_gid)[:GID_LENGTH]:
             NAMELESS if info.node_name == UNKNOWN_NAME
@@ -71,7 +71,7 @@ def listed(node: Node, topic: str) -> dict[Gid, str]:
 
 
 def sender_of(info: Mapping) -> Gid:
-    """Return who sent a message, by what rclpy tells of it."""
+    """Return the gid of the sender of a message, from the message info of rclpy."""
     gid = info.get('publisher_gid')
     return UNKNOWN if gid is None else bytes(gid['data'])[:GID_LENGTH]
 
@@ -79,21 +79,21 @@ def sender_of(info: Mapping) -> Gid:
 @dataclass(frozen=True)
 class _Heard:
     at: float
-    """When the last message came [s]."""
+    """When the last message came, on the steady clock [s]."""
     interval: float
-    """From the one before it [s]; after the first one nobody knows."""
+    """Time between the last two messages [s]; ``LEASE`` after the first one."""
     number: int
-    """How many messages the sender has sent, 0 where the middleware does not tell."""
+    """How many messages the sender has sent, 0 if the middleware does not tell."""
 
 
 class Senders:
-    """Publishers that are alive, for their messages come. Thread-safe."""
+    """Which publishers are alive, judged by when their messages came. Thread-safe."""
 
     def __init__(self) -> None:
         self._heard: dict[Gid, _Heard] = {}
 
     def hear(self, info: Mapping) -> None:
-        """Take note of a message by what rclpy tells of it."""
+        """Note a message, by its message info of rclpy."""
         sender, now = sender_of(info), time.monotonic()
         last = self._heard.get(sender)
         self._heard[sender] = _Heard(now, LEASE if last is None else now - last.at,
@@ -104,16 +104,16 @@ class Senders:
         self._heard = {}
 
     def number(self, sender: Gid) -> int:
-        """Return how many messages it has sent, as far as is known."""
+        """Return how many messages a publisher has sent; 0 if that is not known."""
         heard = self._heard.get(sender)
         return 0 if heard is None else heard.number
 
     def has_heard(self, sender: Gid) -> bool:
-        """Return whether it ever sent; where that cannot be known, whether anyone did."""
+        """Return whether a message of it came; if senders are ``UNKNOWN``, of anyone."""
         return sender in self._heard or UNKNOWN in self._heard
 
     def alive(self) -> set[Gid]:
-        """Return those that may be expected to send again."""
+        """Return the gids of the publishers whose last message is recent."""
         now = time.monotonic()
         return {gid for gid, heard in self._heard.copy().items()
                 if now - heard.at < max(SILENCE, N_INTERVALS * heard.interval)}

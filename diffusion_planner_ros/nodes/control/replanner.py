@@ -1,4 +1,4 @@
-"""Plan again for every state, in a thread of its own."""
+"""Plan anew from every state, in a thread of its own."""
 
 from collections import deque
 from collections.abc import Callable
@@ -23,11 +23,11 @@ from .mailbox import Mailbox
 from .model import Model
 from .planner_node_config import MEASURED
 
-N_DELAYS = 125  # plans that the measured delay looks back
-DELAY_PERCENTILE = 90
-RECOVERY = 250_000_000  # [ns] in which the motion may still be off after another torque acted
-TRANSPORT = 1_000_000  # [ns] that a command may take to the joints
-SAME_TORQUE = 0.05  # share of the torque limit within which a measured torque is a commanded one
+N_DELAYS = 125  # the last plans, from whose delays the action delay is measured
+DELAY_PERCENTILE = 90  # of these delays
+RECOVERY = 250_000_000  # [ns] after a wrong torque in which the motion may differ from the plan
+TRANSPORT = 1_000_000  # [ns], longest time from sending a command to its effect
+SAME_TORQUE = 0.05  # of the torque limit: largest difference of a measured and a commanded torque
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Current:
     """When that state came, on the steady clock [s]."""
     plan: Plan
     is_in_time: bool
-    """Whether its first action was sent in the control period that it is for."""
+    """Whether its first command was sent in the control period that it is for."""
 
 
 @dataclass(frozen=True)
@@ -49,27 +49,33 @@ class _Job:
     came: float
     epoch: int
     step: int
-    """Number of the control period, which seeds the noise."""
+    """Number of the control period; it seeds the noise."""
 
 
 class Replanner:
     """
-    Plan from the newest state; while a plan is computed, the current one goes on.
+    Plan from the newest state; while a plan is being computed, go on with the plan before it.
 
-    A plan is indexed by the time since its state's stamp. Actions that will have been executed
-    when a plan is ready are known to it, so that plans meet without a jump.
+    Which action of a plan is due follows from the time since the stamp of its state. The actions
+    that are executed while a plan is being computed are given to the planner (delay
+    compensation), so that the torque does not jump when the new plan takes over.
 
     The noise of a plan follows from the seed and from the number of its state, counted in control
-    periods since planning began or time jumped: an episode is planned the same whenever it begins.
+    periods since planning began or time jumped. So an episode is planned the same whenever it
+    begins.
 
+    :param model: plans; it may be replaced between two plans.
+    :param command_publisher: gets the torques.
+    :param lockstep: whether simulated time waits for every command.
     :param action_delay: control periods until a new plan is used; ``MEASURED`` measures it.
+    :param clock: of the node.
     :param on_command: called after every command that follows a plan.
     :param on_plan: called in the inference thread after every plan.
-    :param on_refused: called where no plan is found for a state.
+    :param on_refused: called with the reason if there is no plan for a state.
     :param on_fault: called with the exception that ended the inference thread.
     """
 
-    def __init__(self, model: Model, commander: CommandPublisher, *, lockstep: bool,
+    def __init__(self, model: Model, command_publisher: CommandPublisher, *, lockstep: bool,
                  action_delay: int,
                  clock: Clock, on_command: Callable[[], None],
                  on_plan: Callable[[Model, Plan, Measurement], None],
@@ -81,7 +87,7 @@ class Replanner:
         self.n_plans = self.n_unplanned = 0
         self.current: Current | None = None
         self.surprise: Surprise | None = None
-        self._commander = commander
+        self._command_publisher = command_publisher
         self._lockstep = lockstep
         self._action_delay = action_delay
         self._clock = clock
@@ -98,13 +104,13 @@ class Replanner:
         self._disturbed_at: int | None = None
         self._measures_effort = False
         self.is_muted = False
-        """Whether the score of the monitor only warns, for another torque acted than planned."""
+        """Whether the monitor's score only warns, because another torque acted than planned."""
         self._planned_stamp: int | None = None
-        self._lock = threading.Lock()  # what an old epoch's plan does, it does before `forget`
+        self._lock = threading.Lock()  # so that no plan of an old epoch acts after `forget`
         self._epoch = 0
-        self._judged_epoch: int | None = None  # of the states that the monitor has seen
+        self._judged_epoch: int | None = None  # epoch of the states that the monitor has seen
         self._is_planning = False
-        self._open: Measurement | None = None  # the newest state, while its plan is to come
+        self._open: Measurement | None = None  # the newest state, as long as it has no plan
         self._mailbox: Mailbox[_Job] = Mailbox()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix='inference')
         self._threads.submit(self._infer).add_done_callback(self._on_end)
@@ -118,23 +124,24 @@ class Replanner:
             return self._action_delay
         if not self._delays:
             return 0
-        ranked = sorted(self._delays)  # asked at every state: cheaper than numpy
+        ranked = sorted(self._delays)  # at every state, and faster than numpy
         return ranked[round(DELAY_PERCENTILE / 100 * (len(ranked) - 1))]
 
     # The control thread
 
     def on_state(self, measured: Measurement) -> None:
-        """Take a state: plan from it, and go on with the current plan meanwhile."""
+        """Let the inference thread plan from a state; until then, go on with the current plan."""
         last = self._last
         if last is not None and measured.stamp == last.stamp and np.array_equal(
                 measured.state, last.state):
-            # A state is repeated by who did not hear its answer, and by a paused simulation.
-            if self._commander.repeat(measured.stamp, measured.sent):
+            # A simulation repeats a state when it received no command, and while it is paused.
+            if self._command_publisher.repeat(measured.stamp, measured.sent):
                 self._on_command()
                 return
             if self._open is not None and self._open.stamp == measured.stamp:
                 return
-            # A stop answers no state: only a new plan ends it, or who repeats waits for ever.
+            # The last command was a stop, which answers no state. Without a new plan the
+            # simulation would repeat the state for ever.
         self._last = self._open = measured
         if self._origin is None:
             self._origin = measured.stamp
@@ -147,9 +154,10 @@ class Replanner:
 
     def _go_on(self, measured: Measurement, *, is_answer: bool) -> None:
         """
-        Send the current plan's action for this time: the new plan will be later.
+        Send the action of the current plan for this time, before the new plan is ready.
 
-        :param is_answer: whether that was the intention, and not a plan that is late.
+        :param is_answer: whether this is as intended (action delay), so that the command answers
+            this state; otherwise the new plan is late.
         """
         current = self.current
         if current is None or self._lockstep:
@@ -157,13 +165,13 @@ class Replanner:
         stamp = measured.stamp
         index = round((stamp - current.stamp) / self._period)
         if index >= len(current.plan.actions):
-            self._commander.stop('late plan', 'the last one has no action left')
+            self._command_publisher.stop('late plan', 'the last one has no action left')
         elif index > 0:
             self._send(current, index, measured, at=stamp,
                        answered=stamp if is_answer else current.stamp)
 
     def forget(self) -> None:
-        """Drop the plan and all history: time jumped."""
+        """Drop the plan and all history, because time jumped."""
         with self._lock:
             self._epoch += 1
             self._mailbox.clear()
@@ -171,7 +179,7 @@ class Replanner:
             self._origin = self._disturbed_at = self._open = None
 
     def close(self) -> None:
-        """Finish the plan at hand and end the thread."""
+        """Finish the plan that is being computed, and end the thread."""
         self._mailbox.close()
         self._threads.shutdown()
 
@@ -183,7 +191,7 @@ class Replanner:
             try:
                 self._replan(job)
             except StateError as error:
-                self._commander.stop('no plan for the state', str(error))
+                self._command_publisher.stop('no plan for the state', str(error))
                 self._on_refused(error)
             finally:
                 self._is_planning = False
@@ -192,7 +200,7 @@ class Replanner:
 
     def _on_end(self, future: Future[None]) -> None:
         if (fault := future.exception()) is not None:
-            self._commander.stop('inference failed', repr(fault), is_latched=True)
+            self._command_publisher.stop('inference failed', repr(fault), is_latched=True)
             self._on_fault(fault)
 
     def _replan(self, job: _Job) -> None:
@@ -205,10 +213,10 @@ class Replanner:
         surprise = self._judge(model, measured, before, lag)
         with self._lock:
             if job.epoch != self._epoch:
-                return  # time jumped meanwhile: the state is from another run
+                return  # time jumped meanwhile: the state is of another episode
             self.surprise = surprise
             if surprise.level == 'stop':
-                self._commander.stop(
+                self._command_publisher.stop(
                     'out of distribution', f'score {surprise.score:.2f}, '
                     f'{surprise.deviation:.1f} standard deviations outside the training data, '
                     f'{surprise.n_equal} equal states', is_latched=True)
@@ -229,15 +237,16 @@ class Replanner:
         self._on_plan(model, plan, measured)
 
     def _use(self, plan: Plan, job: _Job, n_committed: int) -> bool:
-        """Send a new plan's action for now; return whether it is not too late for that."""
+        """Send the action of a new plan that is due now; return False if it is too late."""
         measured = job.measured
         late = 0 if self._lockstep else self._clock.now().nanoseconds - measured.stamp
         index = max(0, late // self._period)
         self._delays.append(index)
         self._count(measured)
         if index >= len(plan.actions):
-            self._commander.stop('late plan', f'ready {late / NANOSECONDS:.3f} s after its state, '
-                                              'beyond its last action')
+            self._command_publisher.stop(
+                'late plan', f'ready {late / NANOSECONDS:.3f} s after its state, beyond its last '
+                'action')
             return False
         current = Current(measured.stamp, job.came, plan, is_in_time=index <= n_committed)
         if not self._send(current, index, measured, at=measured.stamp + index * self._period,
@@ -248,16 +257,16 @@ class Replanner:
         return True
 
     def _committed(self, before: Current | None, lag: int) -> NDArray:
-        """Return the actions that will be executed until the next plan is ready, (n, A)."""
+        """Return the actions that are executed until the next plan is ready, shape (n, A)."""
         if before is None or not 0 < lag < len(before.plan.actions):
             return np.zeros((0, self.model.planner.bundle.robot.action_dim))
         return committed(before.plan, lag, min(self.delay, len(before.plan.actions) - lag))
 
     def _send(self, current: Current, index: int, measured: Measurement, *, at: int,
               answered: int) -> bool:
-        """Send an action; return whether the newest state is young enough for that."""
+        """Send an action; return False if the newest state is too old for that."""
         plan = current.plan
-        was_sent = self._commander.follow(
+        was_sent = self._command_publisher.follow(
             plan.actions[index], at=at, came=current.came, measured=measured.sent,
             answered=answered, was_clamped=bool(plan.clamped[plan.best, index]))
         if was_sent:
@@ -266,27 +275,29 @@ class Replanner:
 
     def _judge(self, model: Model, measured: Measurement, before: Current | None, lag: int
                ) -> Surprise:
-        """Compare the state with what the plan that led here had predicted."""
+        """Compare a state with its prediction by the plan whose action led to it."""
         predicted = None
         if before is not None and lag > 0:
-            if (lag == 1 and before.is_in_time and self._commander.is_transparent(before.stamp)
+            if (lag == 1 and before.is_in_time
+                    and self._command_publisher.is_transparent(before.stamp)
                     and self._has_acted(before.stamp, measured)):
                 predicted = before.plan.states[1]
             else:
                 self._disturbed_at = measured.stamp
         surprise = model.monitor.compare(predicted, measured.state)
         if self._is_recovering(measured) and surprise.cause == 'score':
-            # A late torque leads elsewhere, too: that says nothing of the sensors or the model.
+            # After a late torque the robot is elsewhere than predicted, though neither the sensors
+            # nor the model are wrong.
             return replace(surprise, level='warn')
         return surprise
 
     def _has_acted(self, answered: int, measured: Measurement) -> bool:
         """
-        Return whether the torque that answers a state acted until the next one.
+        Return whether the torque that answers a state acted until the next state.
 
-        Who measures torques knows; otherwise it is the last one that was sent before the next
-        state. A measured torque that is like none of those that were sent is a fault of the
-        sensor.
+        If the robot measures torques, they tell which of the sent torques acted. A measured torque
+        that equals none of them is a fault of the sensor, not a late torque. Otherwise, the last
+        torque that was sent before the next state acted.
 
         :param answered: stamp of the state [ns].
         :param measured: the next state.
@@ -294,13 +305,13 @@ class Replanner:
         """
         if self._lockstep:
             return True
-        sent = list(self._commander.sent)
+        sent = list(self._command_publisher.sent)
         planned = next((s.torque for s in sent if s.answered == answered), None)
         if planned is None:
             return False
         effort = np.array([measured.efforts.get(joint, np.nan) for joint in self._joints])
         is_measured = bool(np.isfinite(effort).all())
-        # Drivers that measure no torque may report zeros.
+        # A driver that measures no torque may report zeros; any other value is a measurement.
         self._measures_effort = self._measures_effort or (is_measured and bool(effort.any()))
         if not (is_measured and self._measures_effort):
             in_time = [s for s in sent if s.at < measured.sent - TRANSPORT]
@@ -316,7 +327,7 @@ class Replanner:
         return self.is_muted
 
     def _count(self, measured: Measurement) -> None:
-        """Count the plan, and the control periods since the last one that got none."""
+        """Count the plan, and the control periods without a plan since the last one."""
         self.n_plans += 1
         if self._planned_stamp is not None and measured.stamp > self._planned_stamp:
             periods = round((measured.stamp - self._planned_stamp) / self._period)

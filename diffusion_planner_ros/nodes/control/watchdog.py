@@ -1,4 +1,4 @@
-"""Notice that something stopped happening, from a thread that does nothing else."""
+"""Notice that something no longer happens, in a thread that does nothing else."""
 
 from collections.abc import Callable
 import threading
@@ -7,13 +7,15 @@ import time
 
 class Watchdog:
     """
-    Call back when it was not fed in time, and again and again until it is fed.
+    Call a function when ``feed`` was not called in time, and again until it is called.
 
-    It runs on steady time, which no clock can set back, and in a thread of its own, so that it
-    outlives the threads that it watches. It is fed at the control rate, so feeding takes no lock.
+    It uses the steady clock, which is never set back, and a thread of its own, so that it works
+    when the watched threads hang. ``feed`` is called at the control rate, so it takes no lock.
 
-    :param timeout: longest time between two meals, and time between two calls [s].
-    :param on_timeout: called in the watchdog's thread with the time since the last meal [s].
+    :param name: of the thread.
+    :param timeout: longest time between two calls of ``feed``, and the time between two calls of
+        ``on_timeout`` [s].
+    :param on_timeout: called in the watchdog's thread with the time since the last ``feed`` [s].
     """
 
     def __init__(self, name: str, timeout: float, on_timeout: Callable[[float], None]) -> None:
@@ -26,14 +28,14 @@ class Watchdog:
 
     def feed(self, age: float = 0.0) -> None:
         """
-        Say that all is well; the first call starts the watch.
+        Note that what is watched has happened; the first call starts the watch.
 
-        :param age: since when it was well [s]: what comes late is not fresh.
+        :param age: how long ago it happened [s].
         """
         self._fed_at = time.monotonic() - age
 
-    def rest(self) -> None:
-        """Watch no longer, until it is fed again."""
+    def suspend(self) -> None:
+        """Stop watching until the next ``feed``."""
         self._fed_at = None
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Plans as messages to look at: markers and a path, in the frame of the URDF's root link."""
+"""Plans as messages for rviz2: markers and a path, in the frame of the URDF's root link."""
 
 from collections.abc import Mapping, Sequence
 import re
@@ -23,21 +23,26 @@ from ..common.conversions import (
 # Namespaces, in the order of drawing.
 EXECUTED, GHOSTS, CHOSEN, CANDIDATES = 'executed', 'ghosts', 'chosen plan', 'candidates'
 DENOISING, DENOISING_TIME = 'denoising', 'denoising time'
-# From worst to best: plasma of matplotlib (CC0) without its ends, which would vanish on a dark or
-# a white background.
+# From worst to best: the colour map plasma of matplotlib (CC0) without its ends, which cannot be
+# seen on a dark or a white background.
 VALUE_COLORS = np.array([[0.42, 0.00, 0.66], [0.69, 0.16, 0.56], [0.88, 0.39, 0.38],
                          [0.99, 0.65, 0.21]])
 CHOSEN_COLOR = np.array([0.00, 0.62, 0.45])
 EXECUTED_COLOR = np.array([0.45, 0.50, 0.58])
 THIN, MEDIUM, THICK = 0.003, 0.006, 0.014  # [m]
 N_GHOSTS = 4
-MAX_DRAWN = 32  # candidates; messages of hundreds would hold up the inference
+MAX_DRAWN = 32  # candidates; to draw hundreds would slow the inference
 TEXT_HEIGHT = 0.12  # [m]
 TEXT_ABOVE = 0.45  # [m] over the torso
 
 
 def value_colors(values: NDArray) -> NDArray:
-    """Return a colour for every value, from the worst to the best of them, shape (N, 3)."""
+    """
+    Return a colour for every value: ``VALUE_COLORS`` from the smallest to the largest value.
+
+    :param values: shape (N,).
+    :return: red, green, blue from 0 to 1, shape (N, 3).
+    """
     span = np.ptp(values)
     share = (values - values.min()) / span if span > 0 else np.ones(len(values))
     stops = np.linspace(0.0, 1.0, len(VALUE_COLORS))
@@ -45,21 +50,22 @@ def value_colors(values: NDArray) -> NDArray:
 
 
 def delete_all(header: Header) -> MarkerArray:
-    """Take everything off the screen."""
+    """Return the message that deletes all markers."""
     return MarkerArray(markers=[Marker(header=header, action=Marker.DELETEALL)])
 
 
 def plan_markers(plan: Plan, robot: Robot, urdf: Urdf, start: Mapping[str, float],
                  executed: Sequence[Mapping[str, float]], header: Header) -> MarkerArray:
     """
-    Draw the candidates, the chosen one, the robot along it, and where the robot came from.
+    Draw the candidates, the chosen one with the robot along it, and the executed path.
 
-    Of more than ``MAX_DRAWN`` candidates an even choice by value is drawn, worst and best
-    included. A candidate's paths carry its value as their text, the chosen ones the name of
-    their link.
+    Of more than ``MAX_DRAWN`` candidates, some are drawn, at equal distances in the order of their
+    values, worst and best included. The text of a candidate's lines is its value, and that of the
+    chosen lines is the name of their link.
 
     :param start: measured positions of all joints [m, rad].
-    :param executed: such positions of the past, oldest first.
+    :param executed: measured positions of the past, oldest first.
+    :param header: with the time and the frame of all markers.
     """
     markers = delete_all(header).markers
     poses = _poses(urdf, plan.candidates[..., plan.action_dim:], robot, start)
@@ -77,12 +83,14 @@ def plan_markers(plan: Plan, robot: Robot, urdf: Urdf, start: Mapping[str, float
 def denoising_markers(states: NDArray, values: NDArray, t: int, n_steps: int, robot: Robot,
                       urdf: Urdf, start: Mapping[str, float], header: Header) -> MarkerArray:
     """
-    Draw the candidates while they are being denoised.
+    Draw the candidates at one step of the denoising.
 
     :param states: of x_t [SI], shape (N, H, S).
-    :param values: of the candidates when they are done, shape (N,); they give the colours.
+    :param values: of the denoised candidates, which give the colours, shape (N,).
     :param t: diffusion time, from T of pure noise to 0.
     :param n_steps: diffusion steps of the model, T.
+    :param start: measured positions of all joints [m, rad].
+    :param header: with the time and the frame of all markers.
     """
     markers = delete_all(header).markers
     poses = _poses(urdf, states, robot, start)
@@ -100,7 +108,7 @@ def denoising_markers(states: NDArray, values: NDArray, t: int, n_steps: int, ro
 
 
 def diffusion_time(array: MarkerArray) -> tuple[int, int] | None:
-    """Return t and T of a drawing by ``denoising_markers``; ``None`` for any other."""
+    """Return t and T of markers from ``denoising_markers``, ``None`` of any others."""
     text = next((m.text for m in array.markers if m.ns == DENOISING_TIME), '')
     found = re.fullmatch(r't = (\d+) of (\d+)', text)
     return None if found is None else (int(found[1]), int(found[2]))
@@ -108,7 +116,12 @@ def diffusion_time(array: MarkerArray) -> tuple[int, int] | None:
 
 def plan_path(plan: Plan, robot: Robot, urdf: Urdf, start: Mapping[str, float], header: Header
               ) -> Path:
-    """Return the torso's way along the chosen candidate, every pose with its time."""
+    """
+    Return the poses of the torso along the chosen candidate, each with its time.
+
+    :param start: measured positions of all joints [m, rad].
+    :param header: with the time of the state that the plan starts from, and the frame.
+    """
     torso = next(iter(urdf.traced))
     poses = _poses(urdf, plan.states, robot, start)
     rotations, translations = poses[torso]
@@ -125,13 +138,17 @@ def plan_path(plan: Plan, robot: Robot, urdf: Urdf, start: Mapping[str, float], 
 
 
 def header_at(stamp: int, frame_id: str) -> Header:
-    """Return a header of a time [ns]."""
+    """Return a header of a time [ns] and a frame."""
     return Header(frame_id=frame_id, stamp=stamp_from_nanoseconds(stamp))
 
 
 def _poses(urdf: Urdf, states: NDArray, robot: Robot, start: Mapping[str, float]
            ) -> dict[str, tuple[NDArray, NDArray]]:
-    """Return all links along planned states (..., H, S); other joints stay where they are."""
+    """
+    Return the poses of all links along planned states (..., H, S).
+
+    Joints that the state does not have stay where they are measured.
+    """
     return urdf.link_poses({**start, **joint_positions(states, robot, start)})
 
 
@@ -152,7 +169,7 @@ def _executed(urdf: Urdf, executed: Sequence[Mapping[str, float]], header: Heade
 
 def _candidates(urdf: Urdf, poses: Mapping[str, tuple[NDArray, NDArray]], values: NDArray,
                 header: Header, namespace: str) -> list[Marker]:
-    """Draw the worst first, so that the best lies on top."""
+    """Draw the best candidate last, so that it lies on top."""
     colors = value_colors(values)
     order = np.argsort(values)
     if len(order) > MAX_DRAWN:
@@ -203,8 +220,8 @@ def _quaternion(rotation: NDArray) -> Quaternion:
     """
     Return a rotation matrix (3, 3) as a quaternion.
 
-    By the eigenvector of Bar-Itzhack (2000), https://doi.org/10.2514/2.4654, which needs no case
-    for any angle.
+    Bar-Itzhack (2000), https://doi.org/10.2514/2.4654: it is an eigenvector, which needs no
+    special case for any angle.
     """
     (xx, xy, xz), (yx, yy, yz), (zx, zy, zz) = rotation
     matrix = np.array([[xx - yy - zz, 0.0, 0.0, 0.0], [yx + xy, yy - xx - zz, 0.0, 0.0],

@@ -1,4 +1,4 @@
-"""Show plans in rviz2: path, markers and the denoising, drawn beside the planning."""
+"""Show plans in rviz2: path, markers and denoising, drawn in a thread of its own."""
 
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,11 +21,11 @@ from ..common.conversions import NANOSECONDS
 from ..common.topics import DENOISING, MARKERS, PLAN_PATH, PLANNER
 from .markers import delete_all, denoising_markers, header_at, MAX_DRAWN, plan_markers, plan_path
 
-EXECUTED_PERIOD = NANOSECONDS // 50  # [ns], shortest time between two executed positions
-STEP_PERIOD = 0.2  # [s] that a denoising step stays on the screen
+EXECUTED_PERIOD = NANOSECONDS // 50  # [ns], shortest time between two points of the executed path
+STEP_PERIOD = 0.2  # [s] for which a denoising step is shown
 DENOISING_PERIOD = 2.0  # [s] between two plans whose denoising is shown
 N_SHOWN_STEPS = 8
-MAX_DENOISE_STEPS = 50  # a model of more steps is denoised in this many
+MAX_DENOISE_STEPS = 50  # of the plan whose denoising is shown
 
 
 @document_settings
@@ -34,13 +34,13 @@ class DisplayConfig:
     """Parameters of what is drawn."""
 
     marker_rate: float = setting(
-        10.0, 'Drawings of the plan per second, while somebody looks.',
+        10.0, 'Rate at which plans are drawn, while the topics are subscribed.',
         unit='Hz', low=0.1, high=60.0, read_only=True)
     frame_id: str = setting(
-        'world', "Frame of everything drawn: the URDF's root link.",
+        'world', "Frame of all markers: the URDF's root link.",
         read_only=True)
     executed_time: float = setting(
-        3.0, 'Length of the executed path that is drawn.', unit='s',
+        3.0, 'How far back the executed path is drawn.', unit='s',
         low=0.0, high=60.0, read_only=True)
 
     def __post_init__(self) -> None:
@@ -49,12 +49,12 @@ class DisplayConfig:
 
 @dataclass(eq=False, slots=True)
 class Shown:
-    """A plan to draw, with all that belongs to it."""
+    """A plan to draw, and the state that it starts from."""
 
     planner: Planner
     plan: Plan
     stamp: int
-    """Time of the state that it starts from [ns]."""
+    """Time of that state [ns]."""
     positions: dict[str, float]
     """Measured joint positions [m, rad]."""
     state: NDArray
@@ -65,9 +65,10 @@ class PlanDisplay:
     """
     Publishes ``~/plan_path``, ``~/markers`` and ``~/denoising`` of a planner node.
 
-    Drawing has a thread of its own, wakes at its own rate and draws only what is subscribed. A
-    fault in it is logged as an error once and ends the drawing, never the planning.
+    A thread of its own draws at its own rate, and only what is subscribed. After an exception in
+    it, it logs the traceback and ends; the planning goes on.
 
+    :param node: of the planner; gets the publishers.
     :param urdf: of the planner's robot.
     """
 
@@ -87,13 +88,13 @@ class PlanDisplay:
         self._steps: deque[MarkerArray] = deque()
         self._denoise_at = 0.0
         self._closing = threading.Event()
-        self._threads = ThreadPoolExecutor(1, thread_name_prefix='visuals')
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix='display')
         self._threads.submit(self._draw).add_done_callback(self._report)
 
     def show(self, planner: Planner, plan: Plan, stamp_ns: int, positions: dict[str, float],
              state: NDArray) -> None:
         """
-        Note a new plan; cheap, whoever looks.
+        Hand over a new plan; this takes microseconds, whether it is drawn or not.
 
         :param stamp_ns: of the state that it starts from [ns].
         :param positions: measured joint positions [m, rad]; not changed afterwards.
@@ -106,7 +107,7 @@ class PlanDisplay:
                 self._executed.append((stamp_ns, positions))
 
     def forget(self) -> None:
-        """Take everything off the screen: time jumped, what was drawn is of another run."""
+        """Delete all that is drawn, because time jumped."""
         with self._lock:
             self._latest = None
             self._executed.clear()
@@ -149,7 +150,7 @@ class PlanDisplay:
                    ) -> None:
         wants_markers = self._markers.get_subscription_count()
         wants_path = self._paths.get_subscription_count()
-        # What is on the screen stays there; only who comes later has not seen it.
+        # The same plan is drawn again only for a new subscriber.
         due = (shown, wants_markers + wants_path)
         if shown is None or due == self._drawn:
             return
@@ -175,7 +176,7 @@ class PlanDisplay:
             self._denoising.publish(self._steps.popleft())
 
     def _denoise(self, shown: Shown) -> list[MarkerArray]:
-        """Plan again in small steps, and draw some of them from noise to plan."""
+        """Plan again in small steps, and draw some of them, from noise to the plan."""
         bundle = shown.planner.bundle
         n_steps = bundle.schedule.n_steps
         config = shown.planner.config
@@ -188,7 +189,7 @@ class PlanDisplay:
             plan = planner.plan(shown.state, step=round(shown.stamp / period),
                                 on_step=lambda t, x_t: recorded.append((t, x_t)))
         except StateError:
-            return []  # the planning itself says what is wrong with the state
+            return []  # the replanner has logged what is wrong with the state
         header = header_at(shown.stamp, self._config.frame_id)
         chosen = np.unique(np.linspace(0, len(recorded) - 1, N_SHOWN_STEPS).round().astype(int))
         return [denoising_markers(

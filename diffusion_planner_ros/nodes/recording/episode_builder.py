@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...episode import Episode
-from ..state.down_sampling import Pace
+from ..state.down_sampler import DownSampler
 
 LONGEST_STEP, SHORTEST_STEP = 1.5, 0.5  # control periods between two states of one episode
 LATE = 500_000_000  # [ns] that plans and rewards may come after the end of their episode
@@ -109,7 +109,7 @@ class EpisodeLog:
                  on_episode: Callable[[Episode, int], None]) -> None:
         self._period, self._horizon, self._max_steps = period, horizon, max_steps
         self._on_episode = on_episode
-        self._pace = Pace(period)
+        self._down_sampler = DownSampler(period)
         self._planned: deque[int] = deque(maxlen=N_PLANNED)
         self._current: _Open | None = None
         self._ended: _Open | None = None  # an episode that is not handed over yet
@@ -127,16 +127,16 @@ class EpisodeLog:
         without plans, one state in every control period.
         """
         if self._current is not None and stamp < self._current.newest:
-            self._pace = Pace(self._period)
+            self._down_sampler = DownSampler(self._period)
             self._forget_plans_before_jump()
-        self._pace.see(stamp)
+        self._down_sampler.see(stamp)
         if stamp in self._planned:
-            self._pace.align(stamp)
+            self._down_sampler.align(stamp)
             return True
         is_beside_one = any(abs(stamp - p) < self._period / 2 for p in self._planned)
-        if is_beside_one or not self._pace.is_due(stamp):
+        if is_beside_one or not self._down_sampler.is_due(stamp):
             return False
-        self._pace.accept(stamp)
+        self._down_sampler.accept(stamp)
         return True
 
     def _forget_plans_before_jump(self) -> None:

@@ -1,4 +1,4 @@
-"""From a message of joint states to the numbers of a robot's layout, by joint name."""
+"""Read messages of joint states in the order of a robot's layout, by joint name."""
 
 from collections import Counter
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from ...errors import NotFiniteError, StateError
 from ...robot import QUANTITIES, Robot
 from ..common.conversions import shortened
 
-LARGEST = 1e9  # of any measured number [SI]: what is computed of it is finite as well
+LARGEST = 1e9  # of any measured number [SI], so that what is computed from it is finite, too
 
 
 @dataclass(frozen=True)
@@ -21,21 +21,21 @@ class JointReading:
     """What one message says about the joints of a robot."""
 
     state: NDArray
-    """In the order and units of ``robot.state``, NaN where it comes from elsewhere, (S,)."""
+    """In the order and units of ``robot.state``, NaN for joints measured elsewhere, (S,)."""
     positions: dict[str, float]
-    """Joint positions [m, rad], of joints without a finite one nothing."""
+    """Positions by joint [m, rad], without joints that have no finite one."""
     velocities: dict[str, float]
-    """Joint velocities [m/s, rad/s], likewise."""
+    """Velocities by joint [m/s, rad/s], likewise."""
     efforts: dict[str, float]
-    """Measured torques [N m], likewise."""
+    """Measured torques by joint [N m], likewise."""
 
 
 class JointReader:
     """
-    Picks a robot's joints out of messages that may name others too, in any order.
+    Reads the joints of a robot from messages that may have other joints as well, in any order.
 
-    :param robot: its state and action layouts name the joints; every other one is ignored.
-    :param elsewhere: joints that are measured otherwise and are ignored here as well.
+    :param robot: its state and action layouts name the joints; all others are ignored.
+    :param elsewhere: joints that another topic measures; they are ignored, too.
     """
 
     def __init__(self, robot: Robot, elsewhere: Collection[str] = ()) -> None:
@@ -43,10 +43,10 @@ class JointReader:
         self._entries = [(k, e) for k, e in enumerate(robot.state) if e.joint not in elsewhere]
         self._joints = [j for j in dict.fromkeys(e.joint for e in (*robot.state, *robot.action))
                         if j not in elsewhere]
-        # For each quantity, which entries of the state they are, (n,).
+        # For each quantity, the indices of its entries in the state, (n,).
         self._rows = {q: np.array([k for k, e in self._entries if e.quantity == q], dtype=int)
                       for q in QUANTITIES}
-        self._names: list[str] | None = None  # of the last message: the two below are for them
+        self._names: list[str] | None = None  # of the last message; the next two belong to them
         self._columns: dict[str, NDArray] = {}
         self._index: list[tuple[str, int]] = []
 
@@ -74,7 +74,7 @@ class JointReader:
             msg.position, msg.velocity, msg.effort)))
 
     def _match(self, names: list[str]) -> None:
-        """Find every joint in a list of names."""
+        """Find the place of every joint in a list of names."""
         index = {name: i for i, name in enumerate(names)}
         for joint in dict.fromkeys(entry.joint for _, entry in self._entries):
             if joint not in index:

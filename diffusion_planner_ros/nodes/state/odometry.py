@@ -1,4 +1,4 @@
-"""The base of a robot from odometry: axes, a short history, and its value at any time."""
+"""The base of a robot from odometry: its axes, and its pose at any recent time."""
 
 from collections import deque
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from .joint_states import LARGEST
 
 AXES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw')
 N_KEPT = 64  # odometries, 0.3 s at 200 Hz
-NORM_TOLERANCE = 0.01  # of a quaternion's norm; drivers round, but not as much
+NORM_TOLERANCE = 0.01  # of a quaternion's norm; rounding in drivers is smaller
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,14 @@ def pose_and_rates(msg: Odometry) -> NDArray:
 
     The twist of an odometry is in the child frame (nav_msgs/Odometry, REP 105 and 147): the linear
     velocity is rotated into the world, the angular velocity becomes the derivative of roll, pitch
-    and yaw (Diebel 2006, "Representing Attitude", eq. 76). Of the two ways to write a rotation as
-    Rz(yaw) Ry(pitch) Rx(roll) the one with roll within 90 degrees is taken, so that the pitch of a
-    robot that falls on its face goes on growing.
+    and yaw (Diebel 2006, "Representing Attitude", eq. 76). There are two ways to write a rotation
+    as Rz(yaw) Ry(pitch) Rx(roll). The one with roll within 90 degrees is taken: while a robot
+    falls on its face, its pitch grows beyond 90 degrees, and roll and yaw stay as they are.
 
     :return: x y z [m], roll pitch yaw [rad], then their derivatives [m/s, rad/s], shape (12,).
-    :raises StateError: if the quaternion is not of norm 1, or pitch is 90 degrees to a thousandth.
+    :raises StateError: if the norm of the quaternion is not 1, or pitch is within 0.001 rad of 90
+        degrees.
+    :raises NotFiniteError: if the quaternion is not finite.
     """
     pose, twist = msg.pose.pose, msg.twist.twist
     q = pose.orientation
@@ -86,10 +88,10 @@ def pose_and_rates(msg: Odometry) -> NDArray:
 
 class BaseReader:
     """
-    Picks the joints of a robot's base out of poses and their derivatives.
+    Reads the joints of a robot's base from poses and their derivatives.
 
     :param robot: its state layout has to name the joints.
-    :param joints: what the odometry measures.
+    :param joints: the joints that the odometry measures.
     :raises ConfigError: if a joint is not in the layout, or is named twice.
     """
 
@@ -112,7 +114,7 @@ class BaseReader:
              for j, e in zip(measured, self._entries, strict=True)], dtype=int)
         self._signs = np.array([j.sign for j in measured])
         self._joints = [(j.joint, AXES.index(j.axis), j.sign) for j in joints]
-        # What has to be a number, by column; a position moves on at its velocity.
+        # Columns that have to be finite, with the velocities that extrapolate positions.
         self._needed = {column: (e.joint, e.quantity, e.unit) for column, e in zip(
             self._columns.tolist(), self._entries, strict=True)}
         for column, (joint, quantity, unit) in list(self._needed.items()):
@@ -121,8 +123,9 @@ class BaseReader:
 
     def check(self, pose: NDArray) -> None:
         """
-        Refuse a pose that the state cannot be taken from.
+        Check the numbers that the base joints need.
 
+        :param pose: as from ``pose_and_rates``, shape (12,).
         :raises NotFiniteError: naming the joint and the quantity.
         """
         for column, (joint, quantity, unit) in self._needed.items():
@@ -133,7 +136,7 @@ class BaseReader:
 
     def fill(self, pose: NDArray, state: NDArray, positions: dict[str, float],
              velocities: dict[str, float]) -> None:
-        """Write the base joints of a pose (12,) into a state (S,) and what goes with it."""
+        """Write the base joints of a pose (12,) into a state (S,), positions and velocities."""
         state[self._rows] = self._signs * pose[self._columns]
         for joint, column, sign in self._joints:
             positions[joint] = sign * float(pose[column])
@@ -157,7 +160,7 @@ class OdometryHistory:
         return self._poses[-1][0] if self._poses else None
 
     def add(self, stamp: int, pose: NDArray) -> None:
-        """Add a pose (12,), newer than all others or of the newest stamp [ns]."""
+        """Add a pose (12,), which must not be older than the others; its stamp is in [ns]."""
         if stamp == self.newest:
             self._poses.pop()
         self._poses.append((stamp, pose))
@@ -167,18 +170,19 @@ class OdometryHistory:
         self._poses.clear()
 
     def distance(self, stamp: int) -> int | None:
-        """Return the time to the nearest pose [ns]."""
+        """Return the time from a stamp [ns] to the nearest pose [ns]; ``None`` without poses."""
         return min((abs(stamp - s) for s, _ in self._poses), default=None)
 
     def at(self, stamp: int) -> NDArray | None:
         """
         Return the pose at a time, and its derivative.
 
-        Between two poses by linear interpolation, angles the short way round; beyond the newest
-        or before the oldest one it moves on at its own velocity.
+        Between two poses it is interpolated, angles along the shorter way. After the newest or
+        before the oldest pose, it is extrapolated with the velocity of that pose.
 
-        :param stamp: [ns].
-        :return: as ``pose_and_rates``; nothing if the nearest pose is farther than ``max_gap``.
+        :param stamp: the time [ns].
+        :return: as from ``pose_and_rates``, shape (12,); ``None`` if the nearest pose is farther
+            away than ``max_gap``.
         """
         before = after = None
         for pose in reversed(self._poses):
@@ -189,7 +193,7 @@ class OdometryHistory:
         near = [p for p in (before, after) if p is not None]
         if not near or min(abs(stamp - s) for s, _ in near) > self._max_gap:
             return None
-        with np.errstate(over='ignore', invalid='ignore'):  # in what nobody needs of them
+        with np.errstate(over='ignore', invalid='ignore'):  # in entries that no joint needs
             if len(near) == 2:
                 (s0, pose0), (s1, pose1) = near
                 step = pose1 - pose0

@@ -1,4 +1,4 @@
-"""Whether the stamps of a stream of measurements fit the clock and each other."""
+"""Check the stamps of a stream of measurements against the clock and each other."""
 
 import time
 
@@ -8,15 +8,15 @@ from ...errors import StateError
 from ..common.conversions import NANOSECONDS
 
 WALL_ADVICE = 'are the clocks of the two machines synchronised? (chrony, PTP)'
-SIMULATED_ADVICE = ("does whoever publishes '/clock' publish these too, and does only one node "
-                    'publish it?')
+SIMULATED_ADVICE = ("do these come from the simulation that publishes '/clock', and does only one "
+                    'node publish it?')
 
 
 class StampCheck:
     """
-    Refuse measurements of another time.
+    Refuse measurements whose stamps are too old, too far in the future, or out of order.
 
-    :param what: the stream, as the subject of a sentence.
+    :param what: the stream and a verb, to begin a sentence, as ``joint states are``.
     :param clock: of the node.
     :param max_age: largest difference between a stamp and the clock [s].
     """
@@ -28,20 +28,21 @@ class StampCheck:
         self.forget()
 
     def forget(self) -> None:
-        """Begin anew: any stamp may be the first one."""
+        """Begin anew: any stamp may come next."""
         self._newest: int | None = None  # [ns]
-        self._advanced_at = 0.0  # steady time when the newest stamp last came [s]
-        self._misfit_since: float | None = None  # steady time [s]
+        self._advanced_at = 0.0  # when the newest stamp came, on the steady clock [s]
+        # Since when stamps differ too much from the clock, on the steady clock [s].
+        self._misfit_since: float | None = None
 
     def check(self, stamp: int) -> bool:
         """
         Return whether to use a measurement of this stamp [ns].
 
-        Simulated time and measurements come on topics of their own, and when time jumps one of
-        them is the first to tell: for ``max_age``, measurements of the other time are dropped
-        without a word.
+        Clock and measurements of a simulation come on two topics, so that one of them is the first
+        to show a jump of time. For ``max_age`` after it, measurements that do not fit the clock
+        are not used, and no error is raised.
 
-        :raises StateError: if it is older than ``max_age`` or as far in the future.
+        :raises StateError: if the stamp differs from the clock by more than ``max_age``.
         """
         age = (self._clock.now().nanoseconds - stamp) / NANOSECONDS
         if abs(age) <= self._max_age:
@@ -59,13 +60,12 @@ class StampCheck:
 
     def advance(self, stamp: int) -> float:
         """
-        Put a stamp [ns] behind those before it.
+        Compare a stamp [ns] with those before it.
 
-        A stream whose stamps went back, and which then sent nothing newer for ``max_age``, has
-        started over.
+        If an older stamp comes when for ``max_age`` none was newer, the stream has started over.
 
-        :return: how far back it started over [s], 0 if it did not.
-        :raises StateError: if the stamp is older than the last one.
+        :return: how far back it started over [s]; 0 if it did not.
+        :raises StateError: if the stamp is older than the newest one, otherwise.
         """
         now = time.monotonic()
         back = 0 if self._newest is None else self._newest - stamp

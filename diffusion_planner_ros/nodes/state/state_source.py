@@ -1,4 +1,4 @@
-"""The measured state of a robot: joint states, and its base from odometry, joined by stamp."""
+"""The measured state of a robot: its joints, and its base from odometry, at the same time."""
 
 from collections import deque
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from ...robot import Robot
 from ...settings import check_settings, document_settings, setting
 from ..common.conversions import NANOSECONDS, nanoseconds_from_stamp
 from ..common.topics import JOINT_STATES, ODOMETRY, PLANNER
-from .down_sampling import Pace
+from .down_sampler import DownSampler
 from .joint_states import JointReader
 from .odometry import BaseJoint, BaseReader, OdometryHistory, pose_and_rates
 from .stamp_check import StampCheck
 
-WAIT = 2  # control periods that joint states wait for their odometry
+WAIT = 2  # control periods for which joint states wait for their odometry
 
 
 @document_settings
@@ -31,15 +31,15 @@ class StateConfig:
     """How the state of the robot is measured."""
 
     max_state_age: float = setting(
-        0.1, 'Oldest state to plan from.', unit='s', low=0.001, high=10.0,
-        read_only=True)
+        0.1, 'Largest age of a state that is planned from; without a state for this long, the '
+        'robot is stopped.', unit='s', low=0.001, high=10.0, read_only=True)
     odometry_joints: tuple[str, ...] = setting(
-        ('',), "Joints of the base that topic 'odometry' measures, as rootx=x, rootz=z, "
-        "rooty=pitch, of x, y, z, roll, pitch, yaw, negated with a minus sign; one empty text "
-        'takes all joints from the joint states.', read_only=True)
+        ('',), "Joints of the base that topic 'odometry' measures, each as joint=axis or, if the "
+        'joint turns the other way, joint=-axis. Axes are x, y, z, roll, pitch, yaw. One empty '
+        'text: all joints are in the joint states.', read_only=True)
     max_odometry_gap: float = setting(
-        0.004, 'Longest time between joint states and the nearest odometry; they wait for a '
-        'nearer one.', unit='s', low=0.0, high=1.0, read_only=True)
+        0.004, 'Largest time between joint states and the nearest odometry; joint states wait '
+        'until one is near enough.', unit='s', low=0.0, high=1.0, read_only=True)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -47,13 +47,13 @@ class StateConfig:
 
     @property
     def base_joints(self) -> tuple[BaseJoint, ...]:
-        """What the odometry measures; empty texts say nothing."""
+        """The joints that the odometry measures; empty texts are left out."""
         return tuple(BaseJoint.parse(text) for text in self.odometry_joints if text)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """A state that was accepted."""
+    """A measured state to plan from."""
 
     stamp: int
     """Time of the state [ns]."""
@@ -64,7 +64,7 @@ class Measurement:
     positions: dict[str, float]
     """Measured positions by joint [m, rad], the base included."""
     velocities: dict[str, float]
-    """Measured velocities by joint [m/s, rad/s], likewise."""
+    """Measured velocities by joint [m/s, rad/s], the base included."""
     efforts: dict[str, float] = field(default_factory=dict)
     """Measured torques by joint [N m], of joints that report one."""
 
@@ -83,18 +83,20 @@ class StateSource:
     """
     Subscribe to the robot's measurements and pass on one state per control period.
 
-    A state is of one instant, the stamp of its joint states. Where the base comes from odometry,
-    it is taken at that stamp: between two odometries, or within ``max_odometry_gap`` beside one.
-    Joint states that have no odometry yet wait; the newest that can be joined are passed on.
+    All of a state is of one time, the stamp of its joint states. If the base comes from odometry,
+    its pose is computed for that time from the odometry before and after it, or from one within
+    ``max_odometry_gap``. Until then the joint states wait. When several can be completed at once,
+    the newest are passed on.
 
-    A stamp that comes again is passed on again: its receiver did not hear the answer.
+    Joint states that come again with the same stamp are passed on again: their sender has not
+    received the command.
 
     :param node: gets the subscriptions ``joint_states`` and, where it is needed, ``odometry``.
     :param robot: the layout of the state, and the control period.
     :param on_state: called with every state that is passed on, in the thread that serves
         ``group``.
-    :param on_refused: called with the reason where joint states or an odometry are refused.
-    :param on_restart: called when the joint states start over, with how far back [s].
+    :param on_refused: called with the reason when joint states or odometry are refused.
+    :param on_restart: called when stamps start over at an earlier time, with how far back [s].
     :param group: callback group of the subscriptions; the node's default one if there is none.
     :raises ConfigError: if the odometry is to measure joints that the robot does not have.
     """
@@ -125,7 +127,7 @@ class StateSource:
                 node, ODOMETRY, self._on_odometry, group=group))
 
     def forget(self) -> None:
-        """Drop all history: time jumped."""
+        """Drop all history, because time jumped."""
         self._start_anew()
 
     def destroy(self) -> None:
@@ -135,7 +137,7 @@ class StateSource:
         self._subscriptions = []
 
     def _start_anew(self) -> None:
-        self._pace = Pace(self._period)
+        self._down_sampler = DownSampler(self._period)
         self._joint_stamps.forget()
         self._odometry_stamps.forget()
         self._odometry.clear()
@@ -151,8 +153,8 @@ class StateSource:
                 self._start_anew()
                 self._joint_stamps.advance(stamp)
                 self._on_restart(back)
-            self._pace.see(stamp)
-            if stamp != self._passed and not self._pace.is_due(stamp):
+            self._down_sampler.see(stamp)
+            if stamp != self._passed and not self._down_sampler.is_due(stamp):
                 return
             reading = self._joints.read(msg)
         except StateError as error:
@@ -178,14 +180,14 @@ class StateSource:
             self._on_refused(error)
             return
         self._odometry.add(stamp, pose)
-        self._join()
+        self._complete()
 
     def _wait_for_odometry(self, measured: Measurement) -> None:
-        """Join joint states now or later; refuse them once the oldest waited in vain."""
+        """Add joint states to those that wait; refuse all if the oldest waited too long."""
         if self._waiting and self._waiting[-1].stamp == measured.stamp:
-            self._waiting.pop()  # a repetition
+            self._waiting.pop()  # the same, sent again
         self._waiting.append(measured)
-        self._join()
+        self._complete()
         if self._waiting and measured.stamp - self._waiting[0].stamp > WAIT * self._period:
             oldest = self._waiting[0].stamp
             self._waiting.clear()
@@ -195,8 +197,8 @@ class StateSource:
                 f'{self._max_gap} s (max_odometry_gap)')
             self._on_refused(StateError(f'the joint states have no odometry: {nearest}'))
 
-    def _join(self) -> None:
-        """Pass on the newest joint states whose odometry is there; older ones are outrun."""
+    def _complete(self) -> None:
+        """Pass on the newest joint states that have their odometry, and drop older ones."""
         for k in reversed(range(len(self._waiting))):
             measured = self._waiting[k]
             pose = self._odometry.at(measured.stamp)
@@ -206,11 +208,11 @@ class StateSource:
                 self._base.fill(pose, measured.state, measured.positions, measured.velocities)
                 self._pass_on(measured)
                 break
-        while self._waiting and not self._pace.is_due(self._waiting[0].stamp):
+        while self._waiting and not self._down_sampler.is_due(self._waiting[0].stamp):
             self._waiting.popleft()
 
     def _pass_on(self, measured: Measurement) -> None:
         if measured.stamp != self._passed:
-            self._pace.accept(measured.stamp)
+            self._down_sampler.accept(measured.stamp)
         self._passed = measured.stamp
         self._on_state(measured)

@@ -1,4 +1,4 @@
-"""Bear a message or a request that rclpy refuses."""
+"""Go on after a message or a request that rclpy refuses."""
 
 import traceback
 
@@ -11,20 +11,20 @@ WARNING_PERIOD = 1.0  # [s]
 
 
 def _is_ours(error: Exception) -> bool:
-    """Return whether code of this package was at work, below the executor."""
+    """Return whether the error came out of code of this package that the executor called."""
     modules = [frame.f_globals.get('__name__', '')
                for frame, _ in traceback.walk_tb(error.__traceback__)]
     return any(name.startswith(PACKAGE) and name != __name__ for name in modules)
 
 
-class TolerantExecutor(SingleThreadedExecutor):
+class WarningExecutor(SingleThreadedExecutor):
     """
-    Warns of what rclpy refuses, and goes on.
+    Warns where rclpy refuses a message or a request, instead of ending the node.
 
-    A negative ``/clock``, a parameter of a type that does not exist and, in Jazzy, a transition
-    that is not possible raise in rclpy before any code of ours is asked: anybody in the network
-    could end a node with one message. Such a request gets no answer. What our own code raises ends
-    the node.
+    rclpy itself raises an exception for a negative ``/clock``, for a parameter of a type that does
+    not exist and, in Jazzy, for a transition that is not possible. So anybody in the network could
+    end a node with one message. Here, such a request gets no answer. An exception that our own
+    code raises ends the node.
     """
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
@@ -32,8 +32,8 @@ class TolerantExecutor(SingleThreadedExecutor):
         try:
             super().spin_once(timeout_sec)
         except InvalidHandle as error:
-            # Another thread destroyed a subscription while rclpy was about to wait for its events;
-            # the next turn is without it.
+            # Another thread destroyed a subscription when rclpy was about to wait for its events;
+            # the next call waits without it.
             if _is_ours(error):
                 raise
         except (ValueError, rclpy_implementation.RCLError) as error:

@@ -1,17 +1,17 @@
-"""One state per control period out of a stream of any rate."""
+"""Down-sample a stream of states of any rate to one state per control period."""
 
 SMOOTHING = 1 / 16  # weight of the newest spacing in its running mean
-FASTER = 7 / 8  # share of a control period below which a stream counts as faster than ours
-EARLY = 1 / 4  # share of a control period that a state may come before it is due
+FASTER = 7 / 8  # of a control period: a stream of smaller spacing is down-sampled
+EARLY = 1 / 4  # of a control period: how much earlier than due a state may come
 
 
-class Pace:
+class DownSampler:
     """
-    Tell which states of a stream are due, by their stamps alone.
+    Choose the states to use, by their stamps only.
 
-    Of a stream at the control rate every state is due, whatever its jitter. Of a faster one the
-    first state that is due in every control period is; the due times are a control period apart
-    and locked to the stamps, so that 1 kHz gives exactly 125 Hz on average.
+    Of a stream at the control rate, every state is used, whatever its jitter. Of a faster one, the
+    first state after each due time is used. Due times are one control period apart and follow the
+    stamps, so that 1 kHz becomes exactly 125 Hz on average.
 
     :param period: control period [ns].
     """
@@ -23,9 +23,9 @@ class Pace:
         self._due: float | None = None  # earliest stamp to accept next [ns]
 
     def see(self, stamp: int) -> None:
-        """Learn the spacing of the stream; call it once for every state that comes [ns]."""
+        """Measure the spacing of the stream; to be called once for every state [ns]."""
         if self._seen is not None and stamp > self._seen:
-            # After a gap the stream is as fast as before.
+            # A gap hardly changes the mean: after it, the stream is as fast as before.
             spacing = min(stamp - self._seen, 2 * self._period)
             self._spacing += SMOOTHING * (spacing - self._spacing)
         self._seen = stamp
@@ -36,11 +36,11 @@ class Pace:
         return self._due is None or not is_faster or stamp >= self._due
 
     def accept(self, stamp: int) -> None:
-        """Go on to the next control period after a state of this stamp [ns] was used."""
+        """Set the next due time after a state of this stamp [ns] was used."""
         if self._due is None or abs(stamp - self._due) > FASTER * self._period:
-            self._due = stamp - EARLY * self._period  # after a gap, a new phase
+            self._due = stamp - EARLY * self._period  # after a gap, due times start anew
         self._due += self._period
 
     def align(self, stamp: int) -> None:
-        """Go on from a state of this stamp [ns] that someone else chose: take over the phase."""
+        """Set the next due time after a state of this stamp [ns] that another node has used."""
         self._due = stamp + self._period
