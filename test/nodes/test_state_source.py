@@ -64,9 +64,9 @@ class Driver:
     def hear(self, msg):
         """Hand a message to the source as the executor does, at once."""
         if isinstance(msg, JointState):
-            self.source._on_joint_states(msg, {'source_timestamp': 1})
+            self.source.on_joint_states(msg, {'source_timestamp': 1})
         else:
-            self.source._on_odometry(msg)
+            self.source.on_odometry(msg)
 
     def joint_states(self, stamp=None, **changes):
         names = [e.joint for e in ROBOT.state if e.quantity == 'velocity']

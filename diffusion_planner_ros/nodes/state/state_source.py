@@ -121,10 +121,10 @@ class StateSource:
         self._odometry = OdometryHistory(round(self._max_gap * NANOSECONDS))
         self._start_anew()
         self._subscriptions = [PLANNER.subscription(
-            node, JOINT_STATES, self._on_joint_states, group=group)]
+            node, JOINT_STATES, self.on_joint_states, group=group)]
         if self._base is not None:
             self._subscriptions.append(PLANNER.subscription(
-                node, ODOMETRY, self._on_odometry, group=group))
+                node, ODOMETRY, self.on_odometry, group=group))
 
     def forget(self) -> None:
         """Drop all history, because time jumped."""
@@ -144,7 +144,12 @@ class StateSource:
         self._passed: int | None = None  # stamp of the last state that was passed on [ns]
         self._waiting: deque[Measurement] = deque()  # for their odometry, oldest first
 
-    def _on_joint_states(self, msg: JointState, info: dict[str, Any]) -> None:
+    def on_joint_states(self, msg: JointState, info: dict[str, Any]) -> None:
+        """
+        Take joint states; the executor calls this.
+
+        :param info: of rclpy; ``source_timestamp`` says when it was sent [ns].
+        """
         stamp = nanoseconds_from_stamp(msg.header.stamp)
         try:
             if not self._joint_stamps.check(stamp):
@@ -167,7 +172,8 @@ class StateSource:
         else:
             self._wait_for_odometry(measured)
 
-    def _on_odometry(self, msg: Odometry) -> None:
+    def on_odometry(self, msg: Odometry) -> None:
+        """Take the odometry of the base; the executor calls this."""
         stamp = nanoseconds_from_stamp(msg.header.stamp)
         try:
             if not self._odometry_stamps.check(stamp):
