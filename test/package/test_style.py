@@ -4,7 +4,7 @@ import ast
 
 from paths import SOURCE
 
-OF_OTHERS = ('os._exit', 'reference._get_variance')  # of Python, of diffusers
+OF_OTHERS = ('os._exit',)  # of Python
 
 
 def private_members(file):

@@ -2,57 +2,31 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, ExitStack
-import fcntl
-from functools import cache
 import os
 from pathlib import Path
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+from ros_domain import taken_domain
 import yaml
 
 from diffusion_planner_ros.experiments.ros.service_calls import ask
 
 TIME_LIMIT = 30.0  # [s] for any condition; a healthy one takes a second
 STOP_TIME = 10.0  # [s] for a node to end after SIGINT
-N_DOMAINS = 100
 ENTITIES = ('publisher', 'subscription', 'client', 'service', 'timer')  # that a node has
 
 
-@cache
-def domain() -> int:
-    """
-    Take a ROS domain for as long as this process lives.
-
-    Tests that run at the same time must not hear each other: whoever has a domain holds the lock
-    of its file.
-    """
-    for number in range(N_DOMAINS):
-        number = 1 + (os.getpid() + number) % N_DOMAINS
-        try:
-            lock = os.open(f'{tempfile.gettempdir()}/ros_domain_{number}.lock',
-                           os.O_CREAT | os.O_RDWR)
-        except PermissionError:  # the file of another user
-            continue
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            continue
-        return number  # and keep the file open: the lock ends with it
-    raise RuntimeError(f'all ROS domains from 1 to {N_DOMAINS} are in use by tests')
-
-
 def environment() -> dict[str, str]:
-    """Return an environment whose ROS domain no other test process uses."""
-    return {**os.environ, 'ROS_DOMAIN_ID': str(domain()),
+    """Return an environment whose ROS domain no other test run uses."""
+    domain, _ = taken_domain()
+    return {**os.environ, 'ROS_DOMAIN_ID': str(domain),
             'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST', 'PYTHONUNBUFFERED': '1'}
 
 
@@ -70,7 +44,8 @@ class NodeProcess:
             self.process = subprocess.Popen(
                 [sys.executable, '-m', 'diffusion_planner_ros.nodes', module, '--ros-args',
                  '--params-file', str(parameter_file), '-r', f'__node:={name}'],
-                stdout=log, stderr=subprocess.STDOUT, env=environment())
+                stdout=log, stderr=subprocess.STDOUT, env=environment(),
+                pass_fds=taken_domain()[1:])
 
     @property
     def output(self) -> str:
