@@ -1,4 +1,3 @@
-from collections import Counter
 import time
 
 from hardware_driver import Bench, driver_process
@@ -248,21 +247,28 @@ def test_after_a_gap_the_next_state_is_used_at_once():
 # The base from odometry
 
 
-def play(driver, walk, *, state_steps, odometry_steps, odometry_lag=0):
+def play(driver, walk, *, state_steps, odometry_steps, odometry_lag=0, jitter=0.0):
     """
-    Let a source hear a walk in the order of its stamps; return the errors of its states, (n, S).
+    Let a source hear a walk without waiting; return the errors of its states, (n, S).
 
     :param odometry_lag: physics steps by which odometry comes later than joint states.
+    :param jitter: longest time by which a message is late, uniform from zero [physics steps].
     """
+    rng = np.random.default_rng(0)
+
+    def arrivals(every, lag, kind):
+        """Return when messages come, their kind and their step; none overtakes another."""
+        steps = np.arange(0, len(walk), every)
+        times = np.maximum.accumulate(steps + lag + rng.uniform(0.0, jitter, len(steps)))
+        return [(time, kind, step) for time, step in zip(times, steps.tolist(), strict=True)]
+
     truth = {}
-    for step, (joints, _, state) in enumerate(walk):
-        k = step - odometry_lag
-        if k >= 0 and k % odometry_steps == 0:
-            driver.hear(at(walk[k][1], driver.time + k * MILLISECOND))
-        if step % state_steps == 0:
-            stamp = driver.time + step * MILLISECOND
-            truth[stamp] = state
-            driver.hear(at(joints, stamp))
+    for _, kind, step in sorted(arrivals(odometry_steps, odometry_lag, 'a: odometry')
+                                + arrivals(state_steps, 0, 'b: joint states')):
+        joints, odometry, state = walk[step]
+        stamp = driver.time + step * MILLISECOND
+        truth[stamp] = state
+        driver.hear(at(odometry if kind.startswith('a') else joints, stamp))
     return np.array([m.state - truth[m.stamp] for m in driver.states])
 
 
@@ -295,6 +301,15 @@ def test_joint_states_wait_for_an_odometry_that_comes_later(node, walk):
     assert np.abs(errors[:, POSITIONS]).max() < 2e-3
     spacing = np.diff([m.stamp for m in driver.states[5:]])
     assert spacing.mean() == pytest.approx(PERIOD, rel=0.1)
+
+
+def test_jitter_loses_no_state(node, walk):
+    driver = Driver(node, odometry_joints=BASE, max_state_age=10.0)
+    errors = play(driver, walk, state_steps=1, odometry_steps=5, jitter=2.0)
+    assert not driver.refused
+    assert np.abs(errors[:, POSITIONS]).max() < 2e-3
+    spacing = np.diff([m.stamp for m in driver.states[5:]])
+    assert spacing.mean() == pytest.approx(PERIOD, rel=0.01)
 
 
 def test_refuses_joint_states_whose_odometry_never_comes_and_says_how_far_it_is(node):
@@ -413,12 +428,12 @@ def test_settings_are_read_only_parameters(node):
 # A driver in a process of its own, in wall time
 
 
-def watch(node, n_states=0, **settings):
+def watch(node, n_states=0, max_state_age=0.1, **settings):
     """Run a driver whose robot falls; return its source's collector, and true states by stamp."""
     truth = []
     # Raw: this process has better things to do meanwhile.
     node.create_subscription(JointState, 'truth', truth.append, 100, raw=True)
-    driver = Driver(node, odometry_joints=BASE)
+    driver = Driver(node, odometry_joints=BASE, max_state_age=max_state_age)
     commands = node.create_publisher(Float64MultiArray, 'effort_controller/commands', 1)
     with driver_process(seed=1, **settings):
         spin_until(node, commands.get_subscription_count, 'the driver')
@@ -432,13 +447,12 @@ def watch(node, n_states=0, **settings):
 
 
 @pytest.mark.parametrize('skew', [-0.002, 0.002])
-def test_a_driver_with_jitter_and_a_small_skew_gives_one_true_state_per_period(node, skew):
-    driver, truth = watch(node, 200, jitter=0.002, skew=skew)
+def test_a_driver_with_jitter_and_a_small_skew_gives_at_most_one_true_state_per_period(node, skew):
+    # On a busy machine the states come late and some are lost; what comes has to be right.
+    driver, truth = watch(node, 200, max_state_age=10.0, jitter=0.002, skew=skew)
     stamps = np.array([m.stamp for m in driver.states])
-    assert np.diff(stamps).mean() > 0.9 * PERIOD  # and less often where the machine is busy
+    assert np.diff(stamps).mean() > 0.9 * PERIOD
     errors = np.abs([m.state - truth[m.stamp] for m in driver.states if m.stamp in truth])
-    assert len(driver.refused) < 0.2 * len(stamps), Counter(map(str, driver.refused))
-    assert len(errors) > 0.8 * len(stamps)
     assert np.ptp([m.state[0] for m in driver.states]) > 0.2  # [m], it fell
     hinges = [k for k, e in enumerate(ROBOT.state) if e.joint in HINGES]
     assert not errors[:, hinges].any()
