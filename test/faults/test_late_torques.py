@@ -23,10 +23,11 @@ from diffusion_planner_ros.sim.walker2d import Walker2D
 PERIOD = 8_000_000  # [ns]
 AHEAD = 5_000_000  # [ns] that a torque is sent before the state that it leads to
 TIME_LIMIT = 30.0  # [s]
-N_STEPS = 250
+N_STEPS = 160
 LATE = range(90, 97)  # steps under an old torque: 56 ms, which the gait survives
 BROKEN = range(110, N_STEPS)
-SWAPPED = [[2, 5], [11, 14]]  # position and velocity of the two thighs: sensors on the wrong plugs
+# Positions and velocities of thigh, leg and foot of both sides: sensors on the wrong plugs.
+SWAPPED = [[k, k + 3] for k in (2, 3, 4, 11, 12, 13)]
 
 
 class Robot:
