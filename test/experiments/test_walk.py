@@ -9,6 +9,7 @@ import pytest
 from ros_processes import environment, observer, running, spin_until, TIME_LIMIT
 
 from diffusion_planner_ros.experiments.closed_loop import run_episode
+from diffusion_planner_ros.nodes.common.topics import JOINT_STATES
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -143,7 +144,7 @@ def test_nodes_end_when_the_walk_is_killed(walking):
 
 def test_refuses_to_share_its_domain_with_another_robot(tmp_path):
     with running('mujoco_bridge', tmp_path), observer() as node:
-        spin_until(node, lambda: node.count_publishers('joint_states') == 1, 'the other robot')
+        spin_until(node, lambda: node.count_publishers(JOINT_STATES.path) == 1, 'the other robot')
         done = run('walk', '--out', tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(

@@ -14,6 +14,7 @@ from ros_processes import call, parameter, running, spin_for
 import yaml
 
 from diffusion_planner_ros.nodes.common.conversions import NO_STATE
+from diffusion_planner_ros.nodes.common.topics import COMMANDS, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.planning.bundle import FACTS_FILE, read_facts, write_facts
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.walker2d import Walker2D
@@ -177,14 +178,14 @@ def test_no_spoilt_bundle_gets_to_plan(tmp_path, recorder, record_property):
             found, expected = spoil(folder)
             before = len(planner.output)
             request = SetParameters.Request(parameters=[parameter('bundle', str(folder))])
-            assert call(recorder.node, SetParameters, 'planner/set_parameters',
+            assert call(recorder.node, SetParameters, SET_PLANNER_PARAMETERS.path,
                         request).results[0].successful
             assert not change(recorder.node, CONFIGURE), name
             lines = planner.output[before:].splitlines()
             assert len(lines) == 1, lines
             assert found in lines[0] and expected in lines[0], lines[0]
             assert state_of(recorder.node) == 'unconfigured'
-            assert not recorder.node.count_publishers('effort_controller/commands')
+            assert not recorder.node.count_publishers(COMMANDS.path)
             said = lines[0].split('on_configure: ')[1].replace(f'{folder}/', '')
             row(record_property, f'bundle: {name}', stop='-', sent='nothing',
                 reported=f'configure refused: `{short(said)}`',
@@ -192,7 +193,7 @@ def test_no_spoilt_bundle_gets_to_plan(tmp_path, recorder, record_property):
         assert not recorder.commands
         # The same process goes on with a good one.
         request = SetParameters.Request(parameters=[parameter('bundle', '')])
-        call(recorder.node, SetParameters, 'planner/set_parameters', request)
+        call(recorder.node, SetParameters, SET_PLANNER_PARAMETERS.path, request)
         assert change(recorder.node, CONFIGURE) and change(recorder.node, ACTIVATE)
         recorder.wait(lambda: any(c.torque.any() for c in recorder.commands), 'plan', planner)
         assert robot.step > 0

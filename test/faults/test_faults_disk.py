@@ -17,6 +17,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from diffusion_planner_ros.errors import OutputError
 from diffusion_planner_ros.files import written
+from diffusion_planner_ros.nodes.common.topics import MARKERS
 from diffusion_planner_ros.nodes.display.markers import CHOSEN
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.share import share_file
@@ -98,7 +99,7 @@ def test_a_snapshot_that_cannot_be_written_says_so(tmp_path, record_property):
     marker.scale.x = 0.01
     process = start('snapshot', '--out', picture)
     with observer() as node:
-        publisher = node.create_publisher(MarkerArray, 'planner/markers', 1)
+        publisher = node.create_publisher(MarkerArray, MARKERS.path, 1)
         deadline = time.monotonic() + TIME_LIMIT
         while process.poll() is None and time.monotonic() < deadline:
             publisher.publish(MarkerArray(markers=[marker]))

@@ -15,7 +15,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from diffusion_planner_ros.nodes.common.conversions import NANOSECONDS, NO_STATE
-from diffusion_planner_ros.nodes.common.topics import COMMANDS
+from diffusion_planner_ros.nodes.common.topics import COMMANDS, RESET, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.nodes.control.command_conflicts import CONTEST
 
 PERIOD = 8_000_000  # [ns]
@@ -267,7 +267,7 @@ def test_a_reset_beside_a_suspended_robot_does_not_stop_time_for_ever(tmp_path, 
     with running('planner', tmp_path, **SETTINGS) as planner:
         for _ in range(3):
             wait_for_steady_walk(recorder, planner)
-            assert call(recorder.node, Trigger, 'mujoco_bridge/reset', Trigger.Request()).success
+            assert call(recorder.node, Trigger, RESET.path, Trigger.Request()).success
             bridge.process.send_signal(signal.SIGSTOP)
             spin_for(recorder.node, 0.2)
             bridge.process.send_signal(signal.SIGCONT)
@@ -350,7 +350,7 @@ def test_parameters_hammered_during_a_walk_are_taken_or_refused_and_it_goes_on(
         tmp_path, recorder, bridge, record_property):
     rng = np.random.default_rng(0)
     with running('planner', tmp_path, **SETTINGS) as planner:
-        client = recorder.node.create_client(SetParameters, 'planner/set_parameters')
+        client = recorder.node.create_client(SetParameters, SET_PLANNER_PARAMETERS.path)
         # A request before DDS has discovered the planner, which walks by then, would be lost.
         spin_until(recorder.node, client.service_is_ready, 'service', planner)
         wait_for_steady_walk(recorder, planner)

@@ -22,6 +22,7 @@ from diffusion_planner_ros.nodes.common.conversions import (
     stamp_from_nanoseconds,
     torque_from_msg,
 )
+from diffusion_planner_ros.nodes.common.topics import CLOCK, JOINT_STATES
 from diffusion_planner_ros.nodes.control.command_publisher import CommandPublisher
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
@@ -57,9 +58,9 @@ class Stream:
     def __init__(self, node, walk):
         self._walk = walk
         self._states = node.create_publisher(
-            JointState, 'joint_states', QoSProfile(depth=10,
+            JointState, JOINT_STATES.path, QoSProfile(depth=10,
                                                    reliability=ReliabilityPolicy.RELIABLE))
-        self._clock = node.create_publisher(Clock, '/clock', 1)
+        self._clock = node.create_publisher(Clock, CLOCK.path, 1)
         self.fault = None
         self.begun = None
         self._is_reset = False

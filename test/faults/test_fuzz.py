@@ -28,6 +28,18 @@ from diffusion_planner_ros.nodes.common.conversions import (
     states_from_plan,
     torque_from_msg,
 )
+from diffusion_planner_ros.nodes.common.topics import (
+    CLOCK,
+    COMMANDS,
+    JOINT_STATES,
+    ODOMETRY,
+    PAUSE,
+    PLAN,
+    PUSH,
+    RESET,
+    REWARD,
+    SET_PLANNER_PARAMETERS,
+)
 from diffusion_planner_ros.nodes.common.warning_executor import WarningExecutor
 from diffusion_planner_ros.nodes.state.joint_states import JointReader
 from diffusion_planner_ros.nodes.state.odometry import BaseJoint, BaseReader, pose_and_rates
@@ -291,21 +303,21 @@ def test_bridge_and_recorder_bear_malformed_messages_and_requests(tmp_path):
                   torque_source='commands', use_sim_time=True) as recorder,
           running('mujoco_bridge', tmp_path) as bridge, observer() as node):
         nodes = Fuzzed(node, fuzz, recorder=recorder, mujoco_bridge=bridge)
-        nodes.publish(JointState, 'joint_states', fuzz.joint_states)
-        nodes.publish(Odometry, 'odometry', fuzz.odometry)
-        nodes.publish(JointTrajectory, 'planner/plan', fuzz.plan)
-        nodes.publish(JointState, 'reward', fuzz.reward)
-        nodes.publish(Float64MultiArray, 'effort_controller/commands', fuzz.command)
-        nodes.publish(Vector3, 'mujoco_bridge/push', fuzz.push)
-        nodes.publish(Clock, '/clock', fuzz.clock)
+        nodes.publish(JointState, JOINT_STATES.path, fuzz.joint_states)
+        nodes.publish(Odometry, ODOMETRY.path, fuzz.odometry)
+        nodes.publish(JointTrajectory, PLAN.path, fuzz.plan)
+        nodes.publish(JointState, REWARD.path, fuzz.reward)
+        nodes.publish(Float64MultiArray, COMMANDS.path, fuzz.command)
+        nodes.publish(Vector3, PUSH.path, fuzz.push)
+        nodes.publish(Clock, CLOCK.path, fuzz.clock)
         nodes.send(2.0)
         for name, settings in (('mujoco_bridge', ('seed', 'lockstep', 'stop_damping')),
                             ('recorder', ('file', 'max_episode_steps', 'odometry_joints'))):
             nodes.ask(SetParameters, f'{name}/set_parameters',
                       [fuzz.parameters((*settings, 'use_sim_time')) for _ in range(40)])
         for k in range(4):
-            nodes.ask(SetBool, 'mujoco_bridge/pause', [SetBool.Request(data=k % 2 == 0)])
-            nodes.ask(Trigger, 'mujoco_bridge/reset', [Trigger.Request()])
+            nodes.ask(SetBool, PAUSE.path, [SetBool.Request(data=k % 2 == 0)])
+            nodes.ask(Trigger, RESET.path, [Trigger.Request()])
             nodes.send(0.2)
         nodes.check()
         assert recorder.stop() == 0 and bridge.stop() == 0
@@ -318,11 +330,11 @@ def test_the_planner_bears_malformed_messages_and_requests(tmp_path, walker):
     with (running('planner', tmp_path, autostart=False, use_sim_time=True,
                   odometry_joints=list(BASE)) as planner, observer() as node):
         nodes = Fuzzed(node, fuzz, planner=planner)
-        states = nodes.publish(JointState, 'joint_states', fuzz.joint_states)
-        odometries = nodes.publish(Odometry, 'odometry', fuzz.odometry)
-        clocks = nodes.publish(Clock, '/clock', fuzz.clock)
+        states = nodes.publish(JointState, JOINT_STATES.path, fuzz.joint_states)
+        odometries = nodes.publish(Odometry, ODOMETRY.path, fuzz.odometry)
+        clocks = nodes.publish(Clock, CLOCK.path, fuzz.clock)
         commands = []
-        node.create_subscription(Float64MultiArray, 'effort_controller/commands',
+        node.create_subscription(Float64MultiArray, COMMANDS.path,
                                  commands.append, 1000)
         assert change(node, CONFIGURE)
         assert change(node, ACTIVATE)
@@ -349,7 +361,7 @@ def test_the_planner_bears_malformed_messages_and_requests(tmp_path, walker):
 
         assert planned(), planner.output
         nodes.send(1.5)
-        nodes.ask(SetParameters, 'planner/set_parameters',
+        nodes.ask(SetParameters, SET_PLANNER_PARAMETERS.path,
                   [fuzz.parameters(tuple(PLANNER_KNOBS)) for _ in range(60)])
         nodes.ask(ChangeState, 'planner/change_state', [ChangeState.Request(transition=Transition(
             id=int(fuzz.one_of((0, 2, 9, 77, 255))), label=fuzz.one_of(TEXTS)))
@@ -359,7 +371,7 @@ def test_the_planner_bears_malformed_messages_and_requests(tmp_path, walker):
         torques = np.array([torque_from_msg(msg)[0] for msg in commands])
         assert len(torques) > 10
         assert (np.abs(torques) <= LIMIT).all()
-        call(node, SetParameters, 'planner/set_parameters', SetParameters.Request(
+        call(node, SetParameters, SET_PLANNER_PARAMETERS.path, SetParameters.Request(
             parameters=[parameter(*setting) for setting in PLANNER_KNOBS.items()
                         if setting[0] != 'odometry_joints']))
         assert change(node, DEACTIVATE)

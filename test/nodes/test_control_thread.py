@@ -13,6 +13,7 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
 from diffusion_planner_ros.nodes.common.control_thread import ControlThread
+from diffusion_planner_ros.nodes.common.topics import CLOCK
 
 BLOCKED = 1.0  # [s] that a service keeps the node's executor
 
@@ -46,7 +47,7 @@ class World:
         self._thread = threading.Thread(target=self._spin)
         self._thread.start()
         self.numbers = observer.create_publisher(Float64MultiArray, 'numbers', 10)
-        self.clock = observer.create_publisher(Clock, '/clock', 10)
+        self.clock = observer.create_publisher(Clock, CLOCK.path, 10)
         spin_until(observer, lambda: self.numbers.get_subscription_count()
                    and self.clock.get_subscription_count(), 'discovery')
 

@@ -29,7 +29,7 @@ class Bench:
         self.driver = Health(node, 'hardware_driver')
         self.planner = Health(node, 'planner')
         self.commands = []
-        node.create_subscription(Float64MultiArray, 'effort_controller/commands',
+        node.create_subscription(Float64MultiArray, COMMANDS.path,
                                  self.commands.append, 10)
 
     @contextmanager

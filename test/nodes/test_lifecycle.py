@@ -23,7 +23,7 @@ import yaml
 
 from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
 from diffusion_planner_ros.nodes.common.lifecycle_transitions import transition
-from diffusion_planner_ros.nodes.common.topics import COMMANDS, PLANNER
+from diffusion_planner_ros.nodes.common.topics import COMMANDS, PLANNER, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.nodes.control.control_loop import ControlLoop
 from diffusion_planner_ros.nodes.control.model import Model
 from diffusion_planner_ros.nodes.control.planner_node_config import PlannerNodeConfig
@@ -61,7 +61,7 @@ def planner(kept, node):
 
 def set_parameter(node, name, value):
     request = SetParameters.Request(parameters=[parameter(name, value)])
-    return call(node, SetParameters, 'planner/set_parameters', request).results[0]
+    return call(node, SetParameters, SET_PLANNER_PARAMETERS.path, request).results[0]
 
 
 def get_parameter(node, name):
@@ -73,12 +73,12 @@ def test_goes_through_its_states_and_commands_only_while_active(planner, node, w
     driver, health = Driver(node, planner.n_uses), Health(node)
     health.wait_for('unconfigured', planner)
     assert state_of(node) == 'unconfigured'
-    assert node.count_publishers('effort_controller/commands') == 0
+    assert node.count_publishers(COMMANDS.path) == 0
 
     assert change(node, CONFIGURE)
     assert state_of(node) == 'inactive'
     health.wait_for('inactive', planner)
-    assert node.count_publishers('effort_controller/commands') == 0
+    assert node.count_publishers(COMMANDS.path) == 0
 
     for _ in range(4):  # it can be activated again
         assert change(node, ACTIVATE)
@@ -208,7 +208,7 @@ def test_a_bundle_that_does_not_pass_leaves_the_change_before_it(planner, node, 
     spin_until(node, driver.is_connected, 'connection', planner)
     spoilt = shutil.copytree(share_file(SHIPPED), tmp_path / 'spoilt')
     (spoilt / 'value.onnx').unlink()
-    client = node.create_client(SetParameters, 'planner/set_parameters')
+    client = node.create_client(SetParameters, SET_PLANNER_PARAMETERS.path)
     spin_until(node, client.service_is_ready, 'service', planner)
     answers = [client.call_async(SetParameters.Request(parameters=[
         parameter('bundle', str(path))])) for path in (bundle.path, spoilt)]
@@ -249,7 +249,7 @@ def test_joints_that_the_bundle_does_not_have_are_refused_when_it_is_configured(
         assert state_of(node) == 'unconfigured'
         text = "odometry_joints names 'hip', expected joints of the state of 'walker2d'"
         assert text in process.output
-        assert node.count_publishers('effort_controller/commands') == 0
+        assert node.count_publishers(COMMANDS.path) == 0
         assert process.stop() == 0
 
 
@@ -272,9 +272,9 @@ def test_a_control_loop_that_cannot_be_built_leaves_nothing_behind(node, monkeyp
             with pytest.raises(ZeroDivisionError):
                 build()
     assert threading.active_count() == before
-    assert node.count_publishers('effort_controller/commands') == 0
+    assert node.count_publishers(COMMANDS.path) == 0
     loop = build()
-    assert node.count_publishers('effort_controller/commands') == 1
+    assert node.count_publishers(COMMANDS.path) == 1
     loop.stop('test')
     loop.close()
     assert threading.active_count() == before

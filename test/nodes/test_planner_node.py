@@ -17,6 +17,7 @@ from ros_processes import (
 from rosgraph_msgs.msg import Clock
 
 from diffusion_planner_ros.nodes.common.conversions import stamp_from_nanoseconds, torque_from_msg
+from diffusion_planner_ros.nodes.common.topics import CLOCK, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -127,7 +128,7 @@ def test_publishes_the_chosen_plan_stamped_with_its_state(driver, walker):
 def test_changes_a_knob_between_two_plans_and_refuses_a_wrong_value_with_its_range(driver, walker):
     def set_parameter(name, value):
         request = SetParameters.Request(parameters=[parameter(name, value)])
-        return call(driver.node, SetParameters, 'planner/set_parameters', request).results[0]
+        return call(driver.node, SetParameters, SET_PLANNER_PARAMETERS.path, request).results[0]
 
     refused = set_parameter('n_denoise_steps', 21)
     assert not refused.successful
@@ -268,7 +269,7 @@ def test_states_from_before_a_leap_in_time_are_no_fault(start, walker):
 
 def test_two_publishers_of_the_clock_are_named_when_time_jumps_back(start):
     driver, process = start()
-    driver.node.create_publisher(Clock, '/clock', 1)
+    driver.node.create_publisher(Clock, CLOCK.path, 1)
     text = "time jumped back: '/clock' has 2 publishers, expected one; end all but one of /obs"
     def is_reported():
         for step in (10, 0):
@@ -314,7 +315,7 @@ def test_a_change_of_a_parameter_does_not_make_the_monitor_forget(start, walker)
     for step in range(6):  # frozen, though motion is predicted
         driver.answer(step, walker.qpos, walker.qvel)
         request = SetParameters.Request(parameters=[parameter('seed', step)])
-        assert call(driver.node, SetParameters, 'planner/set_parameters',
+        assert call(driver.node, SetParameters, SET_PLANNER_PARAMETERS.path,
                     request).results[0].successful
     driver.set_clock(6)
     driver.show_until(lambda: '6 equal states' in process.output, 6, walker.qpos, walker.qvel)
@@ -326,7 +327,7 @@ def test_says_when_the_monitor_is_calibrated_for_other_settings_than_the_planner
 
     def set_and_wait(name, value, calibration):
         request = SetParameters.Request(parameters=[parameter(name, value)])
-        assert call(driver.node, SetParameters, 'planner/set_parameters',
+        assert call(driver.node, SetParameters, SET_PLANNER_PARAMETERS.path,
                     request).results[0].successful
         spin_until(driver.node,
                    lambda: (health.facts.get(name) == str(value)

@@ -16,6 +16,7 @@ from diffusion_planner_ros.nodes.common.conversions import (
     stamp_from_nanoseconds,
 )
 from diffusion_planner_ros.nodes.common.parameters import declare
+from diffusion_planner_ros.nodes.common.topics import COMMANDS, JOINT_STATES, ODOMETRY
 from diffusion_planner_ros.nodes.state.down_sampler import DownSampler
 from diffusion_planner_ros.nodes.state.odometry import AXES, OdometryHistory, pose_and_rates
 from diffusion_planner_ros.nodes.state.state_source import StateConfig, StateSource
@@ -49,9 +50,9 @@ class Driver:
         self.states, self.refused, self.restarts = [], [], []
         self.source = StateSource(node, ROBOT, StateConfig(**config), self.states.append,
                                   self.refused.append, self.restarts.append)
-        self._publishers = {JointState: node.create_publisher(JointState, 'joint_states', 10)}
+        self._publishers = {JointState: node.create_publisher(JointState, JOINT_STATES.path, 10)}
         if config.get('odometry_joints'):
-            self._publishers[Odometry] = node.create_publisher(Odometry, 'odometry', 10)
+            self._publishers[Odometry] = node.create_publisher(Odometry, ODOMETRY.path, 10)
         spin_until(node, lambda: all(p.get_subscription_count()
                                      for p in self._publishers.values()), 'discovery')
         self.time = time.time_ns()
@@ -200,7 +201,7 @@ def test_passes_a_repetition_on(node):
 def test_a_destroyed_source_hears_nothing(node):
     driver = Driver(node)
     driver.source.destroy()
-    spin_until(node, lambda: not node.count_subscribers('joint_states'), 'no subscription')
+    spin_until(node, lambda: not node.count_subscribers(JOINT_STATES.path), 'no subscription')
     driver.publish(driver.joint_states())
     spin_for(node, 0.2)
     assert not driver.states and not driver.refused
@@ -434,7 +435,7 @@ def watch(node, n_states=0, max_state_age=0.1, **settings):
     # Raw: this process has better things to do meanwhile.
     node.create_subscription(JointState, 'truth', truth.append, 100, raw=True)
     driver = Driver(node, odometry_joints=BASE, max_state_age=max_state_age)
-    commands = node.create_publisher(Float64MultiArray, 'effort_controller/commands', 1)
+    commands = node.create_publisher(Float64MultiArray, COMMANDS.path, 1)
     with driver_process(seed=1, **settings):
         spin_until(node, commands.get_subscription_count, 'the driver')
         spin_until(node, lambda: driver.states or driver.refused, 'joint states')

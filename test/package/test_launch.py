@@ -17,6 +17,7 @@ from ros_processes import environment, observer, spin_until
 from rosgraph_msgs.msg import Clock
 import yaml
 
+from diffusion_planner_ros.nodes.common.topics import CLOCK, DIAGNOSTICS
 from diffusion_planner_ros.nodes.state.odometry import AXES
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.share import share_file
@@ -416,13 +417,13 @@ def test_two_robots_walk_in_one_domain_each_in_its_namespace(tmp_path, prefix):
             stack.enter_context(launch_process(
                 prefix, 'walker2d.launch.py', f'namespace:={robot}', 'lockstep:=true',
                 log=f'{robot}.log', env=environment()))
-        node.create_subscription(DiagnosticArray, '/diagnostics', collect, 10)
+        node.create_subscription(DiagnosticArray, DIAGNOSTICS.path, collect, 10)
         spin_until(node, both_walk, 'two walking robots')
         assert {name: hardware for name, (hardware, _) in reports.items()} == {
             f'{robot}/{name}': f'{robot}/walker2d'
             for robot in clocks for name in ('planner', 'mujoco_bridge')}
         assert all(clocks.values())
-        assert node.count_publishers('/clock') == node.count_publishers('/joint_states') == 0
+        assert node.count_publishers(CLOCK.path) == node.count_publishers('/joint_states') == 0
         for robot in clocks:
             assert node.count_publishers(f'/{robot}/clock') == 1
             assert node.count_publishers(f'/{robot}/effort_controller/commands') == 1

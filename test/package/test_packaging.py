@@ -19,6 +19,7 @@ from ros_processes import environment, observer, spin_until, STOP_TIME
 import setuptools
 
 from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
+from diffusion_planner_ros.nodes.common.topics import DIAGNOSTICS
 
 PACKAGE = 'diffusion_planner_ros'
 SHARED = ('launch', 'config', 'models')
@@ -169,7 +170,7 @@ def test_the_installed_planner_walks_the_installed_robot_and_both_end_cleanly(pr
           installed_node(prefix, setup_file, 'mujoco_bridge', tmp_path, *lockstep) as bridge,
           installed_node(prefix, setup_file, 'planner', tmp_path, *lockstep,
                          '-p', 'use_sim_time:=true') as planner):
-        node.create_subscription(DiagnosticArray, '/diagnostics', collect, 10)
+        node.create_subscription(DiagnosticArray, DIAGNOSTICS.path, collect, 10)
         spin_until(node, walks, 'a step of the planned walk', planner)
         assert Path(reports['planner']['bundle']).is_relative_to(prefix / 'share' / PACKAGE)
         for process in (planner, bridge):

@@ -18,6 +18,7 @@ from visualization_msgs.msg import MarkerArray
 
 from diffusion_planner_ros.commands.inspect.snapshot import snapshot
 from diffusion_planner_ros.errors import ConfigError, PlannerError
+from diffusion_planner_ros.nodes.common.topics import MARKERS
 from diffusion_planner_ros.nodes.display import markers
 from diffusion_planner_ros.planning.planner import Plan
 from diffusion_planner_ros.robot import Robot, ROBOTS
@@ -133,7 +134,7 @@ def silent_publisher():
     rclpy.init(context=context)
     node = Node('silent', context=context)
     try:
-        node.create_publisher(MarkerArray, 'planner/markers', 1)
+        node.create_publisher(MarkerArray, MARKERS.path, 1)
         yield
     finally:
         node.destroy_node()

@@ -11,6 +11,7 @@ from ros_processes import call, observer, parameter, running, spin_for, spin_unt
 
 from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
+from diffusion_planner_ros.nodes.common.topics import COMMANDS, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.nodes.control.watchdog import Watchdog
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
@@ -137,7 +138,7 @@ def test_a_stop_starts_the_ramp_anew(start, walker):
 def test_the_torque_scale_changes_between_two_plans(start, node, walker):
     driver, _ = start()
     request = SetParameters.Request(parameters=[parameter('torque_scale', 0.25)])
-    assert call(node, SetParameters, 'planner/set_parameters', request).results[0].successful
+    assert call(node, SetParameters, SET_PLANNER_PARAMETERS.path, request).results[0].successful
     np.testing.assert_allclose(driver.answer(0, walker.qpos, walker.qvel),
                                0.25 * planned(walker, 0))
 
@@ -165,7 +166,7 @@ def test_damping_follows_the_joints_while_stopped_and_ends_in_zero(start, node, 
     driver.show_until(lambda: any(any(m.data) for m in driver.commands), 1, walker.qpos, velocity)
     expected = -2.0 * velocity[3:]
     assert any(np.allclose(m.data, expected) for m in driver.commands)
-    spin_until(node, lambda: node.count_publishers('effort_controller/commands') == 0,
+    spin_until(node, lambda: node.count_publishers(COMMANDS.path) == 0,
                'end of the stop', process)
     torque, stamp = torque_from_msg(driver.commands[-1])
     assert stamp == NO_STATE

@@ -14,6 +14,7 @@ from diffusion_planner_ros.nodes.common.conversions import (
     stamp_from_nanoseconds,
     torque_from_msg,
 )
+from diffusion_planner_ros.nodes.common.topics import CLOCK, COMMANDS, JOINT_STATES, PLAN
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 PERIOD = 8_000_000  # [ns]
@@ -39,17 +40,17 @@ class Driver:
         self._origin = n_before * APART
         self._clock_msg = None
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-        self._states = node.create_publisher(JointState, 'joint_states', qos)
-        self._clock = node.create_publisher(Clock, '/clock', qos)
-        node.create_subscription(Float64MultiArray, 'effort_controller/commands',
+        self._states = node.create_publisher(JointState, JOINT_STATES.path, qos)
+        self._clock = node.create_publisher(Clock, CLOCK.path, qos)
+        node.create_subscription(Float64MultiArray, COMMANDS.path,
                                  self.commands.append, 10)
-        node.create_subscription(JointTrajectory, 'planner/plan', self.plans.append, 10)
+        node.create_subscription(JointTrajectory, PLAN.path, self.plans.append, 10)
 
     def is_connected(self):
         return (self._states.get_subscription_count() > 0
                 and self._clock.get_subscription_count() > 0
-                and self.node.count_publishers('effort_controller/commands') > 0
-                and self.node.count_publishers('planner/plan') > 0)
+                and self.node.count_publishers(COMMANDS.path) > 0
+                and self.node.count_publishers(PLAN.path) > 0)
 
     def stamp(self, step):
         """Return the time of a step of this test [ns]."""

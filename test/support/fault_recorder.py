@@ -19,6 +19,7 @@ from diffusion_planner_ros.nodes.common.conversions import (
     NO_STATE,
     torque_from_msg,
 )
+from diffusion_planner_ros.nodes.common.topics import COMMANDS, JOINT_STATES
 
 LIMIT = 100.0  # [N m], of every joint of Walker2D
 DEPTH = 5000  # messages: who records misses none, however late it comes to read them
@@ -68,9 +69,9 @@ class Recorder:
         self.states = []
         self.shown = {}  # when the state of a stamp was last sent [s], by stamp [ns]
         qos = QoSProfile(depth=DEPTH, reliability=ReliabilityPolicy.RELIABLE)
-        node.create_subscription(Float64MultiArray, 'effort_controller/commands',
+        node.create_subscription(Float64MultiArray, COMMANDS.path,
                                  self._on_command, qos)
-        node.create_subscription(JointState, 'joint_states', self._on_state, qos)
+        node.create_subscription(JointState, JOINT_STATES.path, self._on_state, qos)
 
     def _on_command(self, msg, info):
         torque, answered = torque_from_msg(msg)

@@ -33,6 +33,7 @@ from std_msgs.msg import Float64MultiArray
 
 from diffusion_planner_ros.nodes.common.conversions import NANOSECONDS, stamp_from_nanoseconds
 from diffusion_planner_ros.nodes.common.diagnostics import msg_from_facts
+from diffusion_planner_ros.nodes.common.topics import COMMANDS, DIAGNOSTICS, JOINT_STATES, ODOMETRY
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 TIMESTEP = 0.001  # [s], of physics and of joint states
@@ -121,11 +122,11 @@ class HardwareDriver(Node):
         self._torque = None  # the last command [N m]
         self._n_commands, self._commanded = 0, 0
         self._late = []  # (when to send [ns], publisher, message)
-        self._states = self.create_publisher(JointState, 'joint_states', 10)
-        self._odometry = self.create_publisher(Odometry, 'odometry', 10)
+        self._states = self.create_publisher(JointState, JOINT_STATES.path, 10)
+        self._odometry = self.create_publisher(Odometry, ODOMETRY.path, 10)
         self._truth = self.create_publisher(JointState, 'truth', 100)
-        self._reports = self.create_publisher(DiagnosticArray, '/diagnostics', 10)
-        self.create_subscription(Float64MultiArray, 'effort_controller/commands',
+        self._reports = self.create_publisher(DiagnosticArray, DIAGNOSTICS.path, 10)
+        self.create_subscription(Float64MultiArray, COMMANDS.path,
                                  self._on_command, 1)
 
     def _on_command(self, msg):

@@ -7,6 +7,7 @@ from ros_processes import call, spin_until, TIME_LIMIT
 
 from diffusion_planner_ros.experiments.ros.service_calls import change_state
 from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
+from diffusion_planner_ros.nodes.common.topics import DIAGNOSTICS
 
 CONFIGURE = Transition.TRANSITION_CONFIGURE
 CLEANUP = Transition.TRANSITION_CLEANUP
@@ -34,7 +35,7 @@ class Health:
         self._node, self._name = node, name
         self.levels, self.messages, self.facts = [], [], {}
         self.states = []
-        node.create_subscription(DiagnosticArray, '/diagnostics', self._on_diagnostics, 10)
+        node.create_subscription(DiagnosticArray, DIAGNOSTICS.path, self._on_diagnostics, 10)
 
     def _on_diagnostics(self, msg):
         if (facts := facts_from_msg(msg, self._name)) is None:

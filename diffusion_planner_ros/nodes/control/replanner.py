@@ -13,7 +13,7 @@ from rclpy.clock import Clock
 
 from ...errors import StateError
 from ...planning.delay_compensation import committed, plan_compensated, torque_step
-from ...planning.monitor import Surprise
+from ...planning.monitor import PredictionMonitor, Surprise
 from ...planning.planner import Plan
 from ..common.conversions import NANOSECONDS
 from ..common.percentiles import Percentiles
@@ -39,6 +39,8 @@ class Current:
     came: float
     """When that state came, on the steady clock [s]."""
     plan: Plan
+    monitor: PredictionMonitor
+    """Calibrated for the predictions of such plans."""
     is_in_time: bool
     """Whether its first command was sent in the control period that it is for."""
 
@@ -228,7 +230,7 @@ class Replanner:
             was_reset = job.epoch != self._epoch or (
                 newest is not None and newest is not measured
                 and newest.stamp == measured.stamp)
-            if was_reset or not self._use(plan, job, len(actions)):
+            if was_reset or not self._use(model, plan, job, len(actions)):
                 return
         if before is not None and lag > 0:
             row = max(self._delays[-1], len(actions))
@@ -236,7 +238,7 @@ class Replanner:
                 self.torque_step.add(torque_step(plan, before.plan, row=row, lag=lag))
         self._on_plan(model, plan, measured)
 
-    def _use(self, plan: Plan, job: _Job, n_committed: int) -> bool:
+    def _use(self, model: Model, plan: Plan, job: _Job, n_committed: int) -> bool:
         """Send the action of a new plan that is due now; return False if it is too late."""
         measured = job.measured
         late = 0 if self._lockstep else self._clock.now().nanoseconds - measured.stamp
@@ -248,7 +250,8 @@ class Replanner:
                 'late plan', f'ready {late / NANOSECONDS:.3f} s after its state, beyond its last '
                 'action')
             return False
-        current = Current(measured.stamp, job.came, plan, is_in_time=index <= n_committed)
+        current = Current(measured.stamp, job.came, plan, model.monitor,
+                          is_in_time=index <= n_committed)
         if not self._send(current, index, measured, at=measured.stamp + index * self._period,
                           answered=measured.stamp):
             return False
@@ -281,7 +284,9 @@ class Replanner:
             if (lag == 1 and before.is_in_time
                     and self._command_publisher.is_transparent(before.stamp)
                     and self._has_acted(before.stamp, measured)):
-                predicted = before.plan.states[1]
+                # After a change of bundle or `states`, the new monitor is not calibrated for
+                # the predictions of the plan before.
+                predicted = before.plan.states[1] if before.monitor is model.monitor else None
             else:
                 self._disturbed_at = measured.stamp
         surprise = model.monitor.compare(predicted, measured.state)
