@@ -260,7 +260,7 @@ class PlannerNode(LifecycleNode):
         """Use a newly loaded bundle from the next plan on."""
         try:
             self._apply(bundle)
-        except ConfigError as error:  # the parameters fit only the bundle in use
+        except PlannerError as error:  # the parameters fit only the bundle in use
             self._keep(str(error))
             return
         self.get_logger().info(f'bundle changed to {bundle.path}')

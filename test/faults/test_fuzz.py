@@ -366,6 +366,9 @@ def test_the_planner_bears_malformed_messages_and_requests(tmp_path, walker):
         nodes.ask(ChangeState, 'planner/change_state', [ChangeState.Request(transition=Transition(
             id=int(fuzz.one_of((0, 2, 9, 77, 255))), label=fuzz.one_of(TEXTS)))
             for _ in range(10)])
+        # Without simulated time the planner does not listen to the clock.
+        call(node, SetParameters, SET_PLANNER_PARAMETERS.path, SetParameters.Request(
+            parameters=[parameter('use_sim_time', True)]))
         nodes.send(0.5)
         nodes.check()
         torques = np.array([torque_from_msg(msg)[0] for msg in commands])

@@ -125,28 +125,29 @@ def test_publishes_the_chosen_plan_stamped_with_its_state(driver, walker):
     np.testing.assert_array_equal([effort[j] for j in walker.actuated_joints], torque)
 
 
-def test_changes_a_knob_between_two_plans_and_refuses_a_wrong_value_with_its_range(driver, walker):
-    def set_parameter(name, value):
-        request = SetParameters.Request(parameters=[parameter(name, value)])
-        return call(driver.node, SetParameters, SET_PLANNER_PARAMETERS.path, request).results[0]
+def set_parameter(node, name, value):
+    request = SetParameters.Request(parameters=[parameter(name, value)])
+    return call(node, SetParameters, SET_PLANNER_PARAMETERS.path, request).results[0]
 
-    refused = set_parameter('n_denoise_steps', 21)
+
+def test_changes_a_knob_between_two_plans_and_refuses_a_wrong_value_with_its_range(driver, walker):
+    refused = set_parameter(driver.node, 'n_denoise_steps', 21)
     assert not refused.successful
     assert 'expected at most 20' in refused.reason
-    refused = set_parameter('guidance_scale', 1000.0)
+    refused = set_parameter(driver.node, 'guidance_scale', 1000.0)
     assert not refused.successful
     assert '100' in refused.reason
-    refused = set_parameter('provider', 'auto')
+    refused = set_parameter(driver.node, 'provider', 'auto')
     assert not refused.successful
 
     try:
-        assert set_parameter('n_candidates', 2).successful
+        assert set_parameter(driver.node, 'n_candidates', 2).successful
         config = PlannerConfig(n_candidates=2)
         planner = Planner(Bundle.load(share_file('models/walker2d')), config)
         np.testing.assert_array_equal(driver.answer(0, walker.qpos, walker.qvel),
                                       planner.plan(walker.state, step=0).actions[0])
     finally:
-        set_parameter('n_candidates', PlannerConfig().n_candidates)
+        set_parameter(driver.node, 'n_candidates', PlannerConfig().n_candidates)
 
 
 def test_describes_every_parameter_with_unit_and_range(driver):
@@ -355,3 +356,23 @@ def test_diagnostics_do_not_give_two_things_one_name(start, walker):
     assert health.facts['action_delay_in_use'] == '0'
     assert 'missed_deadlines' not in health.facts  # it is the bridge that counts them
     assert 'states_without_plan' in health.facts
+
+
+def test_the_monitor_measures_with_the_calibration_of_the_states_that_are_planned(start, walker):
+    driver, process = start(lockstep=True, ood_window=1)
+    health = Health(driver.node)
+    bundle = Bundle.load(share_file('models/walker2d'))
+    for step in range(6):
+        states = 'forecast' if step >= 3 else 'denoised'
+        if step in (0, 3):
+            assert set_parameter(driver.node, 'states', states).successful
+        walker.step(driver.answer(step, walker.qpos, walker.qvel))
+        if step in (2, 5):
+            for _ in range(2):  # the first one may be of before
+                health.wait_for_next(process)
+            error, score = (float(health.facts[k]) for k in ('prediction_error', 'ood_score'))
+            np.testing.assert_allclose(score, error / bundle.calibrations[states].scale)
+        elif step == 3:  # the plan that led here had other states: it says nothing
+            for _ in range(2):
+                health.wait_for_next(process)
+            assert health.facts['prediction_error'] == 'nan'
