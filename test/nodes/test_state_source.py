@@ -308,7 +308,7 @@ def test_jitter_loses_no_state(node, walk):
     driver = Driver(node, odometry_joints=BASE, max_state_age=10.0)
     errors = play(driver, walk, state_steps=1, odometry_steps=5, jitter=2.0)
     assert not driver.refused
-    assert np.abs(errors[:, POSITIONS]).max() < 2e-3
+    assert np.abs(errors[:, POSITIONS]).max() < 8e-3  # a pose may be 4 ms old
     spacing = np.diff([m.stamp for m in driver.states[5:]])
     assert spacing.mean() == pytest.approx(PERIOD, rel=0.01)
 
@@ -458,7 +458,7 @@ def test_a_driver_with_jitter_and_a_small_skew_gives_at_most_one_true_state_per_
     hinges = [k for k, e in enumerate(ROBOT.state) if e.joint in HINGES]
     assert not errors[:, hinges].any()
     assert np.median(errors[:, POSITIONS]) < 1e-4  # [m, rad]
-    assert errors[:, POSITIONS].max() < 5e-3
+    assert errors[:, POSITIONS].max() < 8e-3  # a pose may be 4 ms old
 
 
 def test_a_driver_whose_clock_is_5_s_ahead_is_refused_with_the_reason(node):

@@ -222,11 +222,10 @@ class CommandPublisher:
             self._last = np.zeros(len(self._limit)), NO_STATE
 
     def close(self) -> None:
-        """Publish zero torque as the last command: from here on, nothing looks at the joints."""
+        """Publish zero torque as the last command, again with every call; follow nothing more."""
         with self._lock:
-            if not self._is_closed:
-                self._send(np.zeros(len(self._limit)), NO_STATE)
             self._is_closed = True
+            self._send(np.zeros(len(self._limit)), NO_STATE)
 
     def _send(self, torque: NDArray, answered: int) -> None:
         self._last = torque, answered

@@ -24,7 +24,8 @@ from .replanner import Replanner
 from .watchdog import Watchdog
 
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
-ACK_TIME = Duration(seconds=0.5)  # that the last command has to arrive
+ACK_TIME = Duration(seconds=0.1)  # that the last command has to arrive, before it is repeated
+N_LAST_COMMANDS = 5
 LEAP = 10.0  # [s], jump of simulated time above which the simulation has begun a new episode
 
 
@@ -129,8 +130,11 @@ class ControlLoop:
         self._source.destroy()
         self._state_watchdog.close()
         self._plan_watchdog.close()
-        self._command_publisher.close()
-        self._publisher.wait_for_all_acked(ACK_TIME)
+        # A last message that was lost would not be sent again: DDS notices it by the next one.
+        for _ in range(N_LAST_COMMANDS):
+            self._command_publisher.close()
+            if self._publisher.wait_for_all_acked(ACK_TIME):
+                break
         self._node.destroy_publisher(self._publisher)
 
     def _on_state(self, measured: Measurement) -> None:
