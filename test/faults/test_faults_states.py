@@ -104,7 +104,8 @@ class Stream:
             for message in messages:
                 self._states.publish(message)
             self._clock.publish(Clock(clock=stamp_from_nanoseconds(step * PERIOD)))
-            step = 0 if self._is_reset else (step + 1) % N_STEPS
+            # The walk begins again after its end, time does not: that would be another run.
+            step = 0 if self._is_reset else step + 1
             self._is_reset = False
 
 
