@@ -117,7 +117,7 @@ def test_a_stopped_planner_goes_on_without_burst_or_stale_torque(tmp_path, recor
             # Whatever was sent before was heard before: commands, and the states that they answer.
             recorder.wait(lambda m=until: recorder.states[-1].sent >= m, 'later states', bridge)
             commands = [c for c in recorder.commands_since(resumed) if c.sent < until]
-            check_no_stale_torque(recorder, commands)
+            check_no_stale_torque(recorder, commands, resumed)
             n_states = sum(resumed <= s.sent < until for s in recorder.states)
             plans = {c.answered for c in commands if c.answered != NO_STATE}
             assert len(plans) <= n_states + 2
@@ -131,12 +131,16 @@ def test_a_stopped_planner_goes_on_without_burst_or_stale_torque(tmp_path, recor
         recovery=f'{milliseconds(recoveries)} ms after SIGCONT')
 
 
-def check_no_stale_torque(recorder, commands):
-    """Fail if a planned torque answers a state that was sent long before it."""
+def check_no_stale_torque(recorder, commands, resumed):
+    """
+    Fail if a planned torque answers a state that was old when its planner went on.
+
+    How long it takes from there depends on the machine.
+    """
     for command in commands:
         if command.answered != NO_STATE and command.torque.any():
-            age = command.sent - recorder.shown[command.answered]
-            assert age <= OLDEST, f'{age:.3f} s after its state: {command}'
+            age = resumed - recorder.shown[command.answered]
+            assert age <= OLDEST, f'its state was {age:.3f} s old: {command}'
 
 
 def test_a_planner_outlives_its_robot_and_drives_the_next_one(tmp_path, recorder,
@@ -313,7 +317,8 @@ def test_signals_end_a_planner_with_a_stop_and_exit_code_0(tmp_path, recorder, n
         spin_until(recorder.node, lambda: 'loading' in health.states, 'loading', loading)
         signal_and_check(recorder, loading, number)
 
-        # While walking.
+        # While walking. The robot may hear the planner seconds before the recorder does.
+        recorder.wait(lambda: recorder.plan_after(begin), 'plan', walking)
         wait_for_steady_walk(recorder, walking)
         told = time.time()
         signal_and_check(recorder, walking, number)
