@@ -1,7 +1,8 @@
-"""Plan by denoising: from a state to trajectories ranked by value."""
+"""Plan by denoising: from a state to trajectories ranked by guides."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +95,7 @@ class Planner:
         clamped = (np.abs(actions) > limit).any(axis=2)
         np.clip(actions, -limit, limit, out=actions)
         # What is ranked is what will be executed.
-        x_0[:, :, :n_action] = np.clip(x_0[:, :, :n_action], *self._normalized_limits())
+        np.clip(x_0[:, :, :n_action], *self._limits, out=x_0[:, :, :n_action])
         if self.config.states == 'forecast':
             self._forecast(x_0, mask)
             candidates[:, :, n_action:] = bundle.normalizer.unnormalize(
@@ -110,8 +111,9 @@ class Planner:
                              'all that the model was trained on')
         return Plan(candidates, values, clamped, n_action, scores)
 
-    def _normalized_limits(self) -> tuple[NDArray, NDArray]:
-        """Return the smallest and the largest normalised torques, both (A,)."""
+    @cached_property
+    def _limits(self) -> tuple[NDArray, NDArray]:
+        """The smallest and the largest normalised torques, both (A,)."""
         robot, normalizer = self.bundle.robot, self.bundle.normalizer
         mean, std = (x[:robot.action_dim] for x in (normalizer.mean, normalizer.std))
         low, high = (((limit - mean) / std).astype(np.float32)
