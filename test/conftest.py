@@ -15,7 +15,11 @@ from diffusion_planner_ros.learning.train_config import TrainConfig
 from diffusion_planner_ros.learning.trainer import train, Trainer
 from diffusion_planner_ros.planning.bundle import Bundle, NETWORK_FILES
 from diffusion_planner_ros.robot import Robot
-from diffusion_planner_ros.sim.behaviour_data import RecordedData, run_policy, write_data_set
+from diffusion_planner_ros.sim.behaviour.behaviour_data import (
+    RecordedData,
+    run_policy,
+    write_data_set,
+)
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N_EPISODES = 48

@@ -1,6 +1,9 @@
 """Planar robots in MuJoCo: the part of an environment that is the same for all of them."""
 
 from abc import ABC, abstractmethod
+from collections import deque
+import copy
+from functools import cache
 from pathlib import Path
 
 import mujoco
@@ -9,6 +12,12 @@ from numpy.typing import NDArray
 
 from ..errors import RobotError
 from .perturbation import Perturbation
+
+
+@cache
+def _load(mjcf: Path) -> mujoco.MjModel:
+    """Compile a model once: robots drawn anew in every episode are copies of it."""
+    return mujoco.MjModel.from_xml_path(str(mjcf))
 
 
 class MujocoEnvironment(ABC):
@@ -32,7 +41,7 @@ class MujocoEnvironment(ABC):
 
     def __init__(self, mjcf: Path, perturbation: Perturbation, *, frame_skip: int, base: str,
                  reset_noise: float, max_velocity: float = np.inf) -> None:
-        self.model = mujoco.MjModel.from_xml_path(str(mjcf))
+        self.model = copy.copy(_load(mjcf))
         if self.model.nq != self.model.njnt:
             raise RobotError(f'{mjcf}: {self.model.njnt} joints have {self.model.nq} positions, '
                              'expected slides and hinges, which have one each')
@@ -49,7 +58,7 @@ class MujocoEnvironment(ABC):
         self._reset_noise = reset_noise
         self._max_velocity = max_velocity
         self._perturbation = perturbation
-        self._restart_disturbances(0)
+        self._restart(0)
 
     @property
     @abstractmethod
@@ -89,13 +98,16 @@ class MujocoEnvironment(ABC):
     @property
     def state(self) -> NDArray:
         """Positions of all joints but the first, then clipped velocities, shape (S,)."""
-        velocity = np.clip(self.data.qvel, -self._max_velocity, self._max_velocity)
-        return np.concatenate([self.data.qpos[1:], velocity])
+        measured = np.concatenate([self.data.qpos[1:], self.data.qvel])
+        measured += self._disturbance.sensor_noise
+        velocity = measured[-self.model.nv:]
+        np.clip(velocity, -self._max_velocity, self._max_velocity, out=velocity)
+        return measured
 
     def reset(self, seed: int) -> NDArray:
         """Start an episode with the initial noise that Gymnasium draws from the same seed."""
         rng = np.random.default_rng(seed)
-        self._restart_disturbances(seed)
+        self._restart(seed)
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:] = self.model.qpos0 + rng.uniform(
             -self._reset_noise, self._reset_noise, self.model.nq)
@@ -116,15 +128,18 @@ class MujocoEnvironment(ABC):
         mujoco.mj_forward(self.model, self.data)
 
     def snapshot(self) -> NDArray:
-        """Return MuJoCo's integration state, a pending push included."""
+        """Return MuJoCo's integration state, a pending push included, and torques still to act."""
         kind = mujoco.mjtState.mjSTATE_INTEGRATION
         snapshot = np.empty(mujoco.mj_stateSize(self.model, kind))
         mujoco.mj_getState(self.model, self.data, snapshot, kind)
-        return snapshot
+        return np.concatenate([snapshot, *self._controls])
 
     def restore(self, snapshot: NDArray) -> None:
         """Go back to a snapshot; noise and pushes to come stay those of this environment."""
-        mujoco.mj_setState(self.model, self.data, snapshot, mujoco.mjtState.mjSTATE_INTEGRATION)
+        kind = mujoco.mjtState.mjSTATE_INTEGRATION
+        n = mujoco.mj_stateSize(self.model, kind)
+        mujoco.mj_setState(self.model, self.data, snapshot[:n], kind)
+        self._controls = deque(snapshot[n:].reshape(-1, self.model.nu))
 
     def push(self, impulse: NDArray) -> None:
         """
@@ -149,15 +164,30 @@ class MujocoEnvironment(ABC):
         """
         action = torque / self.torque_limit
         position_before = self.position
-        impulse, noise = next(self._disturbances)
+        impulse, noise, _ = self._disturbance
         if impulse is not None:
             self.push(impulse)
-        self.data.ctrl[:] = (action + noise / self.torque_limit) * self._max_control
-        mujoco.mj_step(self.model, self.data, nstep=self._frame_skip)
+        self._controls.append((action + noise / self.torque_limit) * self._max_control)
+        n_late = self._perturbation.torque_delay % self._frame_skip
+        if n_late:
+            self._act(self._controls[0], n_late)
+        self._controls.popleft()
+        self._act(self._controls[0], self._frame_skip - n_late)
         self.data.xfrc_applied[self._base] = 0.0  # a push lasts one control period
+        self._disturbance = next(self._disturbances)
         velocity = (self.position - position_before) / self.control_period
         return self.state, self.reward(velocity, action), not self.is_healthy
 
-    def _restart_disturbances(self, seed: int) -> None:
+    def _act(self, control: NDArray, n_steps: int) -> None:
+        self.data.ctrl[:] = control
+        mujoco.mj_step(self.model, self.data, nstep=n_steps)
+
+    def _restart(self, seed: int) -> None:
+        n_torques = self.model.nu
         self._disturbances = self._perturbation.disturbances(
-            seed, control_period=self.control_period, n_torques=self.model.nu)
+            seed, control_period=self.control_period, n_torques=n_torques,
+            n_positions=self.model.nq - 1, n_velocities=self.model.nv)
+        self._disturbance = next(self._disturbances)
+        # The torque that acts, then those that do not act yet.
+        n_periods = self._perturbation.torque_delay // self._frame_skip
+        self._controls = deque(np.zeros((n_periods + 1, n_torques)))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
@@ -10,6 +11,17 @@ from numpy.typing import NDArray
 from ..settings import check_settings, document_settings, setting
 
 SLIDING = 0  # column of MuJoCo's geom_friction; with condim 3 the others have no effect
+
+
+class Disturbance(NamedTuple):
+    """What happens in one control period."""
+
+    impulse: NDArray | None
+    """Of a push [N s], shape (3,), or None."""
+    torque_noise: NDArray | float
+    """Noise on the torques [N m], shape (A,), or zero."""
+    sensor_noise: NDArray | float
+    """Noise on the state that is measured [SI], shape (S,), or zero."""
 
 
 @document_settings
@@ -33,6 +45,15 @@ class Perturbation:
     torque_noise: float = setting(
         0.0, 'Standard deviation of noise on every torque, drawn anew in every control period, '
         'before the torque limit.', unit='N m', low=0.0, high=1000.0)
+    torque_delay: int = setting(
+        0, 'How late every torque acts; until then the one before goes on. A simulator step of '
+        'Walker2D is 2 ms.', unit='simulator steps', low=0, high=1000)
+    position_noise: float = setting(
+        0.0, 'Standard deviation of noise on every measured position.', unit='m, rad', low=0.0,
+        high=10.0)
+    velocity_noise: float = setting(
+        0.0, 'Standard deviation of noise on every measured velocity.', unit='m/s, rad/s',
+        low=0.0, high=100.0)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -47,10 +68,17 @@ class Perturbation:
             # Total masses and the solver's scales follow from these.
             mujoco.mj_setConst(model, mujoco.MjData(model))
 
-    def disturbances(self, seed: int, *, control_period: float, n_torques: int
-                     ) -> Iterator[tuple[NDArray | None, NDArray | float]]:
+    def draw(self, seed: int) -> 'Perturbation':
+        """Return itself: the robot is the same in all episodes, whatever their seed."""
+        del seed
+        return self
+
+    def disturbances(self, seed: int, *, control_period: float, n_torques: int,
+                     n_positions: int, n_velocities: int) -> Iterator[Disturbance]:
         """
         Yield what happens in each control period of an episode, without an end.
+
+        The sensor noise of the first one is on the state that the episode begins with.
 
         The streams of random numbers are apart from each other and from that of the initial
         state: with the same seed, a stronger push comes at the same time from the same side.
@@ -58,10 +86,14 @@ class Perturbation:
         :param seed: of the episode.
         :param control_period: [s].
         :param n_torques: A.
-        :return: the impulse of a push, shape (3,) [N s], or None; noise on the torques, shape
-            (A,) [N m], or zero.
+        :param n_positions: positions at the beginning of a state.
+        :param n_velocities: velocities after them.
         """
-        pushing, noise = map(np.random.default_rng, np.random.SeedSequence(seed).spawn(2))
+        pushing, noise, sensing = map(
+            np.random.default_rng, np.random.SeedSequence(seed).spawn(3))
+        sensor_std = np.repeat([self.position_noise, self.velocity_noise],
+                               [n_positions, n_velocities])
+        is_sensor_noisy = sensor_std.any()
         n_between = max(1, round(self.push_period / control_period))
         until_push = int(pushing.integers(n_between))
         while True:
@@ -69,8 +101,10 @@ class Perturbation:
             if self.push and not until_push:
                 impulse = np.array([self.push * pushing.choice((-1.0, 1.0)), 0.0, 0.0])
             until_push = (until_push - 1) % n_between
-            yield impulse, (noise.normal(0.0, self.torque_noise, n_torques)
-                            if self.torque_noise else 0.0)
+            yield Disturbance(
+                impulse,
+                noise.normal(0.0, self.torque_noise, n_torques) if self.torque_noise else 0.0,
+                sensing.normal(0.0, sensor_std) if is_sensor_noisy else 0.0)
 
 
 UNPERTURBED = Perturbation()

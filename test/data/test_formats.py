@@ -14,7 +14,7 @@ from diffusion_planner_ros.data.formats import EpisodeFormat, read_episodes
 from diffusion_planner_ros.data.minari_format import MINARI_FILE, read_metadata
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import DatasetError, OutputError
-from diffusion_planner_ros.sim.behaviour_data import write_data_set
+from diffusion_planner_ros.sim.behaviour.behaviour_data import write_data_set
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
 S, A = 17, 6

@@ -44,9 +44,13 @@ from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.robot import Robot
 from diffusion_planner_ros.settings import settings_of
-from diffusion_planner_ros.sim import behaviour_policy as behaviour
-from diffusion_planner_ros.sim.behaviour_data import find_expert
-from diffusion_planner_ros.sim.behaviour_policy import CHECKPOINT_ROLLOUTS, Learned, N_ENVS
+from diffusion_planner_ros.sim.behaviour import behaviour_policy as behaviour
+from diffusion_planner_ros.sim.behaviour.behaviour_data import find_expert
+from diffusion_planner_ros.sim.behaviour.behaviour_policy import (
+    CHECKPOINT_ROLLOUTS,
+    Learned,
+    N_ENVS,
+)
 from diffusion_planner_ros.sim.perturbation import Perturbation
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
@@ -217,7 +221,7 @@ def test_collect_writes_the_data_sets_with_their_facts(journey):
 
 
 def test_a_run_too_short_for_a_policy_is_refused_with_the_shortest_that_is_not():
-    learned = Learned(ppo=None, checkpoints=[], episodes=[])
+    learned = Learned(checkpoints=[], episodes=[])
     with pytest.raises(DatasetError, match='20480'):
         find_expert(learned)
 

@@ -6,14 +6,14 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
-from diffusion_planner_ros.sim import behaviour_policy
-from diffusion_planner_ros.sim.gymnasium_env import GymnasiumEnv
+from diffusion_planner_ros.sim.behaviour import behaviour_policy
+from diffusion_planner_ros.sim.behaviour.gymnasium_env import GymnasiumEnv
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 
 @pytest.fixture
 def ours():
-    return GymnasiumEnv(Walker2D())
+    return GymnasiumEnv(lambda seed: Walker2D())
 
 
 @pytest.fixture
@@ -70,7 +70,8 @@ def test_episodes_without_a_seed_differ_and_follow_from_the_first_one(ours):
 
 def test_a_recorder_takes_the_row_of_its_environment():
     mean, episodes = behaviour_policy.PolicyMean(), []
-    recorder = behaviour_policy.EpisodeRecorder(GymnasiumEnv(Walker2D()), episodes, mean, 1)
+    recorder = behaviour_policy.EpisodeRecorder(
+        GymnasiumEnv(lambda seed: Walker2D()), episodes, mean, 1)
     recorder.reset(seed=0)
     own, is_over = [], False
     while not is_over:

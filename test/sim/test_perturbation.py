@@ -48,13 +48,14 @@ def states_of_model(model, seed=0):
 
 
 def disturbances(perturbation, seed=0, n=1000):
-    stream = perturbation.disturbances(seed, control_period=PERIOD, n_torques=6)
+    stream = perturbation.disturbances(seed, control_period=PERIOD, n_torques=6, n_positions=8,
+                                       n_velocities=9)
     return list(itertools.islice(stream, n))
 
 
 def pushes(perturbation, seed=0, n=1000):
     """Return the control periods of pushes and their impulses forwards [N s]."""
-    found = {k: impulse for k, (impulse, _) in enumerate(disturbances(perturbation, seed, n))
+    found = {k: impulse for k, (impulse, *_) in enumerate(disturbances(perturbation, seed, n))
              if impulse is not None}
     assert all(impulse[1:].tolist() == [0.0, 0.0] for impulse in found.values())
     return list(found), [impulse[0] for impulse in found.values()]
@@ -140,14 +141,15 @@ def test_a_push_in_an_episode_changes_the_momentum_by_its_impulse():
 def test_a_stronger_push_comes_at_the_same_time_from_the_same_side_with_the_same_noise():
     weak = disturbances(Perturbation(push=1.0, torque_noise=2.0))
     strong = disturbances(Perturbation(push=5.0, torque_noise=2.0))
-    for (a, noise_a), (b, noise_b) in zip(weak, strong, strict=True):
+    for (a, noise_a, _), (b, noise_b, _) in zip(weak, strong, strict=True):
         assert (a is None) == (b is None)
         assert a is None or b[0] == 5.0 * a[0]
         assert_array_equal(noise_a, noise_b)
 
 
 def test_torque_noise_has_the_deviation_that_was_asked_for():
-    noise = np.array([n for _, n in disturbances(Perturbation(torque_noise=7.0), n=5000)])
+    noise = np.array([
+        d.torque_noise for d in disturbances(Perturbation(torque_noise=7.0), n=5000)])
     n = noise.size
     assert noise.shape == (5000, 6)
     # Four standard errors.
@@ -162,9 +164,50 @@ def test_torque_noise_arrives_at_the_joints_within_the_limit():
     walker.reset(5)
     asked = np.array([99.0, -99.0, 0.0, 0.0, 0.0, 0.0])
     expected = disturbances(Perturbation(torque_noise=40.0), seed=5, n=20)
-    for _, noise in expected:
+    for _, noise, _ in expected:
         walker.step(asked)
         assert_allclose(walker.data.qfrc_actuator[3:], np.clip(asked + noise, -100.0, 100.0))
+
+
+@pytest.mark.parametrize('delay', [1, 3, 4, 6, 8])
+def test_a_late_torque_acts_so_many_simulator_steps_later(delay):
+    model = mujoco.MjModel.from_xml_path(str(mjcf_path()))
+    walker, data = Walker2D(Perturbation(torque_delay=delay)), mujoco.MjData(model)
+    walker.reset(0)
+    data.qpos[:], data.qvel[:] = walker.qpos, walker.qvel
+    torques = random_torques(20)
+    held = np.repeat(torques, FRAME_SKIP, axis=0)
+    late = np.concatenate([np.zeros((delay, 6)), held])[:len(held)]
+    for k, torque in enumerate(torques):
+        for control in late[k * FRAME_SKIP:(k + 1) * FRAME_SKIP]:
+            data.ctrl[:] = control / 100.0
+            mujoco.mj_step(model, data)
+        walker.step(torque)
+        assert_array_equal(walker.qpos, data.qpos)
+
+
+def test_a_snapshot_holds_the_torques_that_are_still_to_act():
+    perturbation = Perturbation(torque_delay=6)
+    walker, second = Walker2D(perturbation), Walker2D(perturbation)
+    walker.reset(0)
+    for torque in random_torques(20):
+        walker.step(torque)
+    second.restore(walker.snapshot())
+    for torque in random_torques(5):
+        assert_array_equal(walker.step(torque)[0], second.step(torque)[0])
+
+
+def test_sensor_noise_is_on_what_is_measured_and_nowhere_else():
+    noisy = Perturbation(position_noise=0.01, velocity_noise=0.3)
+    walker, nominal = Walker2D(noisy), Walker2D()
+    difference = states_of(walker, torques=np.zeros((60, 6))) - states_of(
+        nominal, torques=np.zeros((60, 6)))
+    assert_array_equal(walker.qpos, nominal.qpos)
+    assert_array_equal(walker.state, walker.state)  # measured once
+    is_clipped = np.abs(nominal.state[8:]) == 10.0
+    for entries, std in ((difference[:, :8], 0.01), (difference[:, 8:][:, ~is_clipped], 0.3)):
+        assert entries.std() == pytest.approx(std, rel=0.2)
+        assert (entries != 0.0).any(axis=1).all()  # in the first state, too
 
 
 def test_the_reward_counts_the_torque_that_was_asked_for():

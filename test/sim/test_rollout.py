@@ -5,7 +5,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
 from diffusion_planner_ros.errors import RobotError
-from diffusion_planner_ros.sim.behaviour_data import run_policy
+from diffusion_planner_ros.sim.behaviour.behaviour_data import run_policy
 from diffusion_planner_ros.sim.environment import ENVIRONMENTS, make_environment
 from diffusion_planner_ros.sim.perturbation import Perturbation
 from diffusion_planner_ros.sim.rollout import rollout, rollout_together

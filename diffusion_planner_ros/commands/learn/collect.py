@@ -4,38 +4,54 @@ from pathlib import Path
 
 from ..output import progress, report
 
+N_LEARN, N_LEARN_ROBUST = 2_200_000, 4_000_000
+
 
 def collect(
     out: Path = Path('data'),
-    n_learn: int = 2_200_000,
+    robust: bool = False,
+    n_learn: int | None = None,
     n_transitions: int = 300_000,
     seed: int = 0,
     json: bool = False,
 ) -> None:
     """
-    Learn a behaviour policy with PPO and record four data sets, as Minari data sets (HDF5).
+    Learn a behaviour policy with PPO and record it, as Minari data sets (HDF5).
 
     ``medium`` comes from a policy a third to half as good as the expert, ``medium-replay`` is all
     that this policy saw while it learned, ``medium-expert`` is half medium, half expert. ``poor``
     is 50,000 transitions of a policy a sixth to a quarter as good.
 
+    With --robust, PPO learns on robots drawn anew in every episode: mass, friction, pushes, noise
+    and delay differ. ``robust`` comes from its best policy on such robots, the teacher, which is
+    written beside it (teacher.npz); ``robust-replay`` is a part of all that it saw.
+
     :param out: folder of the data sets; they become OUT/walker2d/NAME-v0.
-    :param n_learn: transitions that PPO learns from.
-    :param n_transitions: transitions of the medium data, and of the expert's half.
+    :param robust: learn on drawn robots, and record ``robust`` and ``robust-replay`` instead.
+    :param n_learn: transitions that PPO learns from; 2.2 million by default, 4 million if robust.
+    :param n_transitions: transitions of the medium data and of the expert's half, or of each
+        robust data set.
     :param seed: seed of learning and recording.
     :param json: print the report as JSON.
     """
-    from ...sim import behaviour_data as recording
-    from ...sim import behaviour_policy as behaviour
+    from ...sim.behaviour import behaviour_data as recording
+    from ...sim.behaviour import behaviour_policy as behaviour
+    from ...sim.perturbation import UNPERTURBED
+    from ...sim.perturbation_ranges import DRAWN
 
+    n_learn = n_learn or (N_LEARN_ROBUST if robust else N_LEARN)
+    robots = DRAWN if robust else UNPERTURBED
     with progress('learning to walk', n_learn, unit='steps') as advance:
         def on_learned(n_done: int, recent_return: float) -> None:
             advance(n_done - advance.n, ret=f'{recent_return:.0f}')
-        learned = behaviour.learn(n_transitions=n_learn, seed=seed, on_progress=on_learned)
-    n_recorded = 2 * n_transitions + min(n_transitions, recording.N_POOR_TRANSITIONS)
+        learned = behaviour.learn(n_transitions=n_learn, seed=seed, on_progress=on_learned,
+                                  robots=robots)
+    n_recorded = n_transitions if robust else (
+        2 * n_transitions + min(n_transitions, recording.N_POOR_TRANSITIONS))
     with progress('recording', n_recorded, unit='steps') as advance:
-        data_sets = recording.collect(learned, n_transitions=n_transitions, seed=seed,
-                                      on_progress=advance)
+        how = {'n_transitions': n_transitions, 'seed': seed, 'on_progress': advance}
+        data_sets = (recording.collect_robust(learned, robots, **how) if robust else
+                     recording.collect(learned, **how))
     facts = {}
     for data in data_sets:
         folder = recording.write_data_set(out, data, seed=seed, n_learned=n_learn)

@@ -13,9 +13,12 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 import torch
 
-from ..episode import Episode
+from ...episode import Episode
+from ..perturbation import Perturbation, UNPERTURBED
+from ..perturbation_ranges import PerturbationRanges
+from ..walker2d import Walker2D
+from .gaussian_policy import GaussianPolicy
 from .gymnasium_env import GymnasiumEnv
-from .walker2d import Walker2D
 
 N_ENVS = 16
 ROLLOUT_STEPS = 256
@@ -81,35 +84,13 @@ class EpisodeRecorder(gymnasium.Wrapper):
 
 
 @dataclass(frozen=True)
-class Policy:
-    """A Gaussian policy with the observation statistics that it was trained with."""
-
-    network: ActorCriticPolicy
-    mean: NDArray
-    std: NDArray
-
-    def distribution(self, states: NDArray) -> tuple[NDArray, NDArray]:
-        """
-        Return mean and standard deviation of the actions of a batch, not clipped, (B, A) each.
-
-        :param states: shape (B, S).
-        """
-        x = np.clip((states - self.mean) / self.std, -10.0, 10.0)
-        with torch.no_grad():
-            gaussian = self.network.get_distribution(torch.as_tensor(x, dtype=torch.float32))
-        return gaussian.distribution.mean.numpy(), gaussian.distribution.stddev.numpy()
-
-
-@dataclass(frozen=True)
 class Checkpoint:
     """A policy on its way: ``n_episodes`` were finished and seen when it was saved."""
 
     transitions: int
     n_episodes: int
     training_return: float
-    parameters: dict[str, torch.Tensor]
-    mean: NDArray
-    std: NDArray
+    policy: GaussianPolicy
 
 
 class _Checkpointer(BaseCallback):
@@ -136,42 +117,44 @@ class _Checkpointer(BaseCallback):
             transitions=self.num_timesteps,
             n_episodes=len(self._episodes),
             training_return=training_return,
-            parameters={k: v.clone() for k, v in self.model.policy.state_dict().items()},
-            mean=statistics.mean.copy(),
-            std=np.sqrt(statistics.var + self.training_env.epsilon)))
+            policy=GaussianPolicy.from_parameters(
+                self.model.policy.state_dict(), statistics.mean,
+                np.sqrt(statistics.var + self.training_env.epsilon))))
 
 
 @dataclass(frozen=True)
 class Learned:
     """All that one PPO run leaves: its checkpoints and every episode it saw, in order."""
 
-    ppo: PPO
     checkpoints: list[Checkpoint]
     episodes: list[Episode]
 
-    def policy(self, checkpoint: Checkpoint) -> Policy:
-        """Bring a checkpoint back to life; only the latest call's policy is valid."""
-        self.ppo.policy.load_state_dict(checkpoint.parameters)
-        return Policy(self.ppo.policy, checkpoint.mean, checkpoint.std)
+
+Robots = Perturbation | PerturbationRanges
+"""The robots of episodes: always the same, or drawn anew for every one."""
 
 
-def _recorded_walker(episodes: list[Episode], mean: PolicyMean, index: int) -> EpisodeRecorder:
-    return EpisodeRecorder(GymnasiumEnv(Walker2D()), episodes, mean, index)
+def _recorded_walker(robots: Robots, episodes: list[Episode], mean: PolicyMean, index: int
+                     ) -> EpisodeRecorder:
+    env = GymnasiumEnv(lambda seed: Walker2D(robots.draw(seed)))
+    return EpisodeRecorder(env, episodes, mean, index)
 
 
-def learn(*, n_transitions: int, seed: int, on_progress: Callable[[int, float], None]) -> Learned:
+def learn(*, n_transitions: int, seed: int, on_progress: Callable[[int, float], None],
+          robots: Robots = UNPERTURBED) -> Learned:
     """
     Train PPO (Schulman et al. 2017, https://arxiv.org/abs/1707.06347) on Walker2D with one core.
 
     :param n_transitions: environment steps to learn from.
     :param seed: seed of the environments, the initial weights and the exploration.
     :param on_progress: called after every rollout with transitions so far and recent return.
+    :param robots: that it learns on.
     """
     torch.set_num_threads(1)
     episodes: list[Episode] = []
     mean = PolicyMean()
     venv = VecNormalize(DummyVecEnv([
-        partial(_recorded_walker, episodes, mean, i) for i in range(N_ENVS)]))
+        partial(_recorded_walker, robots, episodes, mean, i) for i in range(N_ENVS)]))
     ppo = PPO(
         'MlpPolicy', venv, n_steps=ROLLOUT_STEPS, batch_size=512, n_epochs=10,
         learning_rate=lambda remaining: 3e-4 * max(remaining, 0.1), clip_range=0.2, gamma=0.99,
@@ -180,4 +163,4 @@ def learn(*, n_transitions: int, seed: int, on_progress: Callable[[int, float], 
     mean.watch(ppo.policy)
     checkpointer = _Checkpointer(episodes, on_progress)
     ppo.learn(n_transitions, callback=checkpointer)
-    return Learned(ppo, checkpointer.checkpoints, episodes)
+    return Learned(checkpointer.checkpoints, episodes)

@@ -1,4 +1,4 @@
-"""Behaviour data for Walker2D: D4RL's medium, medium-replay and medium-expert, and poor."""
+"""Behaviour data for Walker2D: those of D4RL, poor ones, and those of a robust teacher."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.minari_format import write_minari
-from ..episode import Episode
-from ..errors import DatasetError
-from .behaviour_policy import Checkpoint, CHECKPOINT_TRANSITIONS, Learned, Policy
-from .rollout import rollout_together
-from .walker2d import EXPERT_RETURN, normalized_score, RANDOM_RETURN, Walker2D
+from ...data.minari_format import write_minari
+from ...episode import Episode
+from ...errors import DatasetError
+from ..perturbation import UNPERTURBED
+from ..rollout import rollout_together
+from ..walker2d import EXPERT_RETURN, normalized_score, RANDOM_RETURN, Walker2D
+from .behaviour_policy import Checkpoint, CHECKPOINT_TRANSITIONS, Learned, Robots
+from .gaussian_policy import GaussianPolicy
 
 # Each episode explores with one of these shares of the policy's own noise: the quiet ones show how
 # good the policy is, the loud ones how it recovers.
@@ -23,6 +25,7 @@ N_POOR_TRANSITIONS = 50_000  # at most: what a first, bad controller might have 
 N_SIMULATORS = 16
 POLICY_SEEDS = range(20)  # a policy's return is its mean over these, without noise
 N_EXPERT_CANDIDATES = 3
+TEACHER_FILE = 'teacher.npz'  # beside the robust data
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,14 @@ class RecordedData:
     name: str
     episodes: list[Episode]
     policy_return: float
-    """Mean return of the best policy in it, without noise, over seeds 0 to 19."""
+    """Mean return of the best policy in it, without noise, over seeds 0 to 19 and, in robust
+    data, over robots drawn from them."""
+    policy: GaussianPolicy | None = None
+    """That policy, where it is to be kept with the data."""
 
 
-def run_policy(policy: Policy, *, seeds: Sequence[int], noise_share: NDArray,
-               rng: np.random.Generator) -> list[Episode]:
+def run_policy(policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDArray,
+               rng: np.random.Generator, robots: Robots = UNPERTURBED) -> list[Episode]:
     """
     Run one episode for every seed, all at once.
 
@@ -45,8 +51,9 @@ def run_policy(policy: Policy, *, seeds: Sequence[int], noise_share: NDArray,
     :param seeds: of the initial states, n.
     :param noise_share: of the policy's noise in each episode, shape (n,).
     :param rng: draws the noise.
+    :param robots: that act.
     """
-    walkers = [Walker2D() for _ in seeds]
+    walkers = [Walker2D(robots.draw(seed)) for seed in seeds]
     for walker, seed in zip(walkers, seeds, strict=True):
         walker.reset(seed)
     limit = walkers[0].torque_limit
@@ -64,22 +71,23 @@ def run_policy(policy: Policy, *, seeds: Sequence[int], noise_share: NDArray,
             for episode, actions in zip(rollout_together(walkers, act), own, strict=True)]
 
 
-def policy_return(policy: Policy) -> float:
+def policy_return(policy: GaussianPolicy, robots: Robots = UNPERTURBED) -> float:
     """Mean return without noise over ``POLICY_SEEDS``."""
     episodes = run_policy(policy, seeds=POLICY_SEEDS, noise_share=np.zeros(len(POLICY_SEEDS)),
-                          rng=np.random.default_rng(0))
+                          rng=np.random.default_rng(0), robots=robots)
     return float(np.mean([e.total_return for e in episodes]))
 
 
-def gather(policy: Policy, *, n_transitions: int, seed: int,
-           on_progress: Callable[[int], None]) -> list[Episode]:
+def gather(policy: GaussianPolicy, *, n_transitions: int, seed: int,
+           on_progress: Callable[[int], None], robots: Robots = UNPERTURBED) -> list[Episode]:
     """Run whole episodes until they hold at least ``n_transitions`` steps."""
     rng = np.random.default_rng(seed)
     episodes: list[Episode] = []
     n_gathered = 0
     while n_gathered < n_transitions:
         batch = run_policy(policy, seeds=rng.integers(2**31, size=N_SIMULATORS).tolist(),
-                           noise_share=rng.choice(NOISE_SHARES, size=N_SIMULATORS), rng=rng)
+                           noise_share=rng.choice(NOISE_SHARES, size=N_SIMULATORS), rng=rng,
+                           robots=robots)
         episodes += batch
         n_batch = sum(len(e) for e in batch)
         n_gathered += n_batch
@@ -87,13 +95,13 @@ def gather(policy: Policy, *, n_transitions: int, seed: int,
     return episodes
 
 
-def find_expert(learned: Learned) -> tuple[Checkpoint, float]:
+def find_expert(learned: Learned, robots: Robots = UNPERTURBED) -> tuple[Checkpoint, float]:
     """Return the best of the most promising checkpoints, and its return."""
     if not learned.checkpoints:
         raise DatasetError('PPO learned from too few transitions to save a policy, expected at '
                            f'least {CHECKPOINT_TRANSITIONS}')
     promising = sorted(learned.checkpoints, key=lambda c: c.training_return)
-    scored = [(policy_return(learned.policy(c)), c) for c in promising[-N_EXPERT_CANDIDATES:]]
+    scored = [(policy_return(c.policy, robots), c) for c in promising[-N_EXPERT_CANDIDATES:]]
     best_return, best = max(scored, key=lambda pair: pair[0])
     return best, best_return
 
@@ -107,7 +115,7 @@ def find_between(learned: Learned, low: float, high: float) -> tuple[Checkpoint,
     tried = []
     promising = [c for c in learned.checkpoints if c.training_return >= low / 2]
     for checkpoint in promising or learned.checkpoints:
-        score = policy_return(learned.policy(checkpoint))
+        score = policy_return(checkpoint.policy)
         tried.append((abs(score - (low + high) / 2), checkpoint, score))
         if low <= score <= high:
             return checkpoint, score
@@ -130,11 +138,11 @@ def collect(learned: Learned, *, n_transitions: int, seed: int,
     medium, medium_return = find_between(
         learned, *(share * expert_return for share in MEDIUM_SHARE))
     poor, poor_return = find_between(learned, *(share * expert_return for share in POOR_SHARE))
-    medium_episodes = gather(learned.policy(medium), n_transitions=n_transitions, seed=seed,
+    medium_episodes = gather(medium.policy, n_transitions=n_transitions, seed=seed,
                              on_progress=on_progress)
-    expert_episodes = gather(learned.policy(expert), n_transitions=n_transitions, seed=seed + 1,
+    expert_episodes = gather(expert.policy, n_transitions=n_transitions, seed=seed + 1,
                              on_progress=on_progress)
-    poor_episodes = gather(learned.policy(poor), seed=seed + 2, on_progress=on_progress,
+    poor_episodes = gather(poor.policy, seed=seed + 2, on_progress=on_progress,
                            n_transitions=min(n_transitions, N_POOR_TRANSITIONS))
     return [
         RecordedData('medium', medium_episodes, medium_return),
@@ -142,6 +150,27 @@ def collect(learned: Learned, *, n_transitions: int, seed: int,
         RecordedData('medium-expert', medium_episodes + expert_episodes, expert_return),
         RecordedData('poor', poor_episodes, poor_return),
     ]
+
+
+def collect_robust(learned: Learned, robots: Robots, *, n_transitions: int, seed: int,
+                   on_progress: Callable[[int], None]) -> list[RecordedData]:
+    """
+    Make the robust data sets from a PPO run that learned on robots drawn at random.
+
+    ``robust`` is recorded with its best policy, the teacher, on such robots; ``robust-replay`` is
+    a part of what the run saw, evenly over its time.
+
+    :param robots: on which the run learned.
+    :param n_transitions: of each data set.
+    :param seed: seed of the initial states, the robots and the exploration.
+    :param on_progress: called with the number of transitions gathered since the last call.
+    """
+    teacher, teacher_return = find_expert(learned, robots)
+    episodes = gather(teacher.policy, n_transitions=n_transitions, seed=seed, robots=robots,
+                      on_progress=on_progress)
+    every = max(1, sum(map(len, learned.episodes)) // n_transitions)
+    return [RecordedData('robust', episodes, teacher_return, teacher.policy),
+            RecordedData('robust-replay', learned.episodes[::every], teacher_return)]
 
 
 def describe(data: RecordedData) -> dict[str, float]:
@@ -166,8 +195,11 @@ def write_data_set(root: Path, data: RecordedData, *, seed: int, n_learned: int)
     if not data.episodes:
         raise DatasetError(f"data set '{data.name}' has no complete episode; collect more "
                            'transitions')
-    return write_minari(
+    folder = write_minari(
         root, f'walker2d/{data.name}-v0', data.episodes, environment='Walker2d-v5',
         algorithm='PPO (stable-baselines3)', reference_returns=(RANDOM_RETURN, EXPERT_RETURN),
         description=f'Walker2d-v5, {data.name}, made by diffusion_planner collect',
         metadata={'seed': seed, 'n_learned_transitions': n_learned, **describe(data)})
+    if data.policy is not None:
+        data.policy.save(folder / TEACHER_FILE)
+    return folder

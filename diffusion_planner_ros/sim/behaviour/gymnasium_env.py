@@ -1,21 +1,26 @@
 """A simulated robot as Gymnasium's learners want it: same rewards, same falls, one source."""
 
+from collections.abc import Callable
+
 import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from .environment import Environment
+from ..environment import Environment
 
 
 class GymnasiumEnv(gymnasium.Env):
     """
-    An environment of ours behind Gymnasium's interface.
+    Environments of ours behind Gymnasium's interface.
 
     An observation is the state, an action the torque over its limit.
+
+    :param make: returns the robot of an episode from its seed; all have the same state and action.
     """
 
-    def __init__(self, environment: Environment) -> None:
-        self._environment = environment
+    def __init__(self, make: Callable[[int], Environment]) -> None:
+        self._make = make
+        self._environment = environment = make(0)
         self._n_steps = 0
         self.observation_space = gymnasium.spaces.Box(
             -np.inf, np.inf, environment.state.shape, np.float64)
@@ -33,6 +38,7 @@ class GymnasiumEnv(gymnasium.Env):
         super().reset(seed=seed, options=options)
         self._n_steps = 0
         episode_seed = int(self.np_random.integers(2**31)) if seed is None else seed
+        self._environment = self._make(episode_seed)
         return self._environment.reset(episode_seed), {}
 
     def step(self, action: NDArray) -> tuple[NDArray, float, bool, bool, dict]:

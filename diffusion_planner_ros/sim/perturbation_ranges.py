@@ -1,0 +1,63 @@
+"""Robots drawn at random, a new one in every episode: what a robust policy learns on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ConfigError
+from ..settings import check_settings, document_settings, setting, settings_of
+from .perturbation import Perturbation
+
+
+def _range(low: float, high: float, description: str, unit: str = '') -> tuple[float, float]:
+    return setting((low, high), description, unit=unit, low=0.0, high=1000.0)
+
+
+@document_settings
+@dataclass(frozen=True)
+class PerturbationRanges:
+    """
+    The smallest and the largest value of every entry of a perturbation.
+
+    Each entry is drawn evenly from its range, apart from the others (domain randomisation: Peng et
+    al. 2018, https://arxiv.org/abs/1710.06537). The same robots serve to collect data, to evaluate
+    and to align.
+    """
+
+    mass: tuple[float, ...] = _range(0.65, 1.35, 'Factor on mass and inertia.')
+    friction: tuple[float, ...] = _range(0.65, 1.35, 'Factor on the friction of the joints.')
+    ground_friction: tuple[float, ...] = _range(0.65, 1.35, 'Factor on the sliding friction.')
+    push: tuple[float, ...] = _range(0.0, 9.0, 'Impulse of every push.', 'N s')
+    push_period: tuple[float, ...] = _range(0.5, 1.5, 'Time between pushes.', 's')
+    torque_noise: tuple[float, ...] = _range(0.0, 10.0, 'Noise on every torque.', 'N m')
+    torque_delay: tuple[float, ...] = _range(0, 4, 'How late torques act.', 'simulator steps')
+    position_noise: tuple[float, ...] = _range(
+        0.0, 0.005, 'Noise on every measured position.', 'm, rad')
+    velocity_noise: tuple[float, ...] = _range(
+        0.0, 0.05, 'Noise on every measured velocity.', 'm/s, rad/s')
+
+    def __post_init__(self) -> None:
+        check_settings(self)
+        for entry in settings_of(type(self)):
+            bounds = getattr(self, entry.name)
+            if len(bounds) != 2 or bounds[0] > bounds[1]:
+                raise ConfigError(f'{entry.name} is {bounds}, expected two numbers, the smaller '
+                                  'one first')
+
+    def draw(self, seed: int) -> Perturbation:
+        """
+        Return the robot of an episode.
+
+        :param seed: of the episode; the same seed gives the same robot.
+        """
+        rng = np.random.default_rng((seed, ROBOT_STREAM))
+        drawn = {}
+        for entry in settings_of(Perturbation):
+            low, high = getattr(self, entry.name)
+            drawn[entry.name] = (int(rng.integers(round(low), round(high) + 1))
+                                 if entry.type is int else float(rng.uniform(low, high)))
+        return Perturbation(**drawn)
+
+
+ROBOT_STREAM = 2  # of random numbers, apart from initial state, disturbances and exploration
+DRAWN = PerturbationRanges()

@@ -1,0 +1,43 @@
+"""Robots that are drawn: within their ranges, and the same ones for the same seed."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pytest
+
+from diffusion_planner_ros.errors import ConfigError
+from diffusion_planner_ros.settings import settings_of
+from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
+from diffusion_planner_ros.sim.perturbation_ranges import DRAWN, PerturbationRanges
+
+
+def test_every_entry_of_a_perturbation_has_a_range():
+    names = [[entry.name for entry in settings_of(owner)]
+             for owner in (Perturbation, PerturbationRanges)]
+    assert sorted(names[0]) == sorted(names[1])
+
+
+def test_drawn_robots_fill_their_ranges_and_follow_from_the_seed():
+    robots = [DRAWN.draw(seed) for seed in range(400)]
+    assert robots == [DRAWN.draw(seed) for seed in range(400)]
+    for name, (low, high) in asdict(DRAWN).items():
+        values = np.array([getattr(robot, name) for robot in robots])
+        assert low <= values.min() < low + 0.05 * (high - low) + 1e-12
+        assert high - 0.05 * (high - low) - 1e-12 < values.max() <= high
+        if name == 'torque_delay':
+            assert set(values) == {0, 1, 2, 3, 4}
+    masses, pushes = ([getattr(r, name) for r in robots] for name in ('mass', 'push'))
+    assert abs(np.corrcoef(masses, pushes)[0, 1]) < 4 / np.sqrt(len(robots))
+
+
+def test_a_perturbation_draws_itself():
+    robot = Perturbation(mass=1.2)
+    assert robot.draw(3) is robot
+    fixed = {name: (value, value) for name, value in asdict(UNPERTURBED).items()}
+    assert PerturbationRanges(**fixed).draw(5) == UNPERTURBED
+
+
+@pytest.mark.parametrize('bounds', [(1.2, 0.8), (1.0,), (0.8, 1.0, 1.2)])
+def test_a_range_that_is_none_is_refused(bounds):
+    with pytest.raises(ConfigError, match=r'mass is .*expected two numbers, the smaller'):
+        PerturbationRanges(mass=bounds)
