@@ -34,6 +34,16 @@ def _rows(episode: Episode, robot: Robot) -> NDArray:
     return np.concatenate([torque, state], axis=1)
 
 
+def _policy_torques(episodes: Sequence[Episode], robot: Robot) -> NDArray | None:
+    if any(episode.policy_actions is None for episode in episodes):
+        return None
+    torques = []
+    for episode in episodes:
+        fallen = np.zeros((int(_has_fall_state(episode)), robot.action_dim))
+        torques += [episode.policy_actions * robot.torque_limit, fallen]
+    return np.concatenate(torques)
+
+
 def _values(episode: Episode, *, discount: float, fall_penalty: float) -> NDArray:
     values = return_to_go(episode, discount=discount, fall_penalty=fall_penalty)
     return np.append(values, -fall_penalty) if _has_fall_state(episode) else values
@@ -51,6 +61,9 @@ class Windows:
     """Discounted return-to-go of every row, shape (n,)."""
     horizon: int
     """Rows of a window, H."""
+    policy_torques: NDArray | None = None
+    """What the policy itself chose in every row, before exploration noise [N m], shape (n, A);
+    None where an episode does not say."""
 
     @classmethod
     def cut(cls, episodes: Sequence[Episode], robot: Robot, horizon: int, *, discount: float,
@@ -79,4 +92,5 @@ class Windows:
             raise DatasetError(f'the longest of {len(episodes)} episodes has '
                                f'{max(map(len, episodes))} steps, expected at least {horizon}, '
                                'the horizon')
-        return cls(np.concatenate(rows), np.concatenate(starts), np.concatenate(values), horizon)
+        return cls(np.concatenate(rows), np.concatenate(starts), np.concatenate(values), horizon,
+                   _policy_torques(episodes, robot))

@@ -28,6 +28,10 @@ class TrainConfig:
     schedule: Literal['cosine', 'linear'] = setting('cosine', 'Noise schedule.')
     n_diffusion_steps: int = setting(20, 'Diffusion steps, T.', low=2, high=1000)
     prediction: Literal['x0', 'eps'] = setting('x0', 'What the network predicts.')
+    label: Literal['executed', 'policy'] = setting(
+        'executed', 'Actions that the denoiser imitates: the executed ones, or what the policy '
+        'meant before exploration noise was added, where the data say so. Value and dynamics '
+        'model learn from the executed ones.')
     first_action_weight: float = setting(
         5.0, "Weight of the first action's loss: it is the one that is executed.",
         low=0.0, high=1000.0)

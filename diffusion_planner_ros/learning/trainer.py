@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ..data.windows import Windows
-from ..errors import ModelError
+from ..errors import DatasetError, ModelError
 from ..normalizer import Normalizer
 from ..robot import Robot
 from ..schedule import CLEAN
@@ -36,9 +36,13 @@ class Trainer:
 
     :param windows: of the horizon that the configuration says.
     :raises ConfigError: if torch cannot use the device, or a network cannot take the horizon.
+    :raises DatasetError: if the label is the policy's, and the data do not hold it.
     """
 
     def __init__(self, config: TrainConfig, robot: Robot, windows: Windows) -> None:
+        if config.label == 'policy' and windows.policy_torques is None:
+            raise DatasetError("label is 'policy', but there are episodes that do not say what "
+                               "their policy chose, expected 'executed', or data of collect alone")
         self.learner = Learner(
             config, robot, Normalizer.fit(windows.rows),
             Normalizer.fit(windows.values[:, None]), rate=cosine_rate(config.n_updates),
@@ -46,6 +50,10 @@ class Trainer:
                 windows.rows.tobytes() + windows.starts.tobytes()).hexdigest())
         learner = self.learner
         self._rows = learner.tensor(learner.normalizer.normalize(windows.rows))
+        self._labels = self._rows
+        if config.label == 'policy':
+            self._labels = learner.tensor(learner.normalizer.normalize(np.concatenate(
+                [windows.policy_torques, windows.rows[:, robot.action_dim:]], axis=1)))
         self._values = learner.tensor(
             learner.value_normalizer.normalize(windows.values[:, None])[:, 0])
         self._starts = torch.as_tensor(windows.starts)
@@ -75,7 +83,7 @@ class Trainer:
         value_t = t.clone()
         value_t[::CLEAN_EVERY] = CLEAN
         return learner.descend({
-            'denoising': learner.denoising_loss(x_0, t, eps),
+            'denoising': learner.denoising_loss(self._labels[rows], t, eps),
             'value': learner.value_loss(x_0, value_t, eps, self._values[rows[:, 0]]),
             'dynamics': learner.dynamics_loss(x_0)})
 

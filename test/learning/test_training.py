@@ -14,7 +14,7 @@ from torch import nn
 from diffusion_planner_ros.commands import __main__ as cli
 from diffusion_planner_ros.data.windows import n_rows, Windows
 from diffusion_planner_ros.episode import Episode
-from diffusion_planner_ros.errors import ConfigError, ModelError, OutputError
+from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, OutputError
 from diffusion_planner_ros.learning.learner import averages_of, CHECKPOINT_FILE, load_checkpoint
 from diffusion_planner_ros.learning.trainer import train, Trainer
 from diffusion_planner_ros.schedule import CLEAN
@@ -274,6 +274,47 @@ def test_the_dynamics_model_learns_what_follows_inside_an_episode(config_of, rob
         with torch.no_grad():
             found = (trainer.learner.averaged['dynamics_model'](row) - row[:, N_ACTION:]).numpy()
         assert np.square(found - change).mean() < 0.05 * np.square(change).mean()
+
+
+def watched(loss, name, seen):
+    """Wrap a loss of a learner: keep the windows that it is given."""
+    def watch(x_0, *inputs):
+        seen[name] = x_0
+        return loss(x_0, *inputs)
+    return watch
+
+
+def test_the_denoiser_imitates_the_label_and_all_else_learns_from_what_was_executed(
+        config_of, robot, monkeypatch):
+    rng = np.random.default_rng(0)
+    episodes = [Episode(
+        rng.normal(size=(n, robot.state_dim)), rng.uniform(-1.0, 1.0, (n, N_ACTION)), np.zeros(n),
+        terminated=False, policy_actions=rng.uniform(-1.0, 1.0, (n, N_ACTION))) for n in (9, 30)]
+    windows = Windows.cut(episodes, robot, 8, discount=0.0, fall_penalty=0.0)
+    for label in ('executed', 'policy'):
+        trainer = Trainer(config_of(n_updates=50, label=label), robot, windows)
+        learner, seen = trainer.learner, {}
+        for name in ('denoising', 'value', 'dynamics'):
+            loss = getattr(learner, f'{name}_loss')
+            monkeypatch.setattr(learner, f'{name}_loss', watched(loss, name, seen))
+        trainer.update()
+        found = {name: learner.normalizer.unnormalize(x_0.double().numpy()).reshape(-1, 23)
+                 for name, x_0 in seen.items()}
+        rows = np.concatenate([np.concatenate([e.actions * robot.torque_limit, e.observations], 1)
+                               for e in episodes])
+        assert_allclose(found['value'], found['dynamics'])
+        nearest = np.abs(found['value'][:, None] - rows).sum(2).argmin(1)
+        assert_allclose(found['value'], rows[nearest], atol=1e-3)
+        if label == 'policy':
+            rows[:, :N_ACTION] = 100.0 * np.concatenate([e.policy_actions for e in episodes])
+        assert_allclose(found['denoising'], rows[nearest], atol=1e-3)
+
+
+def test_a_label_that_the_data_do_not_hold_is_refused(config_of, robot, windows):
+    episode = Episode(np.zeros((9, robot.state_dim)), np.zeros((9, N_ACTION)), np.zeros(9), False)
+    unlabelled = Windows.cut([episode], robot, 8, discount=0.0, fall_penalty=0.0)
+    with pytest.raises(DatasetError, match=r"label is 'policy'.*expected 'executed'"):
+        Trainer(config_of(label='policy'), robot, unlabelled)
 
 
 def test_the_value_of_clean_windows_is_learned_at_a_time_of_their_own(config_of, robot):
