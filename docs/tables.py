@@ -30,6 +30,7 @@ from diffusion_planner_ros.planning.stop import StopConfig
 from diffusion_planner_ros.settings import Setting, settings_of
 from diffusion_planner_ros.sim.bridge_episode import BridgeConfig
 from diffusion_planner_ros.sim.perturbation import Perturbation
+from diffusion_planner_ros.sim.perturbation_ranges import PerturbationRanges
 
 PAGES = Path(__file__).parent
 LAUNCH_MODULES = (
@@ -125,6 +126,7 @@ TABLES: dict[str, Callable[[], str]] = {
     'monitor': lambda: settings_table(MonitorConfig),
     'execution': lambda: settings_table(Execution),
     'perturbation': lambda: settings_table(Perturbation),
+    'drawn': lambda: settings_table(PerturbationRanges),
     'parameters-planner': lambda: parameter_table(CONFIGS),
     'parameters-mujoco-bridge': lambda: parameter_table((BridgeConfig, StopConfig)),
     'parameters-recorder': lambda: parameter_table((RecorderConfig,)),

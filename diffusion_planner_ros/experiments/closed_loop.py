@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 import multiprocessing
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import numpy as np
 
 from ..episode import Episode
 from ..errors import RobotError
-from ..planning.bundle import Bundle
+from ..planning.bundle import Bundle, facts_file
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
 from ..sim.environment import Environment, environment_class, make_environment
-from ..sim.perturbation import Perturbation, UNPERTURBED
-from ..sim.rollout import rollout
+from ..sim.perturbation import UNPERTURBED
+from ..sim.perturbation_ranges import Robots
+from ..sim.rollout import Controller, rollout
 from .execution import Execution, REPLANNED
 from .plan_controller import PlanController
 from .progress import Progress, silent
@@ -65,8 +66,25 @@ class Trace:
     """What was executed, as it is recorded in data sets."""
 
 
+def walk(seed: int, environment: Environment, controller: Controller
+         ) -> tuple[EpisodeResult, Episode]:
+    """
+    Run an episode until the robot falls or time is over.
+
+    :param seed: of the initial state, and of whatever is random about the robot.
+    :return: what it came to, and what was executed, as it is recorded in data sets.
+    """
+    environment.reset(seed)
+    start = environment.position
+    episode = rollout(environment, controller)
+    # Summed up in order, as the bridge does: to the last bit.
+    result = EpisodeResult(seed, sum(episode.rewards.tolist()), len(episode), episode.terminated,
+                           environment.position - start)
+    return result, episode
+
+
 def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED,
-                perturbation: Perturbation = UNPERTURBED,
+                perturbation: Robots = UNPERTURBED,
                 on_plan: Callable[[Environment, Plan], None] | None = None
                 ) -> tuple[EpisodeResult, Trace]:
     """
@@ -74,20 +92,15 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
 
     :param seed: of the initial state, and of whatever is random in ``perturbation``.
     :param execution: how plans are executed.
-    :param perturbation: what is different about the robot.
+    :param perturbation: what is different about the robot; ranges are drawn from by the seed.
     :param on_plan: sees the robot as it is when each plan is made, and the plan.
     :raises ConfigError: if a plan does not outlast its execution.
     :raises RobotError: if nothing simulates the planner's robot.
     """
-    robot = make_environment(planner.bundle.robot.name, perturbation)
+    robot = make_environment(planner.bundle.robot.name, perturbation.draw(seed))
     controller = PlanController(planner, execution, seed=seed,
                                 on_plan=None if on_plan is None else partial(on_plan, robot))
-    robot.reset(seed)
-    start = robot.position
-    episode = rollout(robot, controller)
-    # Summed up in order, as the bridge does: to the last bit.
-    result = EpisodeResult(seed, sum(episode.rewards.tolist()), len(episode), episode.terminated,
-                           robot.position - start)
+    result, episode = walk(seed, robot, controller)
     return result, Trace(controller.seconds, controller.torque_steps, episode)
 
 
@@ -102,11 +115,29 @@ def noise_seed(config: PlannerConfig, seed: int) -> int:
     return config.seed + seed
 
 
+@lru_cache(maxsize=4)
+def _load(path: Path, version: tuple[int, int], provider: str, n_threads: int) -> Bundle:
+    del version
+    return Bundle.load(path, provider=provider, n_threads=n_threads)
+
+
+def episode_planner(path: Path, config: PlannerConfig, seed: int) -> Planner:
+    """
+    Return the planner of an episode.
+
+    A process loads a bundle once, until its facts are written anew, as they are after the rest.
+
+    :param path: folder of the bundle.
+    :param seed: of the episode's initial state.
+    """
+    written = facts_file(path).stat()
+    bundle = _load(path, (written.st_ino, written.st_mtime_ns), config.provider, config.n_threads)
+    return Planner(bundle, replace(config, seed=noise_seed(config, seed)))
+
+
 def _run_in_worker(seed: int, path: Path, config: PlannerConfig, execution: Execution,
-                   perturbation: Perturbation) -> tuple[EpisodeResult, Trace]:
-    bundle = Bundle.load(path, provider=config.provider, n_threads=config.n_threads)
-    config = replace(config, seed=noise_seed(config, seed))
-    return run_episode(seed, planner=Planner(bundle, config), execution=execution,
+                   perturbation: Robots) -> tuple[EpisodeResult, Trace]:
+    return run_episode(seed, planner=episode_planner(path, config, seed), execution=execution,
                        perturbation=perturbation)
 
 
@@ -118,7 +149,7 @@ def open_pool(n_processes: int) -> ProcessPoolExecutor:
 
 def run_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
                  pool: ProcessPoolExecutor, execution: Execution = REPLANNED,
-                 perturbation: Perturbation = UNPERTURBED) -> Iterator[tuple[EpisodeResult,
+                 perturbation: Robots = UNPERTURBED) -> Iterator[tuple[EpisodeResult,
                                                                              Trace]]:
     """
     Run one episode for every seed, as many at a time as ``pool`` has processes, in order.
@@ -153,7 +184,7 @@ def summarize(results: Sequence[EpisodeResult], robot: str) -> dict[str, Any]:
 
 def evaluate_in_process(bundle: Bundle, config: PlannerConfig, seeds: Sequence[int], *,
                         pool: ProcessPoolExecutor, execution: Execution = REPLANNED,
-                        perturbation: Perturbation = UNPERTURBED, progress: Progress = silent
+                        perturbation: Robots = UNPERTURBED, progress: Progress = silent
                         ) -> dict[str, Any]:
     """
     Run one episode for every seed; return what they came to and how long plans took.

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,10 +15,11 @@ from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
 from ..robot import StateEntry
 from ..sim.environment import Environment, make_environment
-from ..sim.perturbation import Perturbation, UNPERTURBED
+from ..sim.perturbation import UNPERTURBED
+from ..sim.perturbation_ranges import Robots
 from ..sim.rollout import rollout
 from ..state_error import comparable
-from .closed_loop import EpisodeResult, noise_seed, run_episode
+from .closed_loop import episode_planner, EpisodeResult, run_episode
 from .standard_error import standard_error
 
 EVERY = 50  # [control periods] between the plans that are executed open loop
@@ -122,7 +123,7 @@ def branch_from(environment: Environment, plan: Plan, bundle: Bundle) -> Branch:
     return Branch(plan, execute(environment, actions), forecast)
 
 
-def watch_episode(seed: int, *, planner: Planner, perturbation: Perturbation = UNPERTURBED,
+def watch_episode(seed: int, *, planner: Planner, perturbation: Robots = UNPERTURBED,
                   every: int = EVERY) -> WatchedEpisode:
     """
     Run an episode, planning in every control period, and branch off from it.
@@ -131,7 +132,7 @@ def watch_episode(seed: int, *, planner: Planner, perturbation: Perturbation = U
 
     :param every: control periods between branches; the first is at the start.
     """
-    second = make_environment(planner.bundle.robot.name, perturbation)
+    second = make_environment(planner.bundle.robot.name, perturbation.draw(seed))
     second.reset(seed)
     plans: list[NDArray] = []
     branches: dict[int, Branch] = {}
@@ -146,15 +147,14 @@ def watch_episode(seed: int, *, planner: Planner, perturbation: Perturbation = U
     return WatchedEpisode(result, trace.episode, np.stack(plans), branches)
 
 
-def _watch_in_worker(seed: int, path: Path, config: PlannerConfig, perturbation: Perturbation
+def _watch_in_worker(seed: int, path: Path, config: PlannerConfig, perturbation: Robots
                      ) -> WatchedEpisode:
-    bundle = Bundle.load(path, provider=config.provider, n_threads=config.n_threads)
-    config = replace(config, seed=noise_seed(config, seed))
-    return watch_episode(seed, planner=Planner(bundle, config), perturbation=perturbation)
+    return watch_episode(seed, planner=episode_planner(path, config, seed),
+                         perturbation=perturbation)
 
 
 def watch_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
-                   pool: ProcessPoolExecutor, perturbation: Perturbation = UNPERTURBED
+                   pool: ProcessPoolExecutor, perturbation: Robots = UNPERTURBED
                    ) -> Iterator[WatchedEpisode]:
     """Watch one episode for every seed, in order; see ``run_episodes``."""
     return pool.map(partial(_watch_in_worker, path=path, config=config,
@@ -187,7 +187,7 @@ def compare_states(planned: NDArray, executed: NDArray, bundle: Bundle) -> Misal
 
 def measure_misalignment(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
                          pool: ProcessPoolExecutor,
-                         perturbation: Perturbation = UNPERTURBED) -> Misalignment:
+                         perturbation: Robots = UNPERTURBED) -> Misalignment:
     """
     Measure the misalignment of plans in the states that closed-loop episodes visit.
 

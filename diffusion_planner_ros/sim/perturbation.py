@@ -1,7 +1,7 @@
 """A robot that is not the one in the data: other masses, other friction, pushes, noise."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import mujoco
@@ -72,6 +72,10 @@ class Perturbation:
         """Return itself: the robot is the same in all episodes, whatever their seed."""
         del seed
         return self
+
+    def pushed(self, impulse: float) -> 'Perturbation':
+        """Return the same robot with pushes of another impulse [N s]."""
+        return replace(self, push=impulse)
 
     def disturbances(self, seed: int, *, control_period: float, n_torques: int,
                      n_positions: int, n_velocities: int) -> Iterator[Disturbance]:

@@ -1,12 +1,12 @@
 """Robots drawn at random, a new one in every episode: what a robust policy learns on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..errors import ConfigError
 from ..settings import check_settings, document_settings, setting, settings_of
-from .perturbation import Perturbation
+from .perturbation import Perturbation, UNPERTURBED
 
 
 def _range(low: float, high: float, description: str, unit: str = '') -> tuple[float, float]:
@@ -58,6 +58,26 @@ class PerturbationRanges:
                                  if entry.type is int else float(rng.uniform(low, high)))
         return Perturbation(**drawn)
 
+    def pushed(self, impulse: float) -> 'PerturbationRanges':
+        """Return the ranges with pushes of one impulse [N s]."""
+        return replace(self, push=(impulse, impulse))
+
 
 ROBOT_STREAM = 2  # of random numbers, apart from initial state, disturbances and exploration
 DRAWN = PerturbationRanges()
+Robots = Perturbation | PerturbationRanges
+"""The robots of episodes: always the same, or drawn anew for every one."""
+
+
+def choose_robots(perturbation: Perturbation, *, drawn: bool) -> Robots:
+    """
+    Return the robots that a command asks for.
+
+    :param perturbation: what is different about all of them.
+    :param drawn: draw them anew in every episode instead.
+    :raises ConfigError: if both are asked for.
+    """
+    if drawn and perturbation != UNPERTURBED:
+        raise ConfigError(f'--drawn and {perturbation} are both given, expected one of them: '
+                          'drawn robots differ in everything already')
+    return DRAWN if drawn else perturbation

@@ -1,13 +1,23 @@
 """Closed-loop evaluation: what is simulated for a bundle, and what episodes come to."""
 
 from dataclasses import replace
+import shutil
 
 import pytest
 
 from diffusion_planner_ros.errors import RobotError
-from diffusion_planner_ros.experiments.closed_loop import check_robot, EpisodeResult, summarize
+from diffusion_planner_ros.experiments.closed_loop import (
+    check_robot,
+    episode_planner,
+    EpisodeResult,
+    run_episode,
+    summarize,
+)
 from diffusion_planner_ros.experiments.standard_error import standard_error
+from diffusion_planner_ros.planning.bundle import Bundle, write_calibration
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.sim import environment
+from diffusion_planner_ros.sim.perturbation_ranges import DRAWN
 from diffusion_planner_ros.sim.walker2d import normalized_score, Walker2D
 
 RESULTS = [EpisodeResult(seed, episode_return, steps=10, fell=seed == 1, distance=1.0 + seed)
@@ -51,3 +61,21 @@ def test_a_bundle_of_another_robot_is_refused(bundle, changes, message):
     other = replace(bundle, robot=replace(bundle.robot, **changes))
     with pytest.raises(RobotError, match=message):
         check_robot(other)
+
+
+def test_every_episode_draws_its_own_robot(bundle):
+    planner = episode_planner(bundle.path, PlannerConfig(n_candidates=1), 5)
+    drawn, _ = run_episode(5, planner=planner, perturbation=DRAWN)
+    assert drawn == run_episode(5, planner=planner, perturbation=DRAWN.draw(5))[0]
+    assert drawn != run_episode(5, planner=planner)[0]
+
+
+def test_a_bundle_is_loaded_again_only_when_it_was_written_again(bundle, tmp_path):
+    path = shutil.copytree(bundle.path, tmp_path / 'bundle')
+    config = PlannerConfig(seed=3)
+    first, second = (episode_planner(path, config, seed) for seed in (0, 1))
+    assert second.bundle is first.bundle
+    assert (first.config.seed, second.config.seed) == (3, 4)
+    write_calibration(path, {'note': 'anew'})
+    assert episode_planner(path, config, 0).bundle.hash == Bundle.load(path).hash
+    assert episode_planner(path, config, 0).bundle.hash != first.bundle.hash

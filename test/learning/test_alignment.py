@@ -50,6 +50,7 @@ from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.schedule import CLEAN
 from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
+from diffusion_planner_ros.sim.perturbation_ranges import DRAWN
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
 H, S, A = 8, 17, 6
@@ -621,6 +622,13 @@ def test_other_settings_are_refused(whole, other, words):
     run = whole.make(whole.folder, **other)
     with pytest.raises(ModelError, match=f'was begun with {words}; resume with the same'):
         run.resume()
+
+
+def test_a_run_with_drawn_robots_is_resumed_with_them_only(whole, tmp_path):
+    whole.align(tmp_path, settings=replace(SHORT, n_steps=60), perturbation=DRAWN)
+    whole.make(tmp_path, perturbation=DRAWN).resume()
+    with pytest.raises(ModelError, match=r'perturbation mass \[0.65, 1.35\], now 1.0'):
+        whole.make(tmp_path).resume()
 
 
 def test_a_run_may_be_made_longer(whole, copy):

@@ -52,6 +52,7 @@ from diffusion_planner_ros.sim.behaviour.behaviour_policy import (
     N_ENVS,
 )
 from diffusion_planner_ros.sim.perturbation import Perturbation
+from diffusion_planner_ros.sim.perturbation_ranges import DRAWN
 from diffusion_planner_ros.sim.walker2d import normalized_score
 
 VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': collect,
@@ -295,6 +296,16 @@ def test_a_score_is_written_only_when_asked_for(journey, tmp_path):
     assert score['return_mean'] == report['return_mean']
     assert (score['episodes'], score['first_seed'], score['mode']) == (1, 0, 'in process')
     assert score['planner']['n_candidates'] == PlannerConfig().n_candidates
+
+
+def test_evaluate_draws_robots_when_asked_to(journey):
+    words = ('evaluate', '--bundle', journey.bundle, '--episodes', 1, '--processes', 1,
+             '--first-seed', 5)
+    report = run_here(*words, '--drawn')
+    expected, _ = run_episode(5, planner=Planner(Bundle.load(journey.bundle), PlannerConfig(
+        seed=5)), perturbation=DRAWN)
+    assert report['returns'] == [expected.episode_return]
+    assert 'expected one of them' in say(*words, '--drawn', '--perturbation.mass', 1.1).code
 
 
 @pytest.mark.parametrize(('words', 'message'), [

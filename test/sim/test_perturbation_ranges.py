@@ -8,7 +8,11 @@ import pytest
 from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.settings import settings_of
 from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
-from diffusion_planner_ros.sim.perturbation_ranges import DRAWN, PerturbationRanges
+from diffusion_planner_ros.sim.perturbation_ranges import (
+    choose_robots,
+    DRAWN,
+    PerturbationRanges,
+)
 
 
 def test_every_entry_of_a_perturbation_has_a_range():
@@ -41,3 +45,17 @@ def test_a_perturbation_draws_itself():
 def test_a_range_that_is_none_is_refused(bounds):
     with pytest.raises(ConfigError, match=r'mass is .*expected two numbers, the smaller'):
         PerturbationRanges(mass=bounds)
+
+
+def test_the_pushes_of_all_robots_can_be_set():
+    assert Perturbation(mass=1.2, push=1.0).pushed(5.0) == Perturbation(mass=1.2, push=5.0)
+    ranges = DRAWN.pushed(5.0)
+    assert ranges.draw(3).push == 5.0
+    assert ranges.draw(3).mass == DRAWN.draw(3).mass
+
+
+def test_robots_are_drawn_or_all_the_same_but_not_both():
+    assert choose_robots(UNPERTURBED, drawn=True) is DRAWN
+    assert choose_robots(Perturbation(mass=1.2), drawn=False) == Perturbation(mass=1.2)
+    with pytest.raises(ConfigError, match=r'--drawn and .*mass=1.2, .* are both given'):
+        choose_robots(Perturbation(mass=1.2), drawn=True)

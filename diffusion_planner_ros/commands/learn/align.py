@@ -15,6 +15,7 @@ def align(
     config: tyro.conf.OmitArgPrefixes[AlignConfig],
     planner: PlannerConfig,
     perturbation: Perturbation,
+    drawn: bool = False,
     checkpoint: Path = Path('runs/walker2d/checkpoint.pt'),
     data: tuple[Path, ...] | None = None,
     out: Path = Path('runs/aligned'),
@@ -35,6 +36,7 @@ def align(
     :param config: how the model learns.
     :param planner: how the guard plans; executed plans have N_CANDIDATES candidates.
     :param perturbation: what is different about the robot.
+    :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.
     :param checkpoint: of ``train``, or a model in another alignment's OUT/guarded.
     :param data: data sets that the model was trained on.
     :param out: folder of everything that comes of it, TensorBoard logs among it.
@@ -51,7 +53,9 @@ def align(
     from ...experiments.closed_loop import open_pool
     from ...learning.alignment import Aligner
     from ...learning.onnx_export import TrainedModel
+    from ...sim.perturbation_ranges import choose_robots
 
+    robots = choose_robots(perturbation, drawn=drawn)
     if from_log and resume:
         raise ConfigError('--resume is for an alignment in simulators, expected it without '
                           '--from-log; to learn from another log, name OUT/aligned.pt as '
@@ -66,7 +70,7 @@ def align(
         facts = align_from_logs(aligner, from_log, offline, out)
     else:
         with open_pool(processes or os.cpu_count() or 1) as pool:
-            run = AlignmentRun(aligner, out, planner=planner, perturbation=perturbation, pool=pool)
+            run = AlignmentRun(aligner, out, planner=planner, perturbation=robots, pool=pool)
             if resume:
                 run.resume()
             facts = align_online(run, offline, progress=progress)

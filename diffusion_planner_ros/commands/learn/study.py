@@ -16,6 +16,7 @@ PICTURE_FILE = 'study.png'
 def study(
     planner: PlannerConfig,
     perturbation: Perturbation,
+    drawn: bool = False,
     checkpoint: Path = Path('runs/poor/checkpoint.pt'),
     data: tuple[Path, ...] = (Path('data/walker2d/poor-v0'),),
     variants: tuple[str, ...] = ('improved', 'plain'),
@@ -35,6 +36,7 @@ def study(
 
     :param planner: how to plan; STATES only before, for each variant says how it is afterwards.
     :param perturbation: what is different about the robot.
+    :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.
     :param checkpoint: of ``train``.
     :param data: data sets that the model was trained on.
     :param variants: ``improved`` is what ``align`` does, ``plain`` is Algorithm 2 as Hu (2024)
@@ -55,7 +57,9 @@ def study(
     from ...experiments.alignment.study_table import compare, study_table
     from ...experiments.closed_loop import open_pool
     from ...learning.onnx_export import TrainedModel
+    from ...sim.perturbation_ranges import choose_robots
 
+    robots = choose_robots(perturbation, drawn=drawn)
     if episodes < 2:
         raise ConfigError(f'episodes is {episodes}, expected at least 2')
     if out.exists() and not out.is_dir():
@@ -64,7 +68,7 @@ def study(
     settings = study_settings(variants, seeds, n_steps, model.config.horizon)
     offline = [e for path in data for e in read_episodes(path, model.robot)]
     with open_pool(processes or os.cpu_count() or 1) as pool:
-        work = Study(checkpoint, offline, out, planner=planner, perturbation=perturbation,
+        work = Study(checkpoint, offline, out, planner=planner, perturbation=robots,
                      seeds=range(episodes), pool=pool, progress=progress)
         before = work.before()
         runs = {name: {str(v.align.seed): work.run(name, v) for v in of_seeds}
@@ -81,7 +85,7 @@ def study(
                    f'seed{plural}', scratch)
     if json:
         report({'picture': str(out / PICTURE_FILE), 'checkpoint': str(checkpoint),
-                'planner': as_facts(planner), 'perturbation': asdict(perturbation),
+                'planner': as_facts(planner), 'perturbation': as_facts(robots),
                 'before': before,
                 'variants': {name: facts | {'settings': asdict(settings[name][0].align),
                                             'runs': runs[name]}

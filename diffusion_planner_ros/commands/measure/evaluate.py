@@ -16,6 +16,7 @@ def evaluate(
     planner: PlannerConfig,
     execution: tyro.conf.OmitArgPrefixes[Execution],
     perturbation: Perturbation,
+    drawn: bool = False,
     bundle: Path | None = None,
     episodes: int = 20,
     first_seed: int = 0,
@@ -35,6 +36,7 @@ def evaluate(
     :param planner: how to plan.
     :param execution: how plans are executed, in process.
     :param perturbation: what is different about the robot, in process.
+    :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param episodes: number of episodes; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode's initial state.
@@ -50,7 +52,9 @@ def evaluate(
     from ...planning.bundle import Bundle
     from ...planning.bundle import write_score as write
     from ...share import share_file
+    from ...sim.perturbation_ranges import choose_robots
 
+    robots = choose_robots(perturbation, drawn=drawn)
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
     if real_time and not through_ros:
@@ -58,8 +62,8 @@ def evaluate(
                           'plan')
     if record and not through_ros:
         raise ConfigError('--record needs --through-ros: it is a node that records')
-    if through_ros and (execution, perturbation) != (REPLANNED, UNPERTURBED):
-        raise ConfigError(f'{execution} and {perturbation} are for episodes in process, '
+    if through_ros and (execution, robots) != (REPLANNED, UNPERTURBED):
+        raise ConfigError(f'{execution} and {robots} are for episodes in process, '
                           'expected the defaults with --through-ros')
     path = bundle or share_file('models/walker2d')
     loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
@@ -75,7 +79,7 @@ def evaluate(
     else:
         with open_pool(processes or os.cpu_count() or 1) as pool:
             facts = evaluate_in_process(loaded, planner, seeds, pool=pool, execution=execution,
-                                        perturbation=perturbation, progress=progress)
+                                        perturbation=robots, progress=progress)
     facts = {'bundle': str(path), 'bundle_hash': loaded.hash, 'provider': loaded.provider, **facts}
     if write_score:
         write(path, {key: facts[key] for key in (

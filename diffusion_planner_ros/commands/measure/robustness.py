@@ -12,8 +12,9 @@ from ..output import print_text, progress, report
 def robustness(
     planner: PlannerConfig,
     bundles: tuple[str, ...] | None = None,
+    teacher: str | None = None,
     only: tuple[str, ...] | None = None,
-    episodes: int = 20,
+    episodes: int = 50,
     first_seed: int = 0,
     processes: int | None = None,
     out: Path = Path('robustness.png'),
@@ -22,28 +23,29 @@ def robustness(
     """
     Run episodes, in process, under changes of the robot and with late plans.
 
-    Prints a table of returns and falls in Markdown, and draws it.
+    Prints a table in Markdown and draws it: return, falls, and the episodes in which the monitor
+    would have warned, those with a stop in brackets. Drawn robots differ in everything at once, in
+    every episode anew.
 
     :param planner: how to plan.
     :param bundles: folders of model bundles, as PATH or LABEL=PATH; the shipped one by default.
+    :param teacher: file of the policy that ``collect --robust`` recorded, teacher.npz, which walks
+        under the same conditions but cannot compensate a delay; the shipped one, if there is one,
+        by default; ``none`` leaves it out.
     :param only: run the conditions whose names contain one of these words; all by default.
     :param episodes: number of episodes per bundle and condition; their seeds count up from
         FIRST_SEED.
-    :param first_seed: seed of the first episode's initial state, pushes and torque noise.
+    :param first_seed: seed of the first episode's initial state, pushes, noise and, where it is
+        drawn, robot.
     :param processes: episodes at a time; all cores by default.
     :param out: PNG file to write; its folder must be there.
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
     from ...experiments.closed_loop import open_pool
+    from ...experiments.robustness.robustness_columns import columns_of
     from ...experiments.robustness.robustness_conditions import select
-    from ...experiments.robustness.robustness_run import (
-        check_conditions,
-        labelled,
-        measure_robustness,
-        robustness_table,
-    )
-    from ...planning.bundle import Bundle
+    from ...experiments.robustness.robustness_run import measure_robustness, robustness_table
 
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
@@ -51,11 +53,9 @@ def robustness(
         raise ConfigError(f'{out}: expected the name of a PNG file, NAME.png, in a folder that is '
                           'there')
     conditions = select(only)
-    loaded = {label: Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
-              for label, path in labelled(bundles).items()}
-    check_conditions(loaded, conditions)
+    columns = columns_of(bundles, teacher, planner)
     with open_pool(processes or os.cpu_count() or 1) as pool:
-        facts = measure_robustness(loaded, planner, conditions,
+        facts = measure_robustness(columns, conditions,
                                    range(first_seed, first_seed + episodes), pool=pool,
                                    progress=progress)
     # Only now: who asks for help or errs needs no matplotlib.
@@ -65,8 +65,7 @@ def robustness(
         draw_robustness(facts, f'{episodes} episodes under each condition', scratch)
     if json:
         report({'picture': str(out), 'first_seed': first_seed, 'planner': as_facts(planner),
-                'bundles': {label: {'path': str(bundle.path), 'hash': bundle.hash}
-                            for label, bundle in loaded.items()},
+                'columns': {label: column.facts() for label, column in columns.items()},
                 'conditions': facts}, as_json=True)
     else:
         print_text(robustness_table(facts))

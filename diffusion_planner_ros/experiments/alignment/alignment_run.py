@@ -19,7 +19,7 @@ from ...learning.onnx_export import TrainedModel, WeightWriter
 from ...planning import bundle as bundles
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
-from ...sim.perturbation import Perturbation
+from ...sim.perturbation_ranges import Robots
 from ..closed_loop import check_robot, run_episodes, summarize
 from ..execution import Execution
 from ..misalignment import misalignment_of, watch_episodes
@@ -60,7 +60,7 @@ class AlignmentRun:
     """
 
     def __init__(self, aligner: Aligner, folder: Path, *, planner: PlannerConfig,
-                 perturbation: Perturbation,
+                 perturbation: Robots,
                  pool: ProcessPoolExecutor) -> None:
         self.aligner = aligner
         self.guards: list[GuardResult] = []
@@ -83,7 +83,7 @@ class AlignmentRun:
     def settings(self) -> dict[str, Any]:
         """What a run that goes on must have in common."""
         return {'align': asdict(self.aligner.settings), 'planner': as_facts(self._planner),
-                'perturbation': asdict(self._perturbation), 'model': asdict(self.aligner.config),
+                'perturbation': as_facts(self._perturbation), 'model': asdict(self.aligner.config),
                 'data': {'offline_steps': len(self.aligner.offline)}}
 
     @property
@@ -223,8 +223,8 @@ class AlignmentRun:
         settings = self.aligner.settings
         planner = replace(self._planner, n_candidates=settings.n_candidates)
         perturbation = self._perturbation
-        if not self.aligner.is_settling:
-            perturbation = replace(perturbation, push=settings.recovery_push or perturbation.push)
+        if settings.recovery_push and not self.aligner.is_settling:
+            perturbation = perturbation.pushed(settings.recovery_push)
         path = self._bundle()
         episodes: list[Episode] = []
         while sum(map(len, episodes)) < settings.round_steps:

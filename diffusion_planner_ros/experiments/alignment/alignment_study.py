@@ -16,7 +16,7 @@ from ...learning.onnx_export import TrainedModel
 from ...planning.bundle import Bundle, FACTS_FILE
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
-from ...sim.perturbation import Perturbation
+from ...sim.perturbation_ranges import Robots
 from .. import bundle_export
 from ..closed_loop import summarize
 from ..misalignment import misalignment_of, watch_episodes
@@ -78,7 +78,7 @@ class Study:
     """
 
     def __init__(self, checkpoint: Path, offline: Sequence[Episode], folder: Path, *,
-                 planner: PlannerConfig, perturbation: Perturbation, seeds: Sequence[int],
+                 planner: PlannerConfig, perturbation: Robots, seeds: Sequence[int],
                  pool: ProcessPoolExecutor, progress: Progress = silent) -> None:
         self._checkpoint = checkpoint
         self._offline = list(offline)
@@ -147,7 +147,7 @@ class Study:
     def _evaluate(self, bundle: Bundle, planner: PlannerConfig, file: Path) -> Mapping[str, Any]:
         """Return what is in the file if it is of this bundle and these settings, or write it."""
         asked = {'hash': bundle.hash, 'seeds': list(self._seeds),
-                 'planner': as_facts(planner), 'perturbation': asdict(self._perturbation)}
+                 'planner': as_facts(planner), 'perturbation': as_facts(self._perturbation)}
         key = bundle.hash, planner
         if file.is_file():
             facts = json.loads(file.read_text())

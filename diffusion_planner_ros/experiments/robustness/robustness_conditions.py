@@ -4,17 +4,20 @@ from collections.abc import Sequence
 
 from ...errors import ConfigError
 from ...sim.perturbation import Perturbation, UNPERTURBED
+from ...sim.perturbation_ranges import DRAWN, Robots
 from ..execution import Execution, REPLANNED
 
-Condition = tuple[Perturbation, Execution]
+Condition = tuple[Robots, Execution]
 
+NOMINAL = 'nominal'
 CONDITIONS: dict[str, Condition] = {
-    'nominal': (UNPERTURBED, REPLANNED),
-    # Pushes and noise: the shipped model withstands most of the weaker and few of the stronger.
+    NOMINAL: (UNPERTURBED, REPLANNED),
     'push 2 N s': (Perturbation(push=2.0), REPLANNED),
     'push 4 N s': (Perturbation(push=4.0), REPLANNED),
+    'push 8 N s': (Perturbation(push=8.0), REPLANNED),
     'torque noise 5 N m': (Perturbation(torque_noise=5.0), REPLANNED),
     'torque noise 10 N m': (Perturbation(torque_noise=10.0), REPLANNED),
+    'sensor noise': (Perturbation(position_noise=0.005, velocity_noise=0.05), REPLANNED),
     'joint friction -20 %': (Perturbation(friction=0.8), REPLANNED),
     'joint friction +20 %': (Perturbation(friction=1.2), REPLANNED),
     'ground friction -20 %': (Perturbation(ground_friction=0.8), REPLANNED),
@@ -23,8 +26,13 @@ CONDITIONS: dict[str, Condition] = {
     'mass +10 %': (Perturbation(mass=1.1), REPLANNED),
     'mass -20 %': (Perturbation(mass=0.8), REPLANNED),
     'mass +20 %': (Perturbation(mass=1.2), REPLANNED),
+    'mass -30 %': (Perturbation(mass=0.7), REPLANNED),
+    'mass +30 %': (Perturbation(mass=1.3), REPLANNED),
     'delay 1, compensated': (UNPERTURBED, Execution(delay=1)),
     'delay 1, not compensated': (UNPERTURBED, Execution(delay=1, compensate=False)),
+    'delay 2, compensated': (UNPERTURBED, Execution(delay=2)),
+    'delay 3, compensated': (UNPERTURBED, Execution(delay=3)),
+    'drawn robots': (DRAWN, REPLANNED),  # all of it at once, but for the longer delays
 }
 """Names, as they stand in table and picture, of changed robots and of late execution."""
 

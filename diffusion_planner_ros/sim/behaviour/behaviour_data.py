@@ -11,9 +11,10 @@ from ...data.minari_format import write_minari
 from ...episode import Episode
 from ...errors import DatasetError
 from ..perturbation import UNPERTURBED
+from ..perturbation_ranges import Robots
 from ..rollout import rollout_together
 from ..walker2d import EXPERT_RETURN, normalized_score, RANDOM_RETURN, Walker2D
-from .behaviour_policy import Checkpoint, CHECKPOINT_TRANSITIONS, Learned, Robots
+from .behaviour_policy import Checkpoint, CHECKPOINT_TRANSITIONS, Learned
 from .gaussian_policy import GaussianPolicy
 
 # Each episode explores with one of these shares of the policy's own noise: the quiet ones show how

@@ -14,8 +14,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 import torch
 
 from ...episode import Episode
-from ..perturbation import Perturbation, UNPERTURBED
-from ..perturbation_ranges import PerturbationRanges
+from ..perturbation import UNPERTURBED
+from ..perturbation_ranges import Robots
 from ..walker2d import Walker2D
 from .gaussian_policy import GaussianPolicy
 from .gymnasium_env import GymnasiumEnv
@@ -128,10 +128,6 @@ class Learned:
 
     checkpoints: list[Checkpoint]
     episodes: list[Episode]
-
-
-Robots = Perturbation | PerturbationRanges
-"""The robots of episodes: always the same, or drawn anew for every one."""
 
 
 def _recorded_walker(robots: Robots, episodes: list[Episode], mean: PolicyMean, index: int
