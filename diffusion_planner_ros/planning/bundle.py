@@ -1,7 +1,8 @@
 """The model bundle: a folder with all that a planner needs, checked when it is loaded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 import hashlib
 import json
 from pathlib import Path
@@ -182,6 +183,21 @@ class Bundle:
     def has_plan(self) -> bool:
         """Whether there is a graph of whole plans."""
         return self._plan is not None
+
+    @cached_property
+    def row_limits(self) -> tuple[NDArray, NDArray]:
+        """
+        The smallest and the largest row, normalised, both float32 (D,).
+
+        Torques have limits, states have none.
+        """
+        limit = np.concatenate([self.robot.torque_limit, np.full(self.robot.state_dim, np.inf)])
+        low, high = (self.normalizer.normalize(row).astype(np.float32) for row in (-limit, limit))
+        return low, high
+
+    def without_plan(self) -> 'Bundle':
+        """Return the same bundle without its graph of whole plans."""
+        return replace(self, _plan=None)
 
     def denoise(self, x_t: NDArray, t: int) -> NDArray:
         """Predict x_0 (B, H, D) from x_t (B, H, D), both normalised."""

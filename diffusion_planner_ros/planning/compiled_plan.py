@@ -1,4 +1,4 @@
-"""Denoise and rank with one call of onnxruntime, where the planner's settings allow it."""
+"""What the graph of whole plans is given, where it can do what the settings ask for."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -16,12 +16,9 @@ class CompiledPlan:
     The inputs of a bundle's graph of whole plans that follow from the settings.
 
     The graph computes what ``Planner`` computes in its general loop, from the same noise.
-
-    :param limits: the smallest and the largest normalised row, both (D,), float32.
     """
 
-    def __init__(self, bundle: Bundle, config: PlannerConfig, limits: tuple[NDArray, NDArray]
-                 ) -> None:
+    def __init__(self, bundle: Bundle, config: PlannerConfig) -> None:
         levels = bundle.schedule.levels(config.n_denoise_steps)
         factors_of = FACTORS[SAMPLERS[config.sampler]]
         times = [t for t, _ in levels[:-1]]
@@ -30,8 +27,7 @@ class CompiledPlan:
         steps = [[*factors_of(alpha_bar_t, alpha_bar_s), scale * variance[t]]
                  for (t, alpha_bar_t), (_, alpha_bar_s) in pairwise(levels)]
         n_guided = config.n_denoise_steps - config.n_unguided_steps if scale else 0
-        low, high = limits
-        self._bundle = bundle
+        low, high = bundle.row_limits
         self._inputs = {
             'times': np.array(times, dtype=np.int64)[:, None],
             'steps': np.array(steps, dtype=np.float32),
@@ -47,15 +43,13 @@ class CompiledPlan:
         return (bundle.has_plan and SAMPLERS[config.sampler] in FACTORS
                 and config.guides == ('learned_value',) and config.states == 'denoised')
 
-    def run(self, known: NDArray, mask: NDArray, *, seed: int | Sequence[int]
-            ) -> tuple[NDArray, NDArray]:
+    def inputs(self, known: NDArray, mask: NDArray, *, seed: int | Sequence[int]
+               ) -> dict[str, NDArray]:
         """
-        Denoise candidates from noise, the known part put back after every step.
+        Return all inputs of ``Bundle.plan``.
 
         :param known: normalised values, shape (H, D); ``mask`` says where they hold.
         :param seed: of the noise.
-        :return: normalised trajectories (N, H, D), not limited yet, and the normalised values
-            (N,) that they have when they are.
         """
         draws = np.random.default_rng(seed).standard_normal(self._shape, dtype=np.float32)
-        return self._bundle.plan({'draws': draws, 'known': known, 'mask': mask, **self._inputs})
+        return {'draws': draws, 'known': known, 'mask': mask, **self._inputs}

@@ -92,7 +92,7 @@ class Planner:
         known, mask = normalized_condition(bundle, state, condition)
         seed = self.config.seed, step
         if self._compiled is not None and on_step is None:
-            x_0, value = self._compiled.run(known, mask, seed=seed)
+            x_0, value = bundle.plan(self._compiled.inputs(known, mask, seed=seed))
             preferred = {'learned_value': value}
         else:
             x_0, preferred = self.denoise(known, mask, seed=seed, on_step=on_step), None
@@ -102,7 +102,7 @@ class Planner:
         np.clip(actions, -limit, limit, out=actions)
         if preferred is None:
             # What is ranked is what will be executed.
-            np.clip(x_0, *self._limits, out=x_0)
+            np.clip(x_0, *bundle.row_limits, out=x_0)
             if self.config.states == 'forecast':
                 self._forecast(x_0, mask)
                 candidates[:, :, n_action:] = bundle.normalizer.unnormalize(
@@ -123,15 +123,7 @@ class Planner:
         """Faster than the general loop; None where only that one does what is asked for."""
         if not CompiledPlan.serves(self.bundle, self.config):
             return None
-        return CompiledPlan(self.bundle, self.config, self._limits)
-
-    @cached_property
-    def _limits(self) -> tuple[NDArray, NDArray]:
-        """The smallest and the largest normalised row, both (D,); torques alone have limits."""
-        robot, normalizer = self.bundle.robot, self.bundle.normalizer
-        limit = np.concatenate([robot.torque_limit, np.full(robot.state_dim, np.inf)])
-        low, high = (normalizer.normalize(row).astype(np.float32) for row in (-limit, limit))
-        return low, high
+        return CompiledPlan(self.bundle, self.config)
 
     def _forecast(self, x_0: NDArray, mask: NDArray) -> None:
         """

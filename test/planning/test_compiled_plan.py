@@ -1,6 +1,5 @@
 """The compiled plan is that of the general loop, and serves only what it computes."""
 
-from dataclasses import replace
 import shutil
 
 import numpy as np
@@ -20,7 +19,7 @@ H, S, A = 8, 17, 6
 @pytest.fixture(scope='module')
 def general(bundle):
     """The same bundle without the graph of whole plans: only the general loop is left."""
-    return replace(bundle, _plan=None)
+    return bundle.without_plan()
 
 
 @pytest.fixture
