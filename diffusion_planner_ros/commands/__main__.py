@@ -19,6 +19,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .learn.export import export
     from .learn.study import study
     from .learn.train import train
+    from .measure.benchmark import benchmark
     from .measure.diagnose import diagnose
     from .measure.evaluate import evaluate
     from .measure.robustness import robustness
@@ -28,7 +29,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
             'info': info, 'collect': collect, 'train': train, 'align': align, 'study': study,
             'export': export, 'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot,
-            'animate': animate, 'soak': soak}
+            'animate': animate, 'soak': soak, 'benchmark': benchmark}
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ import tempfile
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
 
 from ..data.windows import Windows
 from ..episode import Episode
@@ -70,24 +72,44 @@ def compare(model: TrainedModel, bundle: Bundle, *, batch_sizes: tuple[int, ...]
     """
     Return the largest difference between torch and onnxruntime per output, on random inputs.
 
+    Of the graph of whole plans, single steps at all diffusion times are compared.
     Relative to the largest entry where that is above 1: an x_0 that is computed from a predicted
     eps at high noise is hundreds of standard deviations large.
     """
-    largest = {'x_0': 0.0, 'value': 0.0, 'gradient': 0.0, 'dynamics': 0.0}
+    largest = dict.fromkeys(('x_0', 'value', 'gradient', 'dynamics', 'plan'), 0.0)
     for t in sorted({bundle.value_clean_time, *range(bundle.schedule.n_steps)}):
         x_t, _ = model.example(batch_sizes[t % len(batch_sizes)], seed=t % 2**31)
         times, rows = x_t.new_full((len(x_t),), t).long(), x_t[:, 0]
-        expected = {'dynamics': model.dynamics_model(rows),
-                    **dict(zip(('value', 'gradient'), model.value_and_gradient(x_t, times),
-                               strict=True))}
-        found = {'dynamics': bundle.next_state(rows.numpy()),
-                 'value': bundle.value(x_t.numpy(), t),
-                 'gradient': bundle.value_gradient(x_t.numpy(), t)}
-        if t != CLEAN:  # nothing is denoised from there
-            expected['x_0'], found['x_0'] = model.denoiser(x_t, times), bundle.denoise(
-                x_t.numpy(), t)
-        for name, reference in expected.items():
-            scale = max(1.0, float(reference.abs().max()))
-            difference = float(np.abs(found[name] - reference.numpy()).max()) / scale
+        x_0, (value, gradient) = model.denoiser(x_t, times), model.value_and_gradient(x_t, times)
+        pairs = [('dynamics', bundle.next_state(rows.numpy()), model.dynamics_model(rows)),
+                 ('value', bundle.value(x_t.numpy(), t), value),
+                 ('gradient', bundle.value_gradient(x_t.numpy(), t), gradient)]
+        if t == CLEAN:  # nothing is denoised from there
+            pairs.append(('plan', _steps_of_plan(bundle, x_t)[1], value))
+        else:
+            pairs += [('x_0', bundle.denoise(x_t.numpy(), t), x_0),
+                      ('plan', _steps_of_plan(bundle, x_t, (t, [1, 0, 0, 0]))[0], x_0),
+                      ('plan', _steps_of_plan(bundle, x_t, (t, [0, 1, 0, 1]))[0],
+                       x_t + gradient)]
+        for name, found, expected in pairs:
+            scale = max(1.0, float(expected.abs().max()))
+            difference = float(np.abs(found - expected.numpy()).max()) / scale
             largest[name] = max(largest[name], difference)
     return largest
+
+
+def _steps_of_plan(bundle: Bundle, x_t: Tensor, *steps: tuple[int, list[float]]
+                   ) -> tuple[NDArray, NDArray]:
+    """
+    Return x_s (B, H, D) and its value (B,), from the graph of whole plans.
+
+    :param steps: diffusion time, and factors of x_0, x_t, noise and gradient.
+    """
+    draws = x_t.numpy()[None]
+    n, row = len(steps), np.full(draws.shape[-1], np.inf, dtype=np.float32)
+    return bundle.plan({
+        'draws': draws, 'known': draws[0, 0], 'mask': np.zeros(draws.shape[2:], dtype=bool),
+        'times': np.array([t for t, _ in steps], dtype=np.int64).reshape(n, 1),
+        'steps': np.array([factors for _, factors in steps], dtype=np.float32).reshape(n, 4),
+        'n_guided': np.array(sum(factors[3] != 0 for _, factors in steps)),
+        'bound': np.array(np.inf, dtype=np.float32), 'low': -row, 'high': row})

@@ -20,6 +20,7 @@ from ..errors import ModelError
 from ..files import written
 from ..robot import Robot
 from ..schedule import CLEAN
+from .graphs.plan_graph import plan_graph
 from .learner import load_checkpoint
 from .networks.builders import build_networks
 from .train_config import TrainConfig
@@ -157,9 +158,11 @@ def _save(model: nn.Module, example: dict[str, Tensor], outputs: list[str], file
 
 
 def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
-                    dynamics_file: Path, *, optimize: bool = True) -> None:
+                    dynamics_file: Path, plan_file: Path, *, optimize: bool = True) -> None:
     """
-    Write denoiser, value with its gradient and dynamics model as ONNX, for any batch size.
+    Write denoiser, value with its gradient, dynamics model and whole plan as ONNX.
+
+    All are for any batch size.
 
     :param optimize: whether to compute ahead what depends on weights alone; onnxruntime does the
         same when it loads a file. Without it every weight is in the file under its own name.
@@ -172,6 +175,13 @@ def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
           optimize=optimize)
     _save(model.dynamics_model, {'row': x_t[:, 0]}, ['next_state'], dynamics_file,
           optimize=optimize)
+    _write(plan_graph(onnx.load(denoiser_file), onnx.load(value_file),
+                      model.config.n_diffusion_steps), plan_file)
+
+
+def _write(graph: onnx.ModelProto, file: Path) -> None:
+    with written(file) as scratch:
+        onnx.save(graph, str(scratch))
 
 
 def exported_networks(model: TrainedModel) -> tuple[nn.Module, nn.Module, nn.Module]:
@@ -187,13 +197,15 @@ class WeightWriter:
 
     :param model: networks of the shapes to be written; their weights do not matter.
     :param folder: for the traced files, which are used up.
-    :param names: files of denoiser, value and dynamics model.
+    :param names: files of denoiser, value, dynamics model and plan.
     :raises ModelError: if a weight is not in the traced files under its own name.
     """
 
-    def __init__(self, model: TrainedModel, folder: Path, names: tuple[str, str, str]) -> None:
+    def __init__(self, model: TrainedModel, folder: Path, names: tuple[str, str, str, str]
+                 ) -> None:
         export_networks(model, *(folder / name for name in names), optimize=False)
-        self._graphs = {name: onnx.load(folder / name) for name in names}
+        *networks, self._plan_file = names
+        self._graphs = {name: onnx.load(folder / name) for name in networks}
         for (file, graph), network in zip(
                 self._graphs.items(), exported_networks(model), strict=True):
             shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.graph.initializer}
@@ -218,5 +230,7 @@ class WeightWriter:
                 if tensor.name in weights:
                     weight = weights[tensor.name].contiguous().numpy()
                     tensor.CopyFrom(onnx.numpy_helper.from_array(weight, tensor.name))
-            with written(folder / file) as scratch:
-                onnx.save(graph, str(scratch))
+            _write(graph, folder / file)
+        denoiser, value, _ = self._graphs.values()
+        _write(plan_graph(denoiser, value, model.config.n_diffusion_steps),
+               folder / self._plan_file)

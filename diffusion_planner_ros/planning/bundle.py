@@ -1,7 +1,8 @@
 """The model bundle: a folder with all that a planner needs, checked when it is loaded."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 import hashlib
 import json
 from pathlib import Path
@@ -21,12 +22,15 @@ from ..schedule import NoiseSchedule
 from .calibration import Calibration, read_calibrations
 from .providers import choose_provider, open_session
 
-FORMAT_VERSION = '2.0'  # major: inputs or outputs changed, refuse; minor: accept
+FORMAT_VERSION = '2.1'  # major: inputs or outputs changed, refuse; minor: accept
 FACTS_FILE = 'model.yaml'
 DENOISER_FILE = 'denoiser.onnx'
 VALUE_FILE = 'value.onnx'
-DYNAMICS_FILE = 'dynamics.onnx'  # a bundle may be without
-NETWORK_FILES = (DENOISER_FILE, VALUE_FILE, DYNAMICS_FILE)
+DYNAMICS_FILE = 'dynamics.onnx'
+PLAN_FILE = 'plan.onnx'
+NETWORK_FILES = (DENOISER_FILE, VALUE_FILE, DYNAMICS_FILE, PLAN_FILE)
+OPTIONAL_FILES = (DYNAMICS_FILE, PLAN_FILE)  # a bundle may be without
+PLAN_INPUTS = ('draws', 'known', 'mask', 'times', 'steps', 'n_guided', 'bound', 'low', 'high')
 UNHASHED = ('sha256', 'score')
 N_WARMUP = 3
 LONGEST_NAME = 100  # characters of a folder that an error shows
@@ -51,7 +55,7 @@ def bundle_hash(facts: Mapping[str, Any]) -> str:
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:
     """Write ``model.yaml`` with the hashes of all files in ``folder`` and of itself."""
     hashes = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest()
-              for name in NETWORK_FILES if name != DYNAMICS_FILE or (folder / name).is_file()}
+              for name in NETWORK_FILES if name not in OPTIONAL_FILES or (folder / name).is_file()}
     facts = {**facts, 'sha256': {**hashes, FACTS_FILE: facts_hash(facts)}}
     _write(folder / FACTS_FILE, facts)
 
@@ -158,6 +162,7 @@ class Bundle:
     _denoiser: onnxruntime.InferenceSession
     _value: onnxruntime.InferenceSession
     _dynamics: onnxruntime.InferenceSession | None
+    _plan: onnxruntime.InferenceSession | None
 
     @property
     def hash(self) -> str:
@@ -173,6 +178,26 @@ class Bundle:
     def has_dynamics(self) -> bool:
         """Whether there is a dynamics model."""
         return self._dynamics is not None
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether there is a graph of whole plans."""
+        return self._plan is not None
+
+    @cached_property
+    def row_limits(self) -> tuple[NDArray, NDArray]:
+        """
+        The smallest and the largest row, normalised, both float32 (D,).
+
+        Torques have limits, states have none.
+        """
+        limit = np.concatenate([self.robot.torque_limit, np.full(self.robot.state_dim, np.inf)])
+        low, high = (self.normalizer.normalize(row).astype(np.float32) for row in (-limit, limit))
+        return low, high
+
+    def without_plan(self) -> 'Bundle':
+        """Return the same bundle without its graph of whole plans."""
+        return replace(self, _plan=None)
 
     def denoise(self, x_t: NDArray, t: int) -> NDArray:
         """Predict x_0 (B, H, D) from x_t (B, H, D), both normalised."""
@@ -203,6 +228,20 @@ class Bundle:
             raise ModelError(f'{self.path / DYNAMICS_FILE}: no such file in this bundle, expected '
                              'one to forecast with; train and export the model again')
         return self._dynamics.run(None, {'row': row})[0]
+
+    def plan(self, inputs: Mapping[str, NDArray]) -> tuple[NDArray, NDArray]:
+        """
+        Denoise trajectories in one go.
+
+        :param inputs: ``PLAN_INPUTS``, see ``CompiledPlan``.
+        :return: normalised trajectories (N, H, D), and the normalised values (N,) that they have
+            within the torque limits.
+        :raises ModelError: if there is no graph of whole plans.
+        """
+        if self._plan is None:
+            raise ModelError(f'{self.path / PLAN_FILE}: no such file in this bundle, expected one '
+                             'to plan with; export the model again')
+        return tuple(self._plan.run(None, inputs))
 
     def check_state(self, state: NDArray) -> NDArray:
         """
@@ -285,7 +324,7 @@ class Bundle:
                 value_clean_time=int(facts.get('value_clean_time', 0)),
                 provider=chosen, calibrations=read_calibrations(facts, robot.state_dim),
                 _denoiser=sessions[DENOISER_FILE], _value=sessions[VALUE_FILE],
-                _dynamics=sessions.get(DYNAMICS_FILE))
+                _dynamics=sessions.get(DYNAMICS_FILE), _plan=sessions.get(PLAN_FILE))
         except (KeyError, TypeError, ValueError, RobotError) as error:
             raise ModelError(f'{path / FACTS_FILE}: {error}') from error
         bundle._probe()
@@ -303,6 +342,13 @@ class Bundle:
         if self.has_dynamics:
             shapes += [(DYNAMICS_FILE, self._dynamics.get_inputs()[0], row),
                        (DYNAMICS_FILE, self._dynamics.get_outputs()[0], [self.robot.state_dim])]
+        if self._plan is not None:
+            inputs = self._plan.get_inputs()
+            found = tuple(end.name for end in inputs)
+            if found != PLAN_INPUTS:
+                raise ModelError(f'{self.path / PLAN_FILE}: inputs are {", ".join(found)}, '
+                                 f'expected {", ".join(PLAN_INPUTS)}')
+            shapes.append((PLAN_FILE, inputs[0], [inputs[0].shape[1], *window]))
         for name, end, expected in shapes:
             if end.shape[1:] != expected:
                 raise ModelError(f"{self.path / name}: '{end.name}' has rows of shape "
@@ -313,9 +359,20 @@ class Bundle:
                        VALUE_FILE: (self.value(probe, 0), self.value_gradient(probe, 0))}
             if self.has_dynamics:
                 outputs[DYNAMICS_FILE] = (self.next_state(probe[:, 0]),)
+            if self._plan is not None:
+                outputs[PLAN_FILE] = self.plan(self._probe_of_plans(probe))
         for name, arrays in outputs.items():
             if not all(np.isfinite(a).all() for a in arrays):
                 raise ModelError(f'{self.path / name}: output on a probe of zeros is not finite')
+
+    @staticmethod
+    def _probe_of_plans(probe: NDArray) -> dict[str, NDArray]:
+        """Return inputs of a plan of one guided step and one without guidance."""
+        row = probe[0, 0]
+        return {'draws': probe[None], 'known': probe[0], 'mask': probe[0] > 0,
+                'times': np.array([[1], [0]]), 'steps': np.ones((2, 4), dtype=np.float32),
+                'n_guided': np.array(1), 'bound': np.array(1, dtype=np.float32),
+                'low': row - 1, 'high': row + 1}
 
 
 def _normalizer(facts: Mapping[str, list[float]]) -> Normalizer:

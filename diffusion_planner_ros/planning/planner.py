@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, StateError
 from .bundle import Bundle
+from .compiled_plan import CompiledPlan
 from .conditions import Condition, normalized_condition
 from .guides.guide import WeightedGuides
 from .guides.guide_registry import GUIDES
@@ -89,18 +90,24 @@ class Planner:
         n_action, limit = robot.action_dim, robot.torque_limit
         state = np.clip(bundle.check_state(state), -robot.state_clip, robot.state_clip)
         known, mask = normalized_condition(bundle, state, condition)
-        x_0 = self.denoise(known, mask, seed=(self.config.seed, step), on_step=on_step)
+        seed = self.config.seed, step
+        if self._compiled is not None and on_step is None:
+            x_0, value = bundle.plan(self._compiled.inputs(known, mask, seed=seed))
+            preferred = {'learned_value': value}
+        else:
+            x_0, preferred = self.denoise(known, mask, seed=seed, on_step=on_step), None
         candidates = bundle.normalizer.unnormalize(x_0.astype(np.float64))
         actions = candidates[:, :, :n_action]
         clamped = (np.abs(actions) > limit).any(axis=2)
         np.clip(actions, -limit, limit, out=actions)
-        # What is ranked is what will be executed.
-        np.clip(x_0[:, :, :n_action], *self._limits, out=x_0[:, :, :n_action])
-        if self.config.states == 'forecast':
-            self._forecast(x_0, mask)
-            candidates[:, :, n_action:] = bundle.normalizer.unnormalize(
-                x_0.astype(np.float64))[:, :, n_action:]
-        preferred = self._guides.values(x_0)
+        if preferred is None:
+            # What is ranked is what will be executed.
+            np.clip(x_0, *bundle.row_limits, out=x_0)
+            if self.config.states == 'forecast':
+                self._forecast(x_0, mask)
+                candidates[:, :, n_action:] = bundle.normalizer.unnormalize(
+                    x_0.astype(np.float64))[:, :, n_action:]
+            preferred = self._guides.values(x_0)
         scores = self._guides.score(preferred)
         value = preferred.get('learned_value')
         if value is None:
@@ -112,13 +119,11 @@ class Planner:
         return Plan(candidates, values, clamped, n_action, scores)
 
     @cached_property
-    def _limits(self) -> tuple[NDArray, NDArray]:
-        """The smallest and the largest normalised torques, both (A,)."""
-        robot, normalizer = self.bundle.robot, self.bundle.normalizer
-        mean, std = (x[:robot.action_dim] for x in (normalizer.mean, normalizer.std))
-        low, high = (((limit - mean) / std).astype(np.float32)
-                     for limit in (-robot.torque_limit, robot.torque_limit))
-        return low, high
+    def _compiled(self) -> CompiledPlan | None:
+        """Faster than the general loop; None where only that one does what is asked for."""
+        if not CompiledPlan.serves(self.bundle, self.config):
+            return None
+        return CompiledPlan(self.bundle, self.config)
 
     def _forecast(self, x_0: NDArray, mask: NDArray) -> None:
         """

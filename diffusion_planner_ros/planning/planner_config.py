@@ -30,7 +30,7 @@ class PlannerConfig:
     guidance_scale: float = setting(
         0.0, "Factor on the guides' gradient (times the posterior variance) while denoising; 0 "
         'switches it off.', low=0.0, high=100.0)
-    n_unguided_steps: int = setting(1, 'Last denoising steps without guidance.', low=0, high=1000)
+    n_unguided_steps: int = setting(0, 'Last denoising steps without guidance.', low=0, high=1000)
     states: Literal['denoised', 'forecast'] = setting(
         'denoised', "States of the candidates, which the guides rank: as they were denoised, or "
         "as the bundle's dynamics model forecasts them from the candidates' actions.")
@@ -54,9 +54,15 @@ class PlannerConfig:
                               f'{", ".join(self.guides)}')
         if len(set(self.guides)) < len(self.guides):
             raise ConfigError(f'guides is {self.guides}, expected each name once')
+        if self.guidance_scale > 0 and self.n_unguided_steps >= self.n_denoise_steps:
+            raise ConfigError(f'n_unguided_steps is {self.n_unguided_steps}, expected less than '
+                              f'n_denoise_steps, {self.n_denoise_steps}: no step would be guided; '
+                              'to plan without guidance, set guidance_scale to 0')
 
     @property
     def decisive(self) -> dict[str, Any]:
         """Settings that decide how good a plan is, as YAML holds them: not noise nor threads."""
-        return {name: value for name, value in as_facts(self).items()
-                if name not in ('seed', 'provider', 'n_threads')}
+        idle = {'seed', 'provider', 'n_threads'}
+        if self.guidance_scale == 0:
+            idle.add('n_unguided_steps')
+        return {name: value for name, value in as_facts(self).items() if name not in idle}

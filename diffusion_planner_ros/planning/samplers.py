@@ -4,7 +4,8 @@ Samplers: from noise to trajectories in a few denoising steps.
 A sampler is a generator over ``model(x_t, t)``, which predicts x_0. It yields every diffusion
 time with its x_t, the last one being ``CLEAN``, and may keep a history between steps. Whoever
 iterates may change x_t in place before the next step: conditions put back what is known, guides
-push. So no sampler knows of either, and a new one is a function and a line in ``SAMPLERS``.
+push. So no sampler knows of either, and a new one is a function and a line in ``SAMPLERS``; with
+another one in ``FACTORS`` it may run as a compiled plan, which is faster.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -58,6 +59,29 @@ def ddpm(model: Model, x_t: NDArray, levels: Sequence[tuple[int, float]],
 
 SAMPLERS: dict[str, Sampler] = {'ddim': ddim, 'ddpm': ddpm}
 """By the name that ``PlannerConfig.sampler`` takes."""
+
+
+def ddim_factors(alpha_bar_t: float, alpha_bar_s: float) -> tuple[float, float, float]:
+    """Return the factors of x_0, x_t and noise in the x_s of ``ddim_step``."""
+    of_eps = sqrt((1.0 - alpha_bar_s) / (1.0 - alpha_bar_t))
+    return sqrt(alpha_bar_s) - of_eps * sqrt(alpha_bar_t), of_eps, 0.0
+
+
+def ddpm_factors(alpha_bar_t: float, alpha_bar_s: float) -> tuple[float, float, float]:
+    """Return the factors of x_0, x_t and noise in the x_s of ``ddpm_step``."""
+    alpha = alpha_bar_t / alpha_bar_s
+    beta, left = 1.0 - alpha, (1.0 - alpha_bar_s) / (1.0 - alpha_bar_t)
+    return (sqrt(alpha_bar_s) * beta / (1.0 - alpha_bar_t), sqrt(alpha) * left, sqrt(beta * left))
+
+
+FACTORS: dict[Sampler, Callable[[float, float], tuple[float, float, float]]] = {
+    ddim: ddim_factors, ddpm: ddpm_factors}
+"""
+Of samplers whose steps are x_s = a x_0 + b x_t + c noise: a, b and c between two ``alpha_bar``.
+
+Such a sampler draws noise in every step, or c is 0 in all of them. It may run as a compiled plan;
+the others run in the general loop of the planner.
+"""
 
 
 def ddim_step(x_t: NDArray, x_0: NDArray, alpha_bar_t: float, alpha_bar_s: float) -> NDArray:

@@ -249,7 +249,7 @@ def test_weights_that_others_are_computed_from_are_written_under_their_names(
         networks = build_networks(config, robot).eval().requires_grad_(False)
         networks['diffusion'].network.log_scale.normal_()
         models.append(TrainedModel(*networks.values(), robot, config, facts={}))
-    names = ('denoiser.onnx', 'value.onnx', 'dynamics.onnx')
+    names = ('denoiser.onnx', 'value.onnx', 'dynamics.onnx', 'plan.onnx')
     WeightWriter(models[0], tmp_path, names).write(models[1], tmp_path)
     x_t, t = models[1].example(5)
     inputs = {'x_t': x_t.numpy(), 'times': t.numpy()}

@@ -31,7 +31,7 @@ TOLERANCE = 1e-4
 # The graph of a U-Net that predicts x_0 is a part of that of one that predicts eps, and the export
 # of a U-Net takes ten seconds.
 MODELS = [('mlp', 'x0'), ('mlp', 'eps'), ('unet', 'eps')]
-NETWORKS = ('denoiser.onnx', 'value.onnx', 'dynamics.onnx')
+NETWORKS = ('denoiser.onnx', 'value.onnx', 'dynamics.onnx', 'plan.onnx')
 FILES = (*NETWORKS, 'model.yaml')
 
 
@@ -144,7 +144,7 @@ def test_facts_are_those_of_robot_training_and_data(bundle, robot, config_of, wi
 def test_the_reported_difference_is_small_and_is_measured(pair):
     model, bundle = pair
     differences = compare(model, bundle)
-    assert set(differences) == {'x_0', 'value', 'gradient', 'dynamics'}
+    assert set(differences) == {'x_0', 'value', 'gradient', 'dynamics', 'plan'}
     assert all(0.0 < d <= TOLERANCE for d in differences.values())
 
 
@@ -437,7 +437,7 @@ def test_the_prediction_error_is_that_of_the_plans_with_the_recorded_action(bund
 
 
 def test_an_export_without_data_has_no_calibration(bundle):
-    assert bundle.facts['format_version'] == '2.0'
+    assert bundle.facts['format_version'] == '2.1'
     assert not bundle.calibrations
 
 

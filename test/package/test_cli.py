@@ -229,15 +229,15 @@ def test_a_run_too_short_for_a_policy_is_refused_with_the_shortest_that_is_not()
 
 def test_export_reports_a_small_difference(journey):
     differences = journey.reports['export']['max_difference']
-    assert set(differences) == {'x_0', 'value', 'gradient', 'dynamics'}
+    assert set(differences) == {'x_0', 'value', 'gradient', 'dynamics', 'plan'}
     assert all(d <= 1e-4 for d in differences.values())
 
 
 def test_export_replaces_an_old_bundle(journey):
     bundle = Bundle.load(journey.bundle)
     assert bundle.facts['training']['n_updates_done'] == 60
-    assert {p.name for p in journey.bundle.iterdir()} == {'denoiser.onnx', 'value.onnx',
-                                                          'dynamics.onnx', 'model.yaml'}
+    assert {p.name for p in journey.bundle.iterdir()} == {
+        'denoiser.onnx', 'value.onnx', 'dynamics.onnx', 'plan.onnx', 'model.yaml'}
     assert {p.name for p in journey.bundle.parent.iterdir()} == {'tiny'}
 
 

@@ -1,7 +1,7 @@
 """Guides: what they prefer is pushed for while denoising and ranked by afterwards."""
 
 import numpy as np
-from numpy.testing import assert_allclose, assert_array_equal
+from numpy.testing import assert_allclose
 import pytest
 
 from diffusion_planner_ros.errors import ConfigError
@@ -51,7 +51,7 @@ def test_a_registered_guide_ranks_the_candidates(bundle, state, height):
     heights = plan.candidates[:, :, HEIGHT].mean(axis=1)
     assert plan.best == np.argmax(heights)
     by_value = Planner(bundle, PlannerConfig()).plan(state)
-    assert_array_equal(plan.values, by_value.values)  # still the predicted return
+    assert_allclose(plan.values, by_value.values, rtol=1e-5)  # still the predicted return
 
 
 def test_the_scores_are_the_weighted_sum_of_the_guides(bundle, state, height):
@@ -60,12 +60,12 @@ def test_the_scores_are_the_weighted_sum_of_the_guides(bundle, state, height):
                                          guide_weights=(2.0, -3.0), **config)).plan(state)
     value, high = (Planner(bundle, PlannerConfig(guides=(name,), **config)).plan(state).scores
                    for name in ('learned_value', 'height'))
-    assert_allclose(both.scores, 2.0 * value - 3.0 * high, rtol=1e-5)
+    assert_allclose(both.scores, 2.0 * value - 3.0 * high, rtol=1e-5, atol=1e-5)
 
 
 def test_a_guide_pushes_while_denoising(bundle, state, height):
     def height_of(scale):
-        config = PlannerConfig(guides=('height',), guidance_scale=scale, n_unguided_steps=0,
+        config = PlannerConfig(guides=('height',), guidance_scale=scale,
                                sampler='ddpm', n_denoise_steps=5)
         return Planner(bundle, config).plan(state).candidates[:, 1:, HEIGHT].mean()
     assert height_of(100.0) > height_of(50.0) > height_of(0.0)

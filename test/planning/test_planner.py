@@ -1,6 +1,7 @@
 """The planner: what is fixed stays fixed, and the same seed gives the same plan."""
 
 from dataclasses import fields
+from itertools import pairwise
 
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
@@ -72,7 +73,7 @@ def test_candidates_differ(make_planner, state, sampler):
 @pytest.mark.parametrize('guidance_scale', [0.0, 50.0])
 def test_every_candidate_starts_in_the_measured_state(
         make_planner, state, sampler, guidance_scale):
-    planner = make_planner(sampler=sampler, guidance_scale=guidance_scale, n_unguided_steps=0)
+    planner = make_planner(sampler=sampler, guidance_scale=guidance_scale)
     candidates = planner.plan(state).candidates
     assert candidates.shape == (8, H, A + S)
     assert_allclose(candidates[:, 0, A:], np.tile(state, (8, 1)), rtol=1e-5, atol=1e-5)
@@ -104,7 +105,7 @@ def test_the_state_given_is_not_changed(make_planner, state):
 def test_a_goal_and_a_committed_action_are_put_back(make_planner, state, sampler, guidance_scale):
     condition = make_condition((H - 1, A + 0, 1.1), (H - 1, A + 8, 2.5), (0, 2, -33.0),
                                (3, 5, 44.0))
-    planner = make_planner(sampler=sampler, guidance_scale=guidance_scale, n_unguided_steps=0)
+    planner = make_planner(sampler=sampler, guidance_scale=guidance_scale)
     plan = planner.plan(state, condition=condition)
     found = plan.candidates[:, condition.mask]
     # Single precision is what the networks work in.
@@ -183,11 +184,22 @@ def test_guidance_raises_the_value(make_planner, state, sampler):
 
 def test_guidance_is_off_in_the_last_steps(make_planner, state):
     steps = {'n_denoise_steps': 4, 'guidance_scale': 10.0}
-    free = make_planner(n_denoise_steps=4).plan(state)
-    guided = make_planner(**steps, n_unguided_steps=4).plan(state)
-    assert_array_equal(guided.candidates, free.candidates)
-    guided = make_planner(**steps, n_unguided_steps=3).plan(state)
-    assert np.abs(guided.candidates - free.candidates).max() > 1e-3
+    plans = [make_planner(**steps, n_unguided_steps=n).plan(state) for n in (0, 2, 3)]
+    plans.append(make_planner(n_denoise_steps=4).plan(state))
+    for plan, other in pairwise(plans):
+        assert np.abs(plan.candidates - other.candidates).max() > 1e-3
+    # The value is pushed up by each guided step.
+    means = [plan.values.mean() for plan in plans]
+    assert means == sorted(means, reverse=True)
+
+
+@pytest.mark.parametrize('n_unguided_steps', [2, 3])
+def test_guidance_that_guides_nothing_is_refused(n_unguided_steps):
+    settings = {'n_denoise_steps': 2, 'n_unguided_steps': n_unguided_steps}
+    with pytest.raises(ConfigError, match=f'n_unguided_steps is {n_unguided_steps}, expected less '
+                                          'than n_denoise_steps, 2: no step would be guided'):
+        PlannerConfig(guidance_scale=1.0, **settings)
+    assert PlannerConfig(**settings).decisive == PlannerConfig().decisive  # it is off
 
 
 def test_denoised_entries_are_bounded(make_planner, bundle, state):

@@ -7,7 +7,14 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper, TensorProto
 
-from diffusion_planner_ros.planning.bundle import DENOISER_FILE, read_facts, write_facts
+from diffusion_planner_ros.learning.graphs.plan_graph import plan_graph
+from diffusion_planner_ros.planning.bundle import (
+    DENOISER_FILE,
+    PLAN_FILE,
+    read_facts,
+    VALUE_FILE,
+    write_facts,
+)
 from diffusion_planner_ros.share import share_file
 
 TRIGGER_JOINT = 'foot_left_joint'
@@ -68,5 +75,7 @@ def faulty_bundle(folder: Path, fault: str) -> Path:
                      constant('zero', 0.0, np.float32)], ['extra'], body=body)
     add('Add', ['sound', 'extra'], [output])
     (folder / DENOISER_FILE).write_bytes(model.SerializeToString())
+    plan = plan_graph(model, onnx.load(folder / VALUE_FILE), facts['schedule']['n_steps'])
+    (folder / PLAN_FILE).write_bytes(plan.SerializeToString())
     write_facts(folder, {k: v for k, v in facts.items() if k != 'sha256'})
     return folder

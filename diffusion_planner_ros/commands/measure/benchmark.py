@@ -1,0 +1,60 @@
+"""``diffusion_planner benchmark``: how long a plan takes, and how long it takes in PyTorch."""
+
+from json import dumps
+from pathlib import Path
+
+from ...files import written
+from ..output import print_text, progress, report
+
+
+def benchmark(
+    bundle: Path | None = None,
+    candidates: tuple[int, ...] = (1, 8, 16, 64),
+    steps: tuple[int, ...] = (1, 2, 5),
+    rounds: int = 50,
+    diffuser_plans: int = 2,
+    threads: int = 1,
+    out: Path = Path('benchmark'),
+    json: bool = False,
+) -> None:
+    """
+    Measure planning: compiled, in the general loop, and in PyTorch eager, as ratios.
+
+    Prints a table in Markdown; writes OUT/benchmark.json and OUT/benchmark.png. Plans without
+    guidance take the sampler ddim, guided ones ddpm. The setting that Diffuser was released with
+    is measured in PyTorch, too; it takes seconds a plan.
+
+    :param bundle: folder of the model bundle; the shipped one by default.
+    :param candidates: numbers of candidates to plan with.
+    :param steps: numbers of denoising steps to plan with.
+    :param rounds: turns that all take; 4 plans are measured in each.
+    :param diffuser_plans: plans in Diffuser's setting, at most one per round; 0 leaves it out.
+    :param threads: threads of onnxruntime and PyTorch.
+    :param out: folder to write to.
+    :param json: print the report as JSON.
+    """
+    from ...errors import ConfigError
+    from ...experiments.benchmark.planning_benchmark import benchmark_table, measure_planning
+    from ...planning.bundle import Bundle
+    from ...planning.planner_config import PlannerConfig
+    from ...share import share_file
+
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f'{out}: is a file, expected a folder or a new name')
+    planner = PlannerConfig(n_threads=threads)
+    path = bundle or share_file('models/walker2d')
+    loaded = Bundle.load(path, n_threads=planner.n_threads)
+    facts = {'bundle': str(path), 'bundle_hash': loaded.hash, **measure_planning(
+        loaded, candidates=candidates, steps=steps, n_rounds=rounds,
+        n_diffuser_plans=diffuser_plans, n_threads=planner.n_threads, progress=progress)}
+    from ...experiments.plots.benchmark_plot import draw_benchmark
+
+    out.mkdir(parents=True, exist_ok=True)
+    with written(out / 'benchmark.json') as scratch:
+        scratch.write_text(dumps(facts, indent=2))
+    with written(out / 'benchmark.png') as scratch:
+        draw_benchmark(facts, scratch)
+    if json:
+        report(facts, as_json=True)
+    else:
+        print_text(benchmark_table(facts))

@@ -1,0 +1,1 @@
+"""How long planning takes, beside the same plans in PyTorch."""

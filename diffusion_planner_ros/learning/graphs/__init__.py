@@ -1,0 +1,1 @@
+"""ONNX graphs that are put together from exported ones."""
