@@ -24,17 +24,17 @@ class PerturbationRanges:
     and to align.
     """
 
-    mass: tuple[float, ...] = _range(0.65, 1.35, 'Factor on mass and inertia.')
-    friction: tuple[float, ...] = _range(0.65, 1.35, 'Factor on the friction of the joints.')
-    ground_friction: tuple[float, ...] = _range(0.65, 1.35, 'Factor on the sliding friction.')
-    push: tuple[float, ...] = _range(0.0, 9.0, 'Impulse of every push.', 'N s')
+    mass: tuple[float, ...] = _range(0.7, 1.3, 'Factor on mass and inertia.')
+    friction: tuple[float, ...] = _range(0.7, 1.3, 'Factor on the friction of the joints.')
+    ground_friction: tuple[float, ...] = _range(0.7, 1.3, 'Factor on the sliding friction.')
+    push: tuple[float, ...] = _range(0.0, 6.0, 'Impulse of every push.', 'N s')
     push_period: tuple[float, ...] = _range(0.5, 1.5, 'Time between pushes.', 's')
     torque_noise: tuple[float, ...] = _range(0.0, 10.0, 'Noise on every torque.', 'N m')
     torque_delay: tuple[float, ...] = _range(0, 4, 'How late torques act.', 'simulator steps')
     position_noise: tuple[float, ...] = _range(
-        0.0, 0.005, 'Noise on every measured position.', 'm, rad')
+        0.0, 0.003, 'Noise on every measured position.', 'm, rad')
     velocity_noise: tuple[float, ...] = _range(
-        0.0, 0.05, 'Noise on every measured velocity.', 'm/s, rad/s')
+        0.0, 0.03, 'Noise on every measured velocity.', 'm/s, rad/s')
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -57,6 +57,19 @@ class PerturbationRanges:
             drawn[entry.name] = (int(rng.integers(round(low), round(high) + 1))
                                  if entry.type is int else float(rng.uniform(low, high)))
         return Perturbation(**drawn)
+
+    def scaled(self, share: float) -> 'PerturbationRanges':
+        """
+        Return ranges between the unperturbed robot alone and these.
+
+        :param share: 0 for that robot, 1 for these ranges.
+        """
+        scaled = {}
+        for entry in settings_of(Perturbation):
+            nominal = getattr(UNPERTURBED, entry.name)
+            ends = (nominal + share * (end - nominal) for end in getattr(self, entry.name))
+            scaled[entry.name] = tuple(round(x) if entry.type is int else x for x in ends)
+        return PerturbationRanges(**scaled)
 
     def pushed(self, impulse: float) -> 'PerturbationRanges':
         """Return the ranges with pushes of one impulse [N s]."""

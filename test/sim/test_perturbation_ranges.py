@@ -7,6 +7,7 @@ import pytest
 
 from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.settings import settings_of
+from diffusion_planner_ros.sim.behaviour.curriculum import Curriculum, END, START
 from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
 from diffusion_planner_ros.sim.perturbation_ranges import (
     choose_robots,
@@ -32,6 +33,27 @@ def test_drawn_robots_fill_their_ranges_and_follow_from_the_seed():
             assert set(values) == {0, 1, 2, 3, 4}
     masses, pushes = ([getattr(r, name) for r in robots] for name in ('mass', 'push'))
     assert abs(np.corrcoef(masses, pushes)[0, 1]) < 4 / np.sqrt(len(robots))
+
+
+def test_ranges_grow_from_the_unperturbed_robot():
+    assert {DRAWN.scaled(0.0).draw(seed) for seed in range(5)} == {UNPERTURBED}
+    assert DRAWN.scaled(1.0) == DRAWN
+    half = DRAWN.scaled(0.5)
+    for name, (low, high) in asdict(half).items():
+        nominal, bounds = getattr(UNPERTURBED, name), getattr(DRAWN, name)
+        assert (low, high) == pytest.approx([(nominal + bound) / 2 for bound in bounds])
+
+
+def test_a_curriculum_makes_robots_differ_more_and_more_and_needs_several():
+    curriculum = Curriculum(DRAWN)
+    pushes = []
+    for progress in (0.0, START, (START + END) / 2, END, 1.0):
+        curriculum.advance(progress)
+        pushes.append(max(curriculum.draw(seed).push for seed in range(200)))
+    assert pushes[:2] == [0.0, 0.0]
+    assert pushes == pytest.approx([share * pushes[-1] for share in (0.0, 0.0, 0.5, 1.0, 1.0)])
+    alone = Curriculum(Perturbation(mass=1.2))
+    assert (alone.share, alone.draw(0)) == (1.0, Perturbation(mass=1.2))
 
 
 def test_a_perturbation_draws_itself():

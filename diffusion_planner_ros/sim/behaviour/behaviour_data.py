@@ -101,7 +101,9 @@ def find_expert(learned: Learned, robots: Robots = UNPERTURBED) -> tuple[Checkpo
     if not learned.checkpoints:
         raise DatasetError('PPO learned from too few transitions to save a policy, expected at '
                            f'least {CHECKPOINT_TRANSITIONS}')
-    promising = sorted(learned.checkpoints, key=lambda c: c.training_return)
+    hardest = max(checkpoint.share for checkpoint in learned.checkpoints)
+    promising = sorted((c for c in learned.checkpoints if c.share == hardest),
+                       key=lambda c: c.training_return)
     scored = [(policy_return(c.policy, robots), c) for c in promising[-N_EXPERT_CANDIDATES:]]
     best_return, best = max(scored, key=lambda pair: pair[0])
     return best, best_return

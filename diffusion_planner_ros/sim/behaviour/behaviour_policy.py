@@ -17,6 +17,7 @@ from ...episode import Episode
 from ..perturbation import UNPERTURBED
 from ..perturbation_ranges import Robots
 from ..walker2d import Walker2D
+from .curriculum import Curriculum
 from .gaussian_policy import GaussianPolicy
 from .gymnasium_env import GymnasiumEnv
 
@@ -90,15 +91,19 @@ class Checkpoint:
     transitions: int
     n_episodes: int
     training_return: float
+    share: float
+    """How much the robots differed that it learned on, see ``Curriculum``."""
     policy: GaussianPolicy
 
 
 class _Checkpointer(BaseCallback):
-    def __init__(self, episodes: list[Episode],
+    def __init__(self, episodes: list[Episode], curriculum: Curriculum, n_transitions: int,
                  on_progress: Callable[[int, float], None]) -> None:
         super().__init__()
         self.checkpoints: list[Checkpoint] = []
         self._episodes = episodes
+        self._curriculum = curriculum
+        self._n_transitions = n_transitions
         self._on_progress = on_progress
         self._rollouts = 0
 
@@ -110,6 +115,8 @@ class _Checkpointer(BaseCallback):
         recent = [e.total_return for e in self._episodes[-RECENT_EPISODES:]]
         training_return = float(np.mean(recent)) if recent else 0.0
         self._on_progress(self.num_timesteps, training_return)
+        share = self._curriculum.share
+        self._curriculum.advance(self.num_timesteps / self._n_transitions)
         if self._rollouts % CHECKPOINT_ROLLOUTS:
             return
         statistics = self.training_env.obs_rms
@@ -117,6 +124,7 @@ class _Checkpointer(BaseCallback):
             transitions=self.num_timesteps,
             n_episodes=len(self._episodes),
             training_return=training_return,
+            share=share,
             policy=GaussianPolicy.from_parameters(
                 self.model.policy.state_dict(), statistics.mean,
                 np.sqrt(statistics.var + self.training_env.epsilon))))
@@ -130,7 +138,7 @@ class Learned:
     episodes: list[Episode]
 
 
-def _recorded_walker(robots: Robots, episodes: list[Episode], mean: PolicyMean, index: int
+def _recorded_walker(robots: Curriculum, episodes: list[Episode], mean: PolicyMean, index: int
                      ) -> EpisodeRecorder:
     env = GymnasiumEnv(lambda seed: Walker2D(robots.draw(seed)))
     return EpisodeRecorder(env, episodes, mean, index)
@@ -144,19 +152,20 @@ def learn(*, n_transitions: int, seed: int, on_progress: Callable[[int, float], 
     :param n_transitions: environment steps to learn from.
     :param seed: seed of the environments, the initial weights and the exploration.
     :param on_progress: called after every rollout with transitions so far and recent return.
-    :param robots: that it learns on.
+    :param robots: that it learns on; drawn ones differ more and more, see ``Curriculum``.
     """
     torch.set_num_threads(1)
+    curriculum = Curriculum(robots)
     episodes: list[Episode] = []
     mean = PolicyMean()
     venv = VecNormalize(DummyVecEnv([
-        partial(_recorded_walker, robots, episodes, mean, i) for i in range(N_ENVS)]))
+        partial(_recorded_walker, curriculum, episodes, mean, i) for i in range(N_ENVS)]))
     ppo = PPO(
         'MlpPolicy', venv, n_steps=ROLLOUT_STEPS, batch_size=512, n_epochs=10,
         learning_rate=lambda remaining: 3e-4 * max(remaining, 0.1), clip_range=0.2, gamma=0.99,
         gae_lambda=0.95, ent_coef=0.0, seed=seed, device='cpu',
         policy_kwargs={'net_arch': [128, 128], 'log_std_init': -0.5})
     mean.watch(ppo.policy)
-    checkpointer = _Checkpointer(episodes, on_progress)
+    checkpointer = _Checkpointer(episodes, curriculum, n_transitions, on_progress)
     ppo.learn(n_transitions, callback=checkpointer)
     return Learned(checkpointer.checkpoints, episodes)

@@ -1,0 +1,35 @@
+"""Robots that differ more and more while a policy learns."""
+
+import numpy as np
+
+from ..perturbation import Perturbation
+from ..perturbation_ranges import PerturbationRanges, Robots
+
+START, END = 0.1, 0.6  # of the learning: the robots begin to differ; they differ as much as asked
+
+
+class Curriculum:
+    """
+    Draw the robots of episodes from ranges that grow from one robot to all that is asked for.
+
+    A policy that learns on all of them from the start stays on its feet, but walks slowly.
+
+    :param robots: that the policy learns on in the end; a single one needs no curriculum.
+    """
+
+    def __init__(self, robots: Robots) -> None:
+        self._robots = robots
+        self.share = 0.0 if isinstance(robots, PerturbationRanges) else 1.0
+        """How much of the ranges is in use, from 0 to 1."""
+
+    def advance(self, progress: float) -> None:
+        """Take robots that belong to this share of the learning, from 0 to 1."""
+        if isinstance(self._robots, PerturbationRanges):
+            self.share = float(np.clip((progress - START) / (END - START), 0.0, 1.0))
+
+    def draw(self, seed: int) -> Perturbation:
+        """Return the robot of an episode; ``seed`` is that of the episode."""
+        robots = self._robots
+        if isinstance(robots, PerturbationRanges):
+            robots = robots.scaled(self.share)
+        return robots.draw(seed)
