@@ -32,9 +32,9 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
             'control periods that got no plan of their own',
         ('refused_states',):
             'states that were refused; the log says why',
-        ('stops', 'stop_cause'):
-            'stops since it was activated; cause of the stop that goes on, empty while there '
-            'is none',
+        ('stops', 'stop_causes', 'stop_cause'):
+            'stops since it was activated; how many of each cause; cause of the stop that goes '
+            'on, empty while there is none',
         ('clamped_commands',):
             'commands with a torque beyond its limit',
         ('latency_p50_ms', 'latency_p99_ms', 'latency_last_minute_p50_ms',
@@ -124,6 +124,17 @@ def facts_from_msg(msg: DiagnosticArray, name: str) -> dict[str, str] | None:
         if status.name == name:
             return {v.key: v.value for v in status.values}
     return None
+
+
+def fact_from_counts(counts: Mapping[str, int]) -> str:
+    """Return a fact that says how often each thing happened; empty if nothing did."""
+    return '; '.join(f'{name}: {n}' for name, n in counts.items())
+
+
+def counts_from_fact(fact: str) -> dict[str, int]:
+    """Return what ``fact_from_counts`` was given."""
+    entries = (entry.rpartition(': ') for entry in fact.split('; ') if entry)
+    return {name: int(n) for name, _, n in entries}
 
 
 def bool_from_fact(fact: str) -> bool:
