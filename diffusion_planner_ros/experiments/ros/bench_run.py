@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 import json
-import math
 from pathlib import Path
 import tempfile
 from typing import Any
@@ -11,16 +10,20 @@ from diagnostic_msgs.msg import DiagnosticArray
 import yaml
 
 from ...errors import ConfigError
-from ...nodes.common.diagnostics import bool_from_fact, counts_from_fact, facts_from_msg
+from ...nodes.common.diagnostics import (
+    bool_from_fact,
+    counts_from_fact,
+    facts_from_msg,
+    number_from_fact,
+)
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...share import share_file
 from ..closed_loop import noise_seed
-from .hardware_bench import BENCH_NAME
+from .hardware_bench import BENCH_NAME, HardwareBench
 from .node_process import child_process, node_process
 from .observer import Observer, observing, STALL_TIME
 
-PROGRAM = 'diffusion_planner_ros.experiments.ros.hardware_bench'
 JITTER = 0.001  # [s], longest time that a measurement is late
 FULL_TORQUE = {'torque_scale': 1.0, 'ramp_time': 0.0}  # first tests on hardware are gentle
 
@@ -87,7 +90,8 @@ def walk_on_bench(bundle: Path, planner: PlannerConfig, seed: int, seconds: floa
     :raises PlannerError: if a process ends, or does not start.
     """
     with (observing(BenchObserver) as node, tempfile.TemporaryDirectory() as folder,
-          child_process('-m', PROGRAM, json.dumps({'seed': seed, 'jitter': JITTER})) as bench,
+          child_process('-m', HardwareBench.__module__,
+                        json.dumps({'seed': seed, 'jitter': JITTER})) as bench,
           node_process('planner', hardware_parameters(bundle, planner, seed), Path(folder)
                        ) as process):
         node.watch('bench', bench)
@@ -106,12 +110,7 @@ def walk_on_bench(bundle: Path, planner: PlannerConfig, seed: int, seconds: floa
     return BenchResult(
         seed=seed, seconds=walked, fell=fell,
         distance=float(robot['distance']),
-        latency_p50_ms=_number(report['latency_p50_ms']),
-        latency_p99_ms=_number(report['latency_p99_ms']),
+        latency_p50_ms=number_from_fact(report['latency_p50_ms']),
+        latency_p99_ms=number_from_fact(report['latency_p99_ms']),
         states_without_plan=int(report['states_without_plan']),
         stop_causes=counts_from_fact(report['stop_causes'])), report
-
-
-def _number(fact: str) -> float | None:
-    """Return what JSON can hold: it has no NaN."""
-    return None if math.isnan(float(fact)) else float(fact)

@@ -17,7 +17,7 @@ def real_time_table(measured: Mapping[int, Mapping[str, Any]]) -> str:
         ('busy processes', 'return', 'falls', 'latency p50 [ms]', 'p99 [ms]',
          'missed deadlines [%]', 'stops'),
         [(n_busy, _with_error(facts), f'{facts["falls"]} of {facts["episodes"]}',
-          f'{facts["latency_p50_ms"]:.1f}', f'{facts["latency_p99_ms"]:.1f}',
+          _milliseconds(facts['latency_p50_ms']), _milliseconds(facts['latency_p99_ms']),
           f'{100 * facts["missed_deadline_rate"]:.2f}', _causes(facts['stop_causes']))
          for n_busy, facts in measured.items()])
 

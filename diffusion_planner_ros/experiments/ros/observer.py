@@ -95,13 +95,16 @@ class Observer(Node):
 
     def wait_for_report(self) -> None:
         """
-        Wait for the next report of the planner.
+        Wait for the next report of the planner, which is to be active.
 
-        :raises PlannerError: if none comes for ``STALL_TIME``.
+        :raises PlannerError: if none comes for ``STALL_TIME``, or it is of a planner that ended.
         """
         n_before = self._n_reports
         self.wait_until(lambda: self._n_reports > n_before,
                         f'no report of the planner in {STALL_TIME} s')
+        if 'stops' not in self.planner:
+            raise PlannerError(f"the planner is {self.planner['state']}, expected it to be active "
+                               'still; its output above says why')
 
     def start_planner(self) -> None:
         """

@@ -23,7 +23,12 @@ from trajectory_msgs.msg import JointTrajectory
 
 from ...errors import PlannerError
 from ...nodes.common.conversions import NANOSECONDS, nanoseconds_from_stamp
-from ...nodes.common.diagnostics import bool_from_fact, counts_from_fact, facts_from_msg
+from ...nodes.common.diagnostics import (
+    bool_from_fact,
+    counts_from_fact,
+    facts_from_msg,
+    number_from_fact,
+)
 from ...nodes.common.topics import (
     COMMANDS,
     JOINT_STATES,
@@ -219,8 +224,8 @@ class Session(Observer):
         steps = int(facts['total_steps'])
         missed = int(facts['missed_deadlines'])
         return {'mode': facts['mode'],
-                'latency_p50_ms': float(facts['latency_p50_ms']),
-                'latency_p99_ms': float(facts['latency_p99_ms']),
+                'latency_p50_ms': number_from_fact(facts['latency_p50_ms']),
+                'latency_p99_ms': number_from_fact(facts['latency_p99_ms']),
                 # In lockstep time waits for the planner: there is no deadline to miss.
                 'missed_deadlines': None if in_lockstep else missed,
                 'missed_deadline_rate': None if in_lockstep else missed / steps,
@@ -230,7 +235,7 @@ class Session(Observer):
         """
         Return how often the planner and the bridge stopped the robot, by cause.
 
-        :raises PlannerError: if the planner does not report.
+        :raises PlannerError: if the planner is not active any more.
         """
         self.wait_for_report()
         return dict(Counter(counts_from_fact(self.planner['stop_causes'])) + self._bridge_stops)

@@ -7,6 +7,7 @@ one, describe it in ``VALUES`` and compute it where its neighbours are: for the 
 """
 
 from collections.abc import Mapping
+import math
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -135,6 +136,11 @@ def counts_from_fact(fact: str) -> dict[str, int]:
     """Return what ``fact_from_counts`` was given."""
     entries = (entry.rpartition(': ') for entry in fact.split('; ') if entry)
     return {name: int(n) for name, _, n in entries}
+
+
+def number_from_fact(fact: str) -> float | None:
+    """Return a fact that is a number, or None for NaN, which JSON cannot hold."""
+    return None if math.isnan(number := float(fact)) else number
 
 
 def bool_from_fact(fact: str) -> bool:
