@@ -21,15 +21,17 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .learn.train import train
     from .measure.benchmark import benchmark
     from .measure.diagnose import diagnose
+    from .measure.endure import endure
     from .measure.evaluate import evaluate
     from .measure.robustness import robustness
     from .measure.soak import soak
     from .walk import walk
 
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
-            'info': info, 'collect': collect, 'train': train, 'align': align, 'study': study,
-            'export': export, 'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot,
-            'animate': animate, 'soak': soak, 'benchmark': benchmark}
+            'endure': endure, 'benchmark': benchmark, 'info': info, 'collect': collect,
+            'train': train, 'align': align, 'study': study, 'export': export,
+            'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot, 'animate': animate,
+            'soak': soak}
 
 
 def main() -> None:

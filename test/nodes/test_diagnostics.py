@@ -7,8 +7,11 @@ from ros_processes import observer
 
 from diffusion_planner_ros.nodes.common.diagnostics import (
     bool_from_fact,
+    counts_from_fact,
+    fact_from_counts,
     facts_from_msg,
     msg_from_facts,
+    number_from_fact,
 )
 
 
@@ -26,6 +29,16 @@ def test_facts_travel_unchanged_and_the_message_is_not_one_of_them():
 @pytest.mark.parametrize('value', [True, False])
 def test_a_boolean_is_read_as_it_was_written(value):
     assert bool_from_fact(str(value)) is value
+
+
+@pytest.mark.parametrize('counts', [{}, {'late plan': 2}, {'late plan': 2, 'stale state': 10}])
+def test_counts_are_read_as_they_were_written(counts):
+    assert counts_from_fact(fact_from_counts(counts)) == counts
+
+
+def test_a_number_that_was_not_measured_is_none():
+    assert number_from_fact(str(0.1 + 0.2)) == 0.1 + 0.2
+    assert number_from_fact(str(float('nan'))) is None
 
 
 @pytest.mark.parametrize('fact', ['', 'true', 'yes', '1', 'episode over'])

@@ -11,6 +11,7 @@ from ros_processes import spin_until
 from std_msgs.msg import Float64MultiArray
 import yaml
 
+from diffusion_planner_ros.experiments.ros.hardware_bench import BENCH_NAME
 from diffusion_planner_ros.nodes.common.topics import COMMANDS
 
 CONFIG = SOURCE / 'config'
@@ -26,7 +27,7 @@ class Bench:
     def __init__(self, kept, node):
         self._kept = kept
         self.node = node
-        self.driver = Health(node, 'hardware_driver')
+        self.driver = Health(node, BENCH_NAME)
         self.planner = Health(node, 'planner')
         self.commands = []
         node.create_subscription(Float64MultiArray, COMMANDS.path,

@@ -11,7 +11,7 @@ import sys
 import time
 
 import h5py
-from hardware_driver import Bench
+from hardware_driver import truth_of
 from lifecycle import ACTIVATE, change, CONFIGURE, Health
 from nav_msgs.msg import Odometry
 import numpy as np
@@ -29,6 +29,7 @@ from diffusion_planner_ros.data.windows import Windows
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import ConfigError, DatasetError, OutputError, StateError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
+from diffusion_planner_ros.experiments.ros.hardware_bench import MeasuredRobot
 from diffusion_planner_ros.experiments.ros.ros_session import session, SessionConfig
 from diffusion_planner_ros.nodes.common.conversions import (
     msg_from_joints,
@@ -790,7 +791,7 @@ def test_a_recorder_that_cannot_work_says_why_in_one_line(tmp_path, file, settin
 
 
 def state_of(bench, robot):
-    msg = bench.truth(0)
+    msg = truth_of(bench, 0)
     numbers = {q: dict(zip(msg.name, getattr(msg, q), strict=True)) for q in QUANTITIES}
     return np.array([numbers[e.quantity][e.joint] for e in robot.state])
 
@@ -799,7 +800,7 @@ def test_records_a_driver_that_measures_no_torque_and_no_base(tmp_path, file, ro
     base = ['rootx=x', 'rootz=z', 'rooty=pitch']
     from_joints = [k for k, e in enumerate(robot.state) if not e.joint.startswith('root')]
     positions = [k for k, e in enumerate(robot.state) if e.quantity == 'position']
-    torques, truth, bench, rng = [], [], Bench(), np.random.default_rng(0)
+    torques, truth, bench, rng = [], [], MeasuredRobot(), np.random.default_rng(0)
     with listening(tmp_path, file, robot, torque_source='commands', odometry_joints=base) as (
             recorder, driver):
         driver.begin(lambda: driver.states.publish(bench.joint_states(0)), driver.odometry,

@@ -1,6 +1,6 @@
 import time
 
-from hardware_driver import Bench, driver_process
+from hardware_driver import driver_process
 from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
@@ -10,6 +10,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from diffusion_planner_ros.errors import ConfigError, NotFiniteError, StateError
+from diffusion_planner_ros.experiments.ros.hardware_bench import MeasuredRobot
 from diffusion_planner_ros.nodes.common.conversions import (
     NANOSECONDS,
     nanoseconds_from_stamp,
@@ -108,7 +109,7 @@ def node(kept):
 @pytest.fixture(scope='module')
 def walk():
     """A real walk: every millisecond the bench's joint states, odometry and true state."""
-    bench = Bench(seed=3)
+    bench = MeasuredRobot(seed=3)
     planner = Planner(Bundle.load(share_file('models/walker2d')), PlannerConfig())
     moments = []
     for step in range(N_WALK):

@@ -28,6 +28,7 @@ from diffusion_planner_ros.commands.learn.export import export
 from diffusion_planner_ros.commands.learn.study import study
 from diffusion_planner_ros.commands.learn.train import train
 from diffusion_planner_ros.commands.measure.diagnose import diagnose
+from diffusion_planner_ros.commands.measure.endure import endure
 from diffusion_planner_ros.commands.measure.evaluate import evaluate
 from diffusion_planner_ros.commands.measure.robustness import robustness
 from diffusion_planner_ros.commands.measure.soak import soak
@@ -58,12 +59,12 @@ from diffusion_planner_ros.sim.walker2d import normalized_score
 VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': collect,
          'diagnose': diagnose, 'train': train, 'export': export, 'info': info,
          'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
-         'snapshot': snapshot, 'soak': soak, 'study': study}
+         'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
 SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness': PLANNER,
-            'calibrate': PLANNER,
+            'calibrate': PLANNER, 'endure': PLANNER,
             'align': {'config': (AlignConfig, '')} | PLANNER | CHANGE,
             'diagnose': PLANNER | CHANGE, 'study': PLANNER | CHANGE,
             'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}

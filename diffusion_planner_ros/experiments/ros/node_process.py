@@ -1,7 +1,7 @@
-"""Run a node as a process of its own, and leave none behind."""
+"""Run nodes and other programs as processes of their own, and leave none behind."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, ExitStack
 import ctypes
 from pathlib import Path
 import signal
@@ -22,6 +22,39 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
+def child_process(*words: str, environment: Mapping[str, str] | None = None
+                  ) -> Iterator[subprocess.Popen]:
+    """
+    Run Python in a process of its own, and end it.
+
+    :param words: arguments of the interpreter.
+    :param environment: of the process; that of this one by default.
+    """
+    process = subprocess.Popen(
+        [sys.executable, *words], env=environment,
+        start_new_session=True,  # Ctrl-C reaches us alone, and we end our processes in order
+        preexec_fn=_end_with_parent)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_TIME)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextmanager
+def busy_processes(n: int) -> Iterator[None]:
+    """Keep ``n`` cores busy with processes that compute without a pause."""
+    with ExitStack() as stack:
+        for _ in range(n):
+            stack.enter_context(child_process('-c', 'while True: pass'))
+        yield
+
+
+@contextmanager
 def node_process(name: str, parameters: dict[str, Any], folder: Path
                  ) -> Iterator[subprocess.Popen]:
     """
@@ -33,17 +66,6 @@ def node_process(name: str, parameters: dict[str, Any], folder: Path
     """
     file = folder / f'{name}.yaml'
     file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
-    process = subprocess.Popen(
-        [sys.executable, '-m', 'diffusion_planner_ros.nodes', name, '--ros-args',
-         '--log-level', 'warn', '--params-file', str(file)],
-        start_new_session=True,  # Ctrl-C reaches us alone, and we end the nodes in order
-        preexec_fn=_end_with_parent)
-    try:
+    with child_process('-m', 'diffusion_planner_ros.nodes', name, '--ros-args',
+                       '--log-level', 'warn', '--params-file', str(file)) as process:
         yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(STOP_TIME)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()

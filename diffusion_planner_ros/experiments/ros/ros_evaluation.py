@@ -26,4 +26,6 @@ def evaluate_through_ros(config: SessionConfig, seeds: Sequence[int], robot: str
             results.append(nodes.finish_episode(seed, lambda bridge: None))
             advance(1, ret=f'{results[-1].episode_return:.0f}')
         timing = nodes.timing()
+        if not config.lockstep:
+            timing['stop_causes'] = nodes.stop_causes()
     return {**timing, **summarize(results, robot)}

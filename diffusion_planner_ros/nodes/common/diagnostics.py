@@ -7,6 +7,7 @@ one, describe it in ``VALUES`` and compute it where its neighbours are: for the 
 """
 
 from collections.abc import Mapping
+import math
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -32,9 +33,9 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
             'control periods that got no plan of their own',
         ('refused_states',):
             'states that were refused; the log says why',
-        ('stops', 'stop_cause'):
-            'stops since it was activated; cause of the stop that goes on, empty while there '
-            'is none',
+        ('stops', 'stop_causes', 'stop_cause'):
+            'stops since it was activated; how many of each cause; cause of the stop that goes '
+            'on, empty while there is none',
         ('clamped_commands',):
             'commands with a torque beyond its limit',
         ('latency_p50_ms', 'latency_p99_ms', 'latency_last_minute_p50_ms',
@@ -124,6 +125,22 @@ def facts_from_msg(msg: DiagnosticArray, name: str) -> dict[str, str] | None:
         if status.name == name:
             return {v.key: v.value for v in status.values}
     return None
+
+
+def fact_from_counts(counts: Mapping[str, int]) -> str:
+    """Return a fact that says how often each thing happened; empty if nothing did."""
+    return '; '.join(f'{name}: {n}' for name, n in counts.items())
+
+
+def counts_from_fact(fact: str) -> dict[str, int]:
+    """Return what ``fact_from_counts`` was given."""
+    entries = (entry.rpartition(': ') for entry in fact.split('; ') if entry)
+    return {name: int(n) for name, _, n in entries}
+
+
+def number_from_fact(fact: str) -> float | None:
+    """Return a fact that is a number, or None for NaN, which JSON cannot hold."""
+    return None if math.isnan(number := float(fact)) else number
 
 
 def bool_from_fact(fact: str) -> bool:

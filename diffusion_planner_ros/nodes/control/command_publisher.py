@@ -1,6 +1,6 @@
 """The only publisher of torques: it scales, ramps and clamps them, and stops the robot."""
 
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 import math
 import threading
@@ -64,7 +64,9 @@ class CommandPublisher:
         self.scale = scale
         self.sent: deque[Sent] = deque(maxlen=N_SENT)
         """The last commands, newest last."""
-        self.n_clamped = self.n_stops = 0
+        self.n_clamped = 0
+        self.stops: Counter[str] = Counter()
+        """How often each cause stopped the robot."""
         self._publisher = publisher
         self._limit = limit
         self._behaviour = stop
@@ -179,7 +181,7 @@ class CommandPublisher:
                 self._stop_now(cause, detail, is_latched=is_latched)
 
     def _stop_now(self, cause: str, detail: str, *, is_latched: bool) -> None:
-        self.n_stops += self._stop is None or self._stop.cause != cause
+        self.stops[cause] += self._stop is None or self._stop.cause != cause
         self._stop = Stop(cause, is_latched)
         self._stopped_at = time.monotonic()
         self._send(self._behaviour.torque(), NO_STATE)

@@ -16,6 +16,7 @@ from ...errors import NotFiniteError, StateError
 from ...planning.planner import Plan
 from ...planning.stop import StopBehaviour
 from ..common.conversions import NANOSECONDS
+from ..common.diagnostics import fact_from_counts
 from ..state.state_source import Measurement, StateConfig, StateSource
 from .command_publisher import CommandPublisher
 from .model import Model
@@ -206,7 +207,8 @@ class ControlLoop:
         current, surprise = replanner.current, replanner.surprise
         return {
             'plans': replanner.n_plans, 'states_without_plan': replanner.n_unplanned,
-            'refused_states': self._n_refused, 'stops': command_publisher.n_stops,
+            'refused_states': self._n_refused, 'stops': command_publisher.stops.total(),
+            'stop_causes': fact_from_counts(command_publisher.stops.copy()),
             'stop_cause': command_publisher.stop_cause,
             'clamped_commands': command_publisher.n_clamped,
             **replanner.latency.facts(),

@@ -1,0 +1,85 @@
+"""``diffusion_planner endure``: whether the robot stays on its feet when the computer is busy."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
+from ..output import print_text, progress, report
+
+
+def endure(
+    planner: PlannerConfig,
+    bundle: Path | None = None,
+    busy: tuple[int, ...] = (0, 1, 2),
+    episodes: int = 10,
+    runs: int = 10,
+    seconds: float = 60.0,
+    first_seed: int = 0,
+    json: bool = False,
+) -> None:
+    """
+    Walk in real time beside busy processes, and on a bench that plays hardware.
+
+    The bench measures and takes commands as drivers do, in wall time: hinges and odometry apart,
+    late by up to 1 ms. Its planner has the parameters of config/hardware.yaml, but full torque at
+    once. Prints a table of each in Markdown.
+
+    :param planner: how to plan.
+    :param bundle: folder of the model bundle; the shipped one by default.
+    :param busy: numbers of busy processes beside the nodes, one row of the first table each.
+    :param episodes: number of episodes beside each of them; 0 leaves the first table out.
+    :param runs: number of runs on the bench; 0 leaves the second table out.
+    :param seconds: longest time of a run [s]; it ends with a fall.
+    :param first_seed: seed of the first episode and of the first run; they count up.
+    :param json: print the report as JSON.
+    """
+    from ...errors import ConfigError
+    from ...experiments.closed_loop import check_robot
+    from ...planning.bundle import Bundle
+    from ...share import share_file
+
+    if episodes < 0 or runs < 0 or not episodes + runs:
+        raise ConfigError(f'episodes are {episodes} and runs {runs}, expected none below 0 and '
+                          'not both 0')
+    if not busy or min(busy) < 0 or len(set(busy)) < len(busy):
+        raise ConfigError(f'busy is {busy}, expected numbers of processes, none below 0 and none '
+                          'twice')
+    if not 0.0 < seconds < float('inf'):
+        raise ConfigError(f'seconds is {seconds}, expected a finite number above 0')
+    path = bundle or share_file('models/walker2d')
+    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
+    check_robot(loaded)
+    # Only now: who asks for help needs no ROS.
+    from ...experiments.ros.bench_run import walk_on_bench
+    from ...experiments.ros.endurance_tables import bench_table, real_time_table
+    from ...experiments.ros.node_process import busy_processes
+    from ...experiments.ros.ros_evaluation import evaluate_through_ros
+    from ...experiments.ros.ros_session import SessionConfig
+
+    config = SessionConfig(bundle=path, planner=planner, lockstep=False, real_time_factor=1.0,
+                           first_seed=first_seed)
+    measured, results = {}, []
+    for n_busy in busy if episodes else ():
+        with busy_processes(n_busy):
+            measured[n_busy] = evaluate_through_ros(
+                config, range(first_seed, first_seed + episodes), loaded.robot.name,
+                progress=progress)
+    if runs:
+        with progress('on the bench', runs, unit='runs') as advance:
+            for seed in range(first_seed, first_seed + runs):
+                result, _ = walk_on_bench(path, planner, seed, seconds)
+                results.append(result)
+                advance(1, walked=f'{result.seconds:.1f} s')
+    if json:
+        report({'bundle': str(path), 'bundle_hash': loaded.hash, 'planner': as_facts(planner),
+                'real_time': {str(n_busy): facts for n_busy, facts in measured.items()},
+                'seconds': seconds, 'bench': [asdict(result) for result in results]},
+               as_json=True)
+        return
+    if measured:
+        print_text(real_time_table(measured))
+    if measured and results:
+        print_text('')
+    if results:
+        print_text(bench_table(results, seconds))
