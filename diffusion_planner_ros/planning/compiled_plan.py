@@ -31,7 +31,7 @@ class CompiledPlan:
         self._inputs = {
             'times': np.array(times, dtype=np.int64)[:, None],
             'steps': np.array(steps, dtype=np.float32),
-            'n_guided': np.array(max(n_guided, 0), dtype=np.int64),
+            'n_guided': np.array(n_guided, dtype=np.int64),
             'bound': np.array(config.clip_denoised, dtype=np.float32), 'low': low, 'high': high}
         # Nobody would notice the noise after the last step that has some.
         n_noisy = max((k + 1 for k, step in enumerate(steps) if step[2]), default=0)

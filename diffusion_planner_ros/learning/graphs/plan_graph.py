@@ -87,6 +87,7 @@ def plan_graph(denoiser: ModelProto, value: ModelProto, n_diffusion_steps: int) 
 
     :param denoiser: computes ``x_0`` from ``x_t`` (B, H, D) and ``times`` (B,).
     :param value: computes ``value`` and ``gradient`` from the same.
+    :param n_diffusion_steps: diffusion steps of both, T.
     """
     x_t = denoiser.graph.input[0].type.tensor_type.shape
     horizon, row_dim = (size.dim_value for size in x_t.dim[1:])
@@ -115,12 +116,12 @@ class _Network:
     """
 
     def __init__(self, name: str, graph: GraphProto) -> None:
-        self._graph, self._name, self._n_places = graph, name, 0
-        constant = {tensor.name for tensor in graph.initializer}
-        self.weights = []
+        self._name, self._n_places = name, 0
+        self.weights: list[TensorProto] = []
         self.constants: list[NodeProto] = []
         """Nodes that read nothing but weights."""
-        self._nodes = []
+        self._nodes: list[NodeProto] = []
+        constant = {tensor.name for tensor in graph.initializer}
         for node in graph.node:
             is_constant = {name for name in node.input if name} <= constant
             constant.update(node.output if is_constant else ())
@@ -141,12 +142,12 @@ class _Network:
         """
         self._n_places += 1
         prefix = f'{self._name}{self._n_places}'
-        names = {name: f'{prefix}/{name}' for node in self._nodes for name in node.output}
+        names = {name: f'{prefix}/{name}' for node in self._nodes for name in node.output if name}
         names |= self._shared | {'x_t': x_t, 'times': times, output: result}
         needed, nodes = {output}, []
         for node in reversed(self._nodes):
             if needed.intersection(node.output):
-                needed.update(node.input)
+                needed.update(filter(None, node.input))
                 nodes.append(_renamed(node, names))
         return nodes[::-1]
 

@@ -33,7 +33,7 @@ def with_time_tables(model: ModelProto, n_diffusion_steps: int) -> ModelProto:
         else:
             kept.append(node)
     read = {name for node in kept for name in node.input} | {end.name for end in graph.output}
-    tabulated = sorted(timed & read - {'times'})
+    tabulated = sorted(timed & read - {'times', ''})
     # Python's index -1, CLEAN, is the last row.
     times = np.append(np.arange(n_diffusion_steps), CLEAN)
     tables = _evaluate(model, computed_ahead, tabulated, times)
