@@ -118,7 +118,8 @@ class Session(Node):
         self._executor.add_node(self)
         self.bridge: dict[str, str] = {}
         """Latest diagnostics of the bridge."""
-        self._planner_facts: dict[str, str] = {}
+        self.planner_facts: dict[str, str] = {}
+        """Latest diagnostics of the planner."""
         self._recorder_facts: dict[str, str] = {}
         self.recording = Recording()
         self._is_over = self._is_interrupted = False
@@ -179,7 +180,7 @@ class Session(Node):
         while not (self._recorder_facts.get('state') == 'recording'
                    and int(self._recorder_facts['plan_publishers']) > 0
                    and int(self._recorder_facts['reward_publishers']) > 0
-                   and int(self._planner_facts.get('plan_subscribers', 0)) >= n_listeners):
+                   and int(self.planner_facts.get('plan_subscribers', 0)) >= n_listeners):
             if time.monotonic() > deadline:
                 raise PlannerError(f'the recorder did not come up in {STALL_TIME} s')
             self.turn()
@@ -216,7 +217,7 @@ class Session(Node):
         if (bridge := facts_from_msg(msg, 'mujoco_bridge')) is not None:
             self._is_over = bool(bridge['episode_end'])
             self.bridge = bridge
-        self._planner_facts = facts_from_msg(msg, 'planner') or self._planner_facts
+        self.planner_facts = facts_from_msg(msg, 'planner') or self.planner_facts
         self._recorder_facts = facts_from_msg(msg, 'recorder') or self._recorder_facts
 
     def interrupt(self, signum: int, frame: object) -> None:

@@ -40,6 +40,12 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
         ('latency_p50_ms', 'latency_p99_ms', 'latency_last_minute_p50_ms',
          'latency_last_minute_p99_ms'):
             'time from sending a state to sending its torque',
+        ('stage_receive_p50_ms', 'stage_receive_p99_ms', 'stage_read_p50_ms',
+         'stage_read_p99_ms', 'stage_hand_over_p50_ms', 'stage_hand_over_p99_ms',
+         'stage_monitor_p50_ms', 'stage_monitor_p99_ms', 'stage_plan_p50_ms',
+         'stage_plan_p99_ms', 'stage_send_p50_ms', 'stage_send_p99_ms'):
+            'where this time goes, in the last 1,000 control periods: until the state has come, '
+            'is read, until planning begins, the monitor, the plan, until the torque is sent',
         ('action_delay_in_use',):
             'control periods between a state and the first action that its plan decides',
         ('torque_step_p50_nm', 'torque_step_p99_nm', 'torque_step_last_minute_p50_nm',

@@ -209,7 +209,7 @@ class ControlLoop:
             'refused_states': self._n_refused, 'stops': command_publisher.n_stops,
             'stop_cause': command_publisher.stop_cause,
             'clamped_commands': command_publisher.n_clamped,
-            **replanner.latency.facts(),
+            **replanner.latency.facts(), **replanner.stages.facts(),
             'action_delay_in_use': replanner.delay,
             **replanner.torque_step.facts(),
             'plan_value': float('nan') if current is None else current.plan.value,

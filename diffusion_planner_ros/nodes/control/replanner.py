@@ -16,7 +16,7 @@ from ...planning.delay_compensation import committed, plan_compensated, torque_s
 from ...planning.monitor import PredictionMonitor, Surprise
 from ...planning.planner import Plan
 from ..common.conversions import NANOSECONDS
-from ..common.percentiles import Percentiles
+from ..common.percentiles import Percentiles, Stages
 from ..state.state_source import Measurement
 from .command_publisher import CommandPublisher
 from .mailbox import Mailbox
@@ -27,6 +27,9 @@ N_DELAYS = 125  # the last plans, from whose delays the action delay is measured
 DELAY_PERCENTILE = 90  # of these delays
 RECOVERY = 250_000_000  # [ns] after a wrong torque in which the motion may differ from the plan
 TRANSPORT = 1_000_000  # [ns], longest time from sending a command to its effect
+# From sending a state to sending its torque: to the callback, to a measurement, to the thread that
+# plans, and what that does.
+STAGES = ('receive', 'read', 'hand_over', 'monitor', 'plan', 'send')
 SAME_TORQUE = 0.05  # of the torque limit: largest difference of a measured and a commanded torque
 
 
@@ -49,6 +52,8 @@ class Current:
 class _Job:
     measured: Measurement
     came: float
+    read: int
+    """When the measurement was complete, on the system clock [ns]."""
     epoch: int
     step: int
     """Number of the control period; it seeds the noise."""
@@ -85,6 +90,7 @@ class Replanner:
                  on_fault: Callable[[BaseException], None]) -> None:
         self.model = model
         self.latency = Percentiles('latency', 'ms', 1e3)
+        self.stages = Stages(STAGES)
         self.torque_step = Percentiles('torque_step', 'nm')
         self.n_plans = self.n_unplanned = 0
         self.current: Current | None = None
@@ -151,7 +157,7 @@ class Replanner:
         if self._is_planning or delay > 0:
             self._go_on(measured, is_answer=delay > 0)
         self._mailbox.put(_Job(
-            measured, time.monotonic(), self._epoch,
+            measured, time.monotonic(), time.time_ns(), self._epoch,
             max(0, round((measured.stamp - self._origin) / self._period))))
 
     def _go_on(self, measured: Measurement, *, is_answer: bool) -> None:
@@ -206,6 +212,7 @@ class Replanner:
             self._on_fault(fault)
 
     def _replan(self, job: _Job) -> None:
+        begun = time.time_ns()
         model, measured, before = self.model, job.measured, self.current
         if job.epoch != self._judged_epoch:
             model.monitor.reset()
@@ -223,8 +230,10 @@ class Replanner:
                     f'{surprise.deviation:.1f} standard deviations outside the training data, '
                     f'{surprise.n_equal} equal states', is_latched=True)
                 return
+        judged = time.time_ns()
         actions = self._committed(before, lag)
         plan = plan_compensated(planner, measured.state, actions, step=job.step)
+        planned = time.time_ns()
         with self._lock:
             newest = self._last
             was_reset = job.epoch != self._epoch or (
@@ -232,6 +241,8 @@ class Replanner:
                 and newest.stamp == measured.stamp)
             if was_reset or not self._use(model, plan, job, len(actions)):
                 return
+        self.stages.add((measured.sent, measured.came, job.read, begun, judged, planned,
+                         time.time_ns()))
         if before is not None and lag > 0:
             row = max(self._delays[-1], len(actions))
             if row + lag < len(plan.actions):
