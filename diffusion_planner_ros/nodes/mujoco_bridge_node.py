@@ -21,7 +21,6 @@ from ..sim.bridge_episode import (
     WARNING_PERIOD,
 )
 from ..sim.environment import make_environment
-from .common.control_thread import ControlThread
 from .common.conversions import (
     msg_from_joints,
     msg_from_reward,
@@ -44,6 +43,7 @@ from .common.topics import (
     REWARD,
 )
 from .control.publishers import listed, Senders, UNKNOWN
+from .threads.control_thread import ControlThread
 
 ROBOT = 'walker2d'
 DIAGNOSTICS_PERIOD = 1.0  # [s]

@@ -12,8 +12,8 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from diffusion_planner_ros.nodes.common.control_thread import ControlThread
 from diffusion_planner_ros.nodes.common.topics import CLOCK
+from diffusion_planner_ros.nodes.threads.control_thread import ControlThread
 
 BLOCKED = 1.0  # [s] that a service keeps the node's executor
 
