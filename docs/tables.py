@@ -24,6 +24,7 @@ from diffusion_planner_ros.nodes.common.diagnostics import VALUES
 from diffusion_planner_ros.nodes.common.topics import NODES, reliability_of
 from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
+from diffusion_planner_ros.nodes.threads.scheduling import SchedulingConfig
 from diffusion_planner_ros.planning.monitor import MonitorConfig
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopConfig
@@ -126,7 +127,8 @@ TABLES: dict[str, Callable[[], str]] = {
     'execution': lambda: settings_table(Execution),
     'perturbation': lambda: settings_table(Perturbation),
     'parameters-planner': lambda: parameter_table(CONFIGS),
-    'parameters-mujoco-bridge': lambda: parameter_table((BridgeConfig, StopConfig)),
+    'parameters-mujoco-bridge': lambda: parameter_table(
+        (BridgeConfig, StopConfig, SchedulingConfig)),
     'parameters-recorder': lambda: parameter_table((RecorderConfig,)),
     'topics': topic_table,
     **{f'diagnostics-{node}': partial(diagnostics_table, node) for node in VALUES},

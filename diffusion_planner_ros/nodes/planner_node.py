@@ -40,12 +40,14 @@ from .display.plan_display import DisplayConfig, PlanDisplay
 from .state.state_source import check_layout, Measurement, StateConfig
 from .threads.control_thread import ControlThread
 from .threads.periodic_thread import PeriodicThread
+from .threads.scheduling import schedule, SchedulingConfig
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 CLOCK_PERIOD = 10.0  # [s], shortest time between two reports of a second publisher of the clock
 STOPPING_PERIOD = 0.02  # [s] between two checks whether damping or hold is over
 SHIPPED_BUNDLE = 'models/walker2d'
-CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, DisplayConfig)
+CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, DisplayConfig,
+           SchedulingConfig)
 Configs = dict[type, Any]
 
 
@@ -95,6 +97,8 @@ class PlannerNode(LifecycleNode):
                           on_clock_change=False),
             post_callback=self._on_jump)
         self._control.start()
+        schedule(self._configs[SchedulingConfig], self._control.identifiers,
+                 self.get_logger().warning)
         self._health = PeriodicThread('diagnostics', DIAGNOSTICS_PERIOD, self._report)
         if self._config.autostart:
             self._once(0.0, self._autoconfigure)

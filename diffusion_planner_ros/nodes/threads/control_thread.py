@@ -65,6 +65,11 @@ class ControlThread:
         for thread in self._threads:
             thread.start()
 
+    @property
+    def identifiers(self) -> list[int]:
+        """The identifiers of its threads in Linux."""
+        return [thread.native_id for thread in self._threads]
+
     def adopt_clock(self) -> None:
         """Serve the subscription of the clock, too, which rclpy makes with ``use_sim_time``."""
         topic = self._node.resolve_topic_name(CLOCK.name)
