@@ -117,12 +117,14 @@ class ControlThread:
 
     def _take_turn(self) -> None:
         """Serve until a callback defers something, and do that."""
+        deferred = None
         try:
             with self._serving:
-                while self._deferred is None and not self._is_closed:
-                    self._server.serve(POLL_PERIOD, until=self._has_deferred)
+                try:
+                    while self._deferred is None and not self._is_closed:
+                        self._server.serve(POLL_PERIOD, until=self._has_deferred)
+                finally:
+                    deferred, self._deferred = self._deferred, None
         finally:
-            # In any case: whoever closes what was deferred waits for its end.
-            deferred, self._deferred = self._deferred, None
-            if deferred is not None:
+            if deferred is not None:  # in any case: somebody waits for its end
                 deferred()
