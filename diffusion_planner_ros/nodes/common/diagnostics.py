@@ -57,8 +57,8 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
             'how far the last state is from its prediction [standard deviations]; share of '
             'the training data with a smaller error [%]',
         ('ood_score', 'ood_score_only_warns'):
-            'score of the monitor; whether it only warns, because the robot may stumble after a late '
-            'torque',
+            'score of the monitor; whether it only warns, because a torque was late and the robot '
+            'may stumble',
         ('state_deviation',):
             'how far the last state is outside the range of the training data [standard '
             'deviations]',
