@@ -160,7 +160,7 @@ class Replanner:
         with self._turn:
             self._job = job
             begins = not (self._is_planning or self._is_closed)
-            self._is_planning = not self._is_closed
+            self._is_planning = self._is_planning or begins
         if begins:
             self._defer(self._plan_until_newest)
 
