@@ -73,6 +73,11 @@ def common_arguments(*, settings: str, use_sim_time: str) -> list[DeclareLaunchA
         parameter_argument('provider',
                            'onnxruntime execution provider: cpu, cuda, tensorrt or auto',
                            default='cpu'),
+        parameter_argument('realtime_priority',
+                           'priority under SCHED_FIFO of the nodes that move the robot, 0 to 98',
+                           default='0'),
+        parameter_argument('lock_memory', 'whether the memory of these nodes stays in RAM',
+                           choices=BOOLEANS, default='false'),
         DeclareLaunchArgument(
             'record', default_value='',
             description='HDF5 file to record executed plans to; empty records nothing')]
@@ -123,6 +128,20 @@ class Arguments:
         """Return node parameters by name, from those of these arguments that are not empty."""
         return {name: self.is_true(name) if self[name] in BOOLEANS else text(self[name])
                 for name in names if self[name]}
+
+    @property
+    def scheduling(self) -> dict[str, bool | int | ParameterValue]:
+        """
+        Return how Linux is to treat the nodes that move the robot, as node parameters by name.
+
+        :raises ConfigError: if the priority is no integer.
+        """
+        priority = self['realtime_priority']
+        if priority and not priority.isdecimal():
+            raise ConfigError(f"realtime_priority is '{priority}', expected an integer from 0 to "
+                              '98')
+        return ({'realtime_priority': int(priority)} if priority else {}) | self.given(
+            'lock_memory')
 
 
 def text(value: str) -> ParameterValue:

@@ -24,6 +24,7 @@ from diffusion_planner_ros.nodes.common.diagnostics import VALUES
 from diffusion_planner_ros.nodes.common.topics import NODES, reliability_of
 from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
+from diffusion_planner_ros.nodes.threads.scheduling import SchedulingConfig
 from diffusion_planner_ros.planning.monitor import MonitorConfig
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopConfig
@@ -128,7 +129,8 @@ TABLES: dict[str, Callable[[], str]] = {
     'perturbation': lambda: settings_table(Perturbation),
     'drawn': lambda: settings_table(PerturbationRanges),
     'parameters-planner': lambda: parameter_table(CONFIGS),
-    'parameters-mujoco-bridge': lambda: parameter_table((BridgeConfig, StopConfig)),
+    'parameters-mujoco-bridge': lambda: parameter_table(
+        (BridgeConfig, StopConfig, SchedulingConfig)),
     'parameters-recorder': lambda: parameter_table((RecorderConfig,)),
     'topics': topic_table,
     **{f'diagnostics-{node}': partial(diagnostics_table, node) for node in VALUES},

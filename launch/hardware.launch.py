@@ -56,7 +56,8 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         # If the planner dies, the controller holds the last torque. So its end ends the launch,
         # and with it ros2_control, which stops the drives.
         our_node(arguments, 'planner', 'hardware.yaml',
-                 time | description | arguments.given('autostart', 'bundle', 'provider'),
+                 time | description | arguments.given('autostart', 'bundle', 'provider')
+                 | arguments.scheduling,
                  remappings=odometry)]
     if arguments['record']:  # the robot does not need it
         nodes.append(our_node(

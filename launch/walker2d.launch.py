@@ -40,9 +40,10 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
               if arguments['real_time_factor'] else {})
     nodes = [
         our_node(arguments, 'mujoco_bridge', 'mujoco_bridge.yaml',
-                 arguments.given('lockstep') | factor),
+                 arguments.given('lockstep') | factor | arguments.scheduling),
         our_node(arguments, 'planner', 'planner.yaml',
-                 time | arguments.given('autostart', 'lockstep', 'bundle', 'provider'))]
+                 time | arguments.given('autostart', 'lockstep', 'bundle', 'provider')
+                 | arguments.scheduling)]
     if arguments['record']:
         nodes.append(our_node(
             arguments, 'recorder',

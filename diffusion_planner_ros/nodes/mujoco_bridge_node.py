@@ -21,7 +21,6 @@ from ..sim.bridge_episode import (
     WARNING_PERIOD,
 )
 from ..sim.environment import make_environment
-from .common.control_thread import ControlThread
 from .common.conversions import (
     msg_from_joints,
     msg_from_reward,
@@ -44,6 +43,8 @@ from .common.topics import (
     REWARD,
 )
 from .control.publishers import listed, Senders, UNKNOWN
+from .threads.control_thread import ControlThread
+from .threads.scheduling import schedule, SchedulingConfig
 
 ROBOT = 'walker2d'
 DIAGNOSTICS_PERIOD = 1.0  # [s]
@@ -62,6 +63,7 @@ class MujocoBridge(Node):
         super().__init__(BRIDGE.node_name)
         self._config = declare(self, BridgeConfig)
         stop = declare(self, StopConfig)
+        scheduling = declare(self, SchedulingConfig)
         self._stop_behaviour = stop.stop_behaviour
         self.is_done = False
         self._failure: BaseException | None = None
@@ -89,6 +91,7 @@ class MujocoBridge(Node):
                 self._episode.wall_period, self._episode.tick, group, wall)
         self._episode.begin()
         self._control.start()
+        schedule(scheduling, self._control.identifiers, self.get_logger().warning)
 
     # The life of the process
 

@@ -24,7 +24,6 @@ from ..planning.stop import per_joint, StopBehaviour, StopConfig
 from ..robot import Robot, shipped_urdf
 from ..share import share_file
 from ..urdf_tree import Urdf
-from .common.control_thread import ControlThread
 from .common.conversions import msg_from_plan
 from .common.diagnostics import msg_from_facts
 from .common.lifecycle_transitions import transition
@@ -35,17 +34,20 @@ from .control.bundle_loader import BundleLoader, load_bundle
 from .control.command_conflicts import CommandConflicts
 from .control.control_loop import ControlLoop
 from .control.model import AS_MEASURED, Model, NOT_MEASURED
-from .control.periodic_thread import PeriodicThread
 from .control.planner_node_config import PlannerNodeConfig
 from .control.publishers import Gid, listed, NAMELESS, SILENCE
 from .display.plan_display import DisplayConfig, PlanDisplay
 from .state.state_source import check_layout, Measurement, StateConfig
+from .threads.control_thread import ControlThread
+from .threads.periodic_thread import PeriodicThread
+from .threads.scheduling import schedule, SchedulingConfig
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 CLOCK_PERIOD = 10.0  # [s], shortest time between two reports of a second publisher of the clock
 STOPPING_PERIOD = 0.02  # [s] between two checks whether damping or hold is over
 SHIPPED_BUNDLE = 'models/walker2d'
-CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, DisplayConfig)
+CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, DisplayConfig,
+           SchedulingConfig)
 Configs = dict[type, Any]
 
 
@@ -59,7 +61,7 @@ class PlannerNode(LifecycleNode):
     Replan with a model bundle at the rate of the joint states.
 
     A managed node: when it is configured, it loads its bundle; while it is active, it commands.
-    The control thread receives clock and measurements. Inference, watchdogs, diagnostics, drawing
+    The control thread receives clock and measurements, and plans. Watchdogs, diagnostics, drawing
     and the loading of another bundle have threads of their own. The node's executor has only the
     services left, which may block it.
     """
@@ -95,6 +97,8 @@ class PlannerNode(LifecycleNode):
                           on_clock_change=False),
             post_callback=self._on_jump)
         self._control.start()
+        schedule(self._configs[SchedulingConfig], self._control.identifiers,
+                 self.get_logger().warning)
         self._health = PeriodicThread('diagnostics', DIAGNOSTICS_PERIOD, self._report)
         if self._config.autostart:
             self._once(0.0, self._autoconfigure)
@@ -175,7 +179,7 @@ class PlannerNode(LifecycleNode):
         loop = ControlLoop(
             self, self._model, self._limit, create_publisher=self._conflicts.begin,
             config=self._config,
-            stop=self._stop, state_config=self._configs[StateConfig], group=self._control.group,
+            stop=self._stop, state_config=self._configs[StateConfig], control=self._control,
             on_leap=self._forget, on_plan=self._on_plan, on_fault=self._on_fault)
         self._fault = ''
         self._loop = loop
@@ -353,7 +357,7 @@ class PlannerNode(LifecycleNode):
             display.forget()
 
     def _on_plan(self, model: Model, plan: Plan, measured: Measurement) -> None:
-        """Publish a plan if it is subscribed, and hand it to the display; inference thread."""
+        """Publish a plan if it is subscribed, and hand it to the display; control thread."""
         robot = model.planner.bundle.robot
         if self._plans.get_subscription_count():
             self._plans.publish(msg_from_plan(plan, robot, measured.stamp, measured.positions))
@@ -362,7 +366,7 @@ class PlannerNode(LifecycleNode):
                                measured.state)
 
     def _on_fault(self, fault: BaseException) -> None:
-        """Log the exception that ended inference, and deactivate; inference thread."""
+        """Log the exception that ended inference, and deactivate; control thread."""
         self._fault = f'inference failed: {fault!r}'
         self.get_logger().fatal(''.join(traceback.format_exception(fault)))
         self.executor.create_task(self._give_up)

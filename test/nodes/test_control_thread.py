@@ -12,8 +12,8 @@ from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from diffusion_planner_ros.nodes.common.control_thread import ControlThread
 from diffusion_planner_ros.nodes.common.topics import CLOCK
+from diffusion_planner_ros.nodes.threads.control_thread import ControlThread
 
 BLOCKED = 1.0  # [s] that a service keeps the node's executor
 
@@ -36,6 +36,7 @@ class World:
         self.node = Node('served', parameter_overrides=[Parameter('use_sim_time', value=True)])
         self.faults = []
         self.heard = []
+        self.defers = None  # what a message lets the control thread do
         self.control = ControlThread(self.node, self.faults.append)
         self.node.create_subscription(
             Float64MultiArray, 'numbers', self._on_numbers, 10, callback_group=self.control.group)
@@ -57,6 +58,8 @@ class World:
 
     def _on_numbers(self, msg):
         self.heard.append((time.monotonic(), threading.get_ident()))
+        if self.defers is not None:
+            self.control.defer(self.defers)
         if not msg.data:
             raise RuntimeError('a bug')
 
@@ -111,6 +114,38 @@ def test_what_it_serves_does_not_wake_the_executor(world):
     spin_until(world.observer, lambda: len(world.heard) > 100, 'messages')
     # Ten a second, as it polls; each message would be one more, or a thousand.
     assert world.executor.n_wakes - before < 20 * (time.monotonic() - begin) + 20
+
+
+def test_what_is_deferred_is_done_by_the_thread_that_was_called_and_another_one_serves(world):
+    done, ended, is_released = [], [], threading.Event()
+
+    def defer():
+        world.defers = None
+        done.append(threading.get_ident())
+        is_released.wait(TIME_LIMIT)
+        ended.append(True)
+
+    def publish():
+        world.numbers.publish(Float64MultiArray(data=[1.0]))
+
+    for _ in range(10):
+        is_released.clear()
+        before, world.defers = len(world.heard), defer
+        spin_until(world.observer, lambda n=before: publish() or len(world.heard) > n + 2,
+                   'messages beside it')
+        is_released.set()
+        assert world.heard[before][1] == done[-1]
+        assert done[-1] not in {thread for _, thread in world.heard[before + 1:]}
+        spin_until(world.observer, lambda: len(ended) == len(done), 'its end')
+    assert len(done) == 10
+
+
+def test_what_is_deferred_is_done_even_if_the_callback_fails(world):
+    done = threading.Event()
+    world.defers = done.set
+    world.numbers.publish(Float64MultiArray())
+    assert done.wait(TIME_LIMIT)
+    spin_until(world.observer, lambda: world.faults, 'fault')
 
 
 def test_a_fault_of_a_callback_ends_it_and_is_passed_on(world):

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+from types import SimpleNamespace
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from driver import Driver, SETTINGS
@@ -263,7 +264,8 @@ def test_a_control_loop_that_cannot_be_built_leaves_nothing_behind(node, monkeyp
         return ControlLoop(
             node, Model(Planner(bundle, PlannerConfig()), PredictionMonitor(bundle)), limit,
             create_publisher=lambda: PLANNER.publisher(node, COMMANDS),
-            config=PlannerNodeConfig(), stop=stop, state_config=StateConfig(), group=None,
+            config=PlannerNodeConfig(), stop=stop, state_config=StateConfig(),
+                control=SimpleNamespace(group=None, defer=print),
             on_leap=print, on_plan=print, on_fault=print)
 
     with monkeypatch.context() as patch:

@@ -26,7 +26,7 @@ PACKAGE = 'diffusion_planner_ros'
 LAUNCH, CONFIG = SOURCE / 'launch', SOURCE / 'config'
 TIME_LIMIT = 30.0  # [s]
 COMMON = {'namespace', 'use_sim_time', 'params_file', 'log_level', 'autostart', 'bundle',
-          'provider', 'record'}
+          'provider', 'record', 'realtime_priority', 'lock_memory'}
 # Every package and executable that a launch file starts; here each is a stand-in.
 EXECUTABLES = {
     PACKAGE: ('planner', 'mujoco_bridge', 'recorder'), 'rviz2': ('rviz2',),
@@ -271,11 +271,15 @@ def test_the_simulated_robot_is_recorded_where_that_is_asked_for(prefix):
 
 
 def test_the_simulated_robot_starts_with_its_planner(prefix):
-    with launched(prefix, 'walker2d.launch.py', WALKER, 'lockstep:=true') as (started, _):
+    with launched(prefix, 'walker2d.launch.py', WALKER, 'lockstep:=true', 'realtime_priority:=10',
+                  'lock_memory:=true') as (started, _):
         assert 'recorder' not in started
         assert handed_over(started['mujoco_bridge'])['lockstep'] is True
         planner = handed_over(started['planner'])
         assert planner['lockstep'] is planner['use_sim_time'] is True
+        for name in WALKER:
+            assert handed_over(started[name])['realtime_priority'] == 10
+            assert handed_over(started[name])['lock_memory'] is True
 
 
 def test_an_argument_that_is_not_given_leaves_it_to_the_parameter_file(prefix):

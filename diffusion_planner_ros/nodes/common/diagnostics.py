@@ -41,6 +41,12 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
         ('latency_p50_ms', 'latency_p99_ms', 'latency_last_minute_p50_ms',
          'latency_last_minute_p99_ms'):
             'time from sending a state to sending its torque',
+        ('stage_receive_p50_ms', 'stage_receive_p99_ms', 'stage_read_p50_ms',
+         'stage_read_p99_ms', 'stage_hand_over_p50_ms', 'stage_hand_over_p99_ms',
+         'stage_monitor_p50_ms', 'stage_monitor_p99_ms', 'stage_plan_p50_ms',
+         'stage_plan_p99_ms', 'stage_send_p50_ms', 'stage_send_p99_ms'):
+            'where this time goes, in the last 1,000 control periods: until the state has come, '
+            'is read, until planning begins, the monitor, the plan, until the torque is sent',
         ('action_delay_in_use',):
             'control periods between a state and the first action that its plan decides',
         ('torque_step_p50_nm', 'torque_step_p99_nm', 'torque_step_last_minute_p50_nm',
@@ -52,7 +58,8 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
             'how far the last state is from its prediction [standard deviations]; share of '
             'the training data with a smaller error [%]',
         ('ood_score', 'ood_score_only_warns'):
-            'score of the monitor; whether it cannot stop now',
+            'score of the monitor; whether it only warns, because a torque was late and the robot '
+            'may stumble',
         ('state_deviation',):
             'how far the last state is outside the range of the training data [standard '
             'deviations]',

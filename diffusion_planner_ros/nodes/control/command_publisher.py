@@ -17,6 +17,7 @@ from ..state.stamp_check import WALL_ADVICE
 from ..state.state_source import Measurement
 
 REPORT_PERIOD = 1.0  # [s], shortest time between two reports of one cause
+LATCHED = '; it lasts until the node is activated again'  # end of the report of such a stop
 N_SENT = 16  # commands that are remembered: the steps of two plans of the shipped model
 
 
@@ -77,8 +78,8 @@ class CommandPublisher:
         self._lock = threading.Lock()
         self._stop: Stop | None = None
         self._stopped_at = -math.inf  # steady time of the latest fault [s]
-        self._causes: set[str] = set()  # since the last good plan
-        self._reported: dict[str, float] = {}  # when each cause last was [s]
+        self._reasons: set[Stop] = set()  # since the last good plan
+        self._reported: dict[Stop, float] = {}  # when each reason last was [s]
         self._is_closed = self._is_retired = False
         self._last = np.zeros(len(limit)), NO_STATE
         self._ramp_start: int | None = None
@@ -132,7 +133,7 @@ class CommandPublisher:
                 self._logger.info(f'planning again after a stop: {self._stop.cause}',
                                   throttle_duration_sec=REPORT_PERIOD)
                 self._stop = self._ramp_start = None
-                self._causes.clear()
+                self._reasons.clear()
                 self._behaviour.release()
             if self._ramp_start is None:
                 self._ramp_start = at
@@ -185,16 +186,16 @@ class CommandPublisher:
         self._stop = Stop(cause, is_latched)
         self._stopped_at = time.monotonic()
         self._send(self._behaviour.torque(), NO_STATE)
-        self._report(cause, detail)  # after the torque: the first line of a log takes 30 ms
+        self._report(self._stop, detail)  # after the torque: the first line of a log takes 30 ms
 
-    def _report(self, cause: str, detail: str) -> None:
-        """Log a cause once in a stop, and at most once per second if it comes and goes."""
+    def _report(self, stop: Stop, detail: str) -> None:
+        """Log a reason once in a stop, and at most once per second if it comes and goes."""
         now = time.monotonic()
-        is_due = now - self._reported.get(cause, -math.inf) > REPORT_PERIOD
-        if cause not in self._causes and (is_due or self.is_latched):
-            self._causes.add(cause)
-            self._reported[cause] = now
-            self._logger.error(f'stop: {cause}: {detail}')
+        is_due = now - self._reported.get(stop, -math.inf) > REPORT_PERIOD
+        if stop not in self._reasons and (is_due or stop.is_latched):
+            self._reasons.add(stop)
+            self._reported[stop] = now
+            self._logger.error(f'stop: {stop.cause}: {detail}{LATCHED if stop.is_latched else ""}')
 
     def retire(self, cause: str) -> None:
         """Stop because the node is deactivated: from here on, no plan is followed."""
@@ -219,7 +220,7 @@ class CommandPublisher:
             if self._is_retired:
                 return
             self._stop = self._ramp_start = None
-            self._causes.clear()
+            self._reasons.clear()
             self._behaviour.release()
             self._last = np.zeros(len(self._limit)), NO_STATE
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from numpy.typing import NDArray
-from rclpy.callback_groups import CallbackGroup
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -18,11 +17,12 @@ from ...planning.stop import StopBehaviour
 from ..common.conversions import NANOSECONDS
 from ..common.diagnostics import fact_from_counts
 from ..state.state_source import Measurement, StateConfig, StateSource
+from ..threads.control_thread import ControlThread
+from ..threads.watchdog import Watchdog
 from .command_publisher import CommandPublisher
 from .model import Model
 from .planner_node_config import PlannerNodeConfig
 from .replanner import Replanner
-from .watchdog import Watchdog
 
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
 ACK_TIME = Duration(seconds=0.1)  # that the last command has to arrive, before it is repeated
@@ -43,17 +43,17 @@ class ControlLoop:
     :param create_publisher: creates the publisher of commands; raises if the node must not
         command.
     :param stop: gives the stop torque.
-    :param group: callback group of the subscriptions.
+    :param control: serves the subscriptions, and plans.
     :param on_leap: called in the control thread when simulated time made a leap; it has to call
         ``forget``.
-    :param on_plan: called in the inference thread after every plan.
-    :param on_fault: called with the exception that ended the inference thread.
+    :param on_plan: called in the control thread after every plan.
+    :param on_fault: called there with the exception after which there are no more plans.
     :raises PlannerError: if the node must not command, or the settings do not fit the robot.
     """
 
     def __init__(self, node: Node, model: Model, limit: NDArray, *,
                  create_publisher: Callable[[], Publisher], config: PlannerNodeConfig,
-                 stop: StopBehaviour, state_config: StateConfig, group: CallbackGroup,
+                 stop: StopBehaviour, state_config: StateConfig, control: ControlThread,
                  on_leap: Callable[[], None],
                  on_plan: Callable[[Model, Plan, Measurement], None],
                  on_fault: Callable[[BaseException], None]) -> None:
@@ -82,13 +82,13 @@ class ControlLoop:
             undo.callback(self._plan_watchdog.close)
             self._replanner = Replanner(
                 model, self._command_publisher, lockstep=config.lockstep,
-                action_delay=config.action_delay, clock=self._clock,
+                action_delay=config.action_delay, clock=self._clock, defer=control.defer,
                 on_command=self._on_command, on_plan=on_plan, on_refused=self._on_refused,
                 on_fault=on_fault)
             undo.callback(self._replanner.close)
             self._source = StateSource(node, robot, state_config, on_state=self._on_state,
                                        on_refused=self._on_refused, on_restart=self._on_restart,
-                                       group=group)
+                                       group=control.group)
             undo.pop_all()
 
     @property
@@ -211,7 +211,7 @@ class ControlLoop:
             'stop_causes': fact_from_counts(command_publisher.stops.copy()),
             'stop_cause': command_publisher.stop_cause,
             'clamped_commands': command_publisher.n_clamped,
-            **replanner.latency.facts(),
+            **replanner.latency.facts(), **replanner.stages.facts(),
             'action_delay_in_use': replanner.delay,
             **replanner.torque_step.facts(),
             'plan_value': float('nan') if current is None else current.plan.value,

@@ -20,7 +20,7 @@ NAMELESS = 'a node whose name is not known yet'  # what we call it in texts
 SILENCE = 0.5  # [s] without a message after which a publisher counts as dead
 N_INTERVALS = 3  # for a slow publisher, that time is this many times its last interval
 LEASE = 25.0  # [s] after which DDS no longer lists a process that was killed
-LISTING_TIME = 1.0  # [s] within which the middleware has to list a publisher of ours
+LISTING_TIME = 10.0  # [s] in which the middleware has to list a publisher of ours; it may be busy
 
 
 def participant_of(node: Node) -> Gid:

@@ -67,6 +67,8 @@ class Measurement:
     """Measured velocities by joint [m/s, rad/s], the base included."""
     efforts: dict[str, float] = field(default_factory=dict)
     """Measured torques by joint [N m], of joints that report one."""
+    came: int = 0
+    """When its joint states came to this process, on the system clock [ns]."""
 
 
 def check_layout(robot: Robot, config: StateConfig) -> None:
@@ -150,6 +152,7 @@ class StateSource:
 
         :param info: of rclpy; ``source_timestamp`` says when it was sent [ns].
         """
+        came = time.time_ns()
         stamp = nanoseconds_from_stamp(msg.header.stamp)
         try:
             if not self._joint_stamps.check(stamp):
@@ -165,8 +168,8 @@ class StateSource:
         except StateError as error:
             self._on_refused(error)
             return
-        measured = Measurement(stamp, info['source_timestamp'] or time.time_ns(), reading.state,
-                               reading.positions, reading.velocities, reading.efforts)
+        measured = Measurement(stamp, info['source_timestamp'] or came, reading.state,
+                               reading.positions, reading.velocities, reading.efforts, came)
         if self._base is None:
             self._pass_on(measured)
         else:

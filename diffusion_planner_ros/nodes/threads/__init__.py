@@ -1,0 +1,1 @@
+"""Threads of the nodes: control, watchdogs, periodic calls, and their priority."""
