@@ -16,12 +16,14 @@ from diffusion_planner_ros.experiments.benchmark.planning_benchmark import (
     measure_planning,
     torch_planner,
 )
+from diffusion_planner_ros.experiments.benchmark.stage_times import measure_stages, stage_table
 from diffusion_planner_ros.learning.onnx_export import TrainedModel
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.share import share_file
 
 A = 6
-FEW = {'candidates': (1, 3), 'steps': (2,), 'rounds': 1, 'diffuser_plans': 0}
+FEW = {'candidates': (1, 3), 'steps': (2,), 'rounds': 1, 'diffuser_plans': 0, 'ros_seconds': 0}
 
 
 @pytest.mark.parametrize('settings', [
@@ -120,3 +122,17 @@ def test_a_bundle_that_does_not_say_how_it_was_trained_is_refused(bundle, monkey
     monkeypatch.delitem(bundle.facts['training'], 'value_width')
     with pytest.raises(ModelError, match=r"model\.yaml: training has no 'value_width'"):
         torch_planner(bundle, PlannerConfig())
+
+
+def test_where_the_time_from_a_state_to_its_torque_goes():
+    facts = measure_stages(share_file('models/walker2d'), 2.0)
+    stages = ['receive', 'read', 'hand_over', 'monitor', 'plan', 'send']
+    assert [name for name in facts if name.startswith('stage_')] == [
+        f'stage_{name}_p{p}_ms' for name in stages for p in (50, 99)]
+    medians = sum(facts[f'stage_{name}_p50_ms'] for name in stages)
+    assert 0.2 * facts['latency_p50_ms'] < medians < 2.0 * facts['latency_p50_ms']
+    assert 0.0 <= facts['missed_deadline_rate'] <= 1.0
+    lines = stage_table(facts).splitlines()
+    assert [line.split(' | ')[0].removeprefix('| ') for line in lines[2:8]] == [
+        name.replace('_', ' ') for name in stages]
+    assert 'Deadlines missed' in lines[-1]

@@ -1,4 +1,4 @@
-"""``diffusion_planner benchmark``: how long a plan takes, and how long it takes in PyTorch."""
+"""``diffusion_planner benchmark``: how long a plan takes, and the way from state to torque."""
 
 from json import dumps
 from pathlib import Path
@@ -14,6 +14,7 @@ def benchmark(
     rounds: int = 50,
     diffuser_plans: int = 2,
     threads: int = 1,
+    ros_seconds: float = 30.0,
     out: Path = Path('benchmark'),
     json: bool = False,
 ) -> None:
@@ -22,7 +23,8 @@ def benchmark(
 
     Prints a table in Markdown; writes OUT/benchmark.json and OUT/benchmark.png. Plans without
     guidance take the sampler ddim, guided ones ddpm. The setting that Diffuser was released with
-    is measured in PyTorch, too; it takes seconds a plan.
+    is measured in PyTorch, too; it takes seconds a plan. Then the robot walks through ROS in real
+    time, and a second table says where the time from a state to its torque goes.
 
     :param bundle: folder of the model bundle; the shipped one by default.
     :param candidates: numbers of candidates to plan with.
@@ -30,6 +32,7 @@ def benchmark(
     :param rounds: turns that all take; 4 plans are measured in each.
     :param diffuser_plans: plans in Diffuser's setting, at most one per round; 0 leaves it out.
     :param threads: threads of onnxruntime and PyTorch.
+    :param ros_seconds: how long the robot walks [s]; 0 leaves it out.
     :param out: folder to write to.
     :param json: print the report as JSON.
     """
@@ -47,6 +50,10 @@ def benchmark(
     facts = {'bundle': str(path), 'bundle_hash': loaded.hash, **measure_planning(
         loaded, candidates=candidates, steps=steps, n_rounds=rounds,
         n_diffuser_plans=diffuser_plans, n_threads=planner.n_threads, progress=progress)}
+    if ros_seconds:
+        from ...experiments.benchmark.stage_times import measure_stages, stage_table
+
+        facts['state_to_torque'] = measure_stages(path, ros_seconds)
     from ...experiments.plots.benchmark_plot import draw_benchmark
 
     out.mkdir(parents=True, exist_ok=True)
@@ -58,3 +65,5 @@ def benchmark(
         report(facts, as_json=True)
     else:
         print_text(benchmark_table(facts))
+        if ros_seconds:
+            print_text('\n' + stage_table(facts['state_to_torque']))

@@ -1,14 +1,16 @@
 """Where the time goes from a state to its torque: both nodes run, and report it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 import time
 from typing import Any
 
-from ...errors import PlannerError
 from ...planning.planner_config import PlannerConfig
+from ..markdown import table
 from ..ros.ros_session import session, SessionConfig, STALL_TIME
 
 STAGE = 'stage_'  # how the names of these values begin
+TIMES = ('_p50_ms', '_p99_ms')  # and how they end
 
 
 def measure_stages(bundle: Path, seconds: float, *, planner: PlannerConfig | None = None,
@@ -29,10 +31,11 @@ def measure_stages(bundle: Path, seconds: float, *, planner: PlannerConfig | Non
     config = SessionConfig(bundle=bundle, planner=planner or PlannerConfig(), lockstep=False,
                            real_time_factor=1.0, first_seed=seed, is_endless=True)
     with session(config, record=False) as nodes:
+        nodes.wait_until(lambda: int(nodes.planner.get('plans', 0)) > 0
+                         and int(nodes.bridge.get('total_steps', 0)) > 0,
+                         f'the planner reported no plan in {STALL_TIME} s')
         end = time.monotonic() + seconds
-        while time.monotonic() < end or not nodes.planner.get('plans'):
-            if time.monotonic() > end + STALL_TIME:
-                raise PlannerError(f'the planner reported no plan in {seconds + STALL_TIME:g} s')
+        while time.monotonic() < end:
             nodes.turn()
         facts, timing = nodes.planner, nodes.timing()
         falls = int(nodes.bridge['falls'])
@@ -41,3 +44,13 @@ def measure_stages(bundle: Path, seconds: float, *, planner: PlannerConfig | Non
             **{f'bridge_{name}': timing[name] for name in ('latency_p50_ms', 'latency_p99_ms')},
             'missed_deadline_rate': timing['missed_deadline_rate'], 'stops': timing['stops'],
             'falls': falls}
+
+
+def stage_table(facts: Mapping[str, Any]) -> str:
+    """Return what ``measure_stages`` found, in Markdown."""
+    names = [name.removesuffix(TIMES[0]) for name in facts if name.endswith(TIMES[0])]
+    rows = [(name.removeprefix(STAGE).replace('_', ' '),
+             *(f'{facts[name + end]:.2f}' for end in TIMES)) for name in names]
+    return table(('stage', 'p50 [ms]', 'p99 [ms]'), rows) + (
+        f'\n\nDeadlines missed: {facts["missed_deadline_rate"]:.3%}; stops: {facts["stops"]}; '
+        f'falls: {facts["falls"]}')
