@@ -627,7 +627,7 @@ def test_other_settings_are_refused(whole, other, words):
 def test_a_run_with_drawn_robots_is_resumed_with_them_only(whole, tmp_path):
     whole.align(tmp_path, settings=replace(SHORT, n_steps=60), perturbation=DRAWN)
     whole.make(tmp_path, perturbation=DRAWN).resume()
-    with pytest.raises(ModelError, match=r'perturbation mass \[0.65, 1.35\], now 1.0'):
+    with pytest.raises(ModelError, match=r'perturbation mass \[.*\], now 1.0'):
         whole.make(tmp_path).resume()
 
 

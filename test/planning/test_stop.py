@@ -12,7 +12,7 @@ from ros_processes import call, observer, parameter, running, spin_for, spin_unt
 from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
 from diffusion_planner_ros.nodes.common.topics import COMMANDS, SET_PLANNER_PARAMETERS
-from diffusion_planner_ros.nodes.control.watchdog import Watchdog
+from diffusion_planner_ros.nodes.threads.watchdog import Watchdog
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
