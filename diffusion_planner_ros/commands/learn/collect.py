@@ -28,7 +28,8 @@ def collect(
 
     :param out: folder of the data sets; they become OUT/walker2d/NAME-v0.
     :param robust: learn on drawn robots, and record ``robust`` and ``robust-replay`` instead.
-    :param n_learn: transitions that PPO learns from; 2.2 million by default, 3.2 million if robust.
+    :param n_learn: transitions that PPO learns from; 2.2 million by default, 3.2 million with
+        --robust.
     :param n_transitions: transitions of the medium data and of the expert's half, or of each
         robust data set.
     :param seed: seed of learning and recording.
