@@ -1,7 +1,8 @@
-"""Out-of-distribution monitor: whether the robot arrives where the plan said it would."""
+"""Out-of-distribution monitor: whether the robot arrives where its torque should lead it."""
 
 from collections import deque
 from dataclasses import dataclass
+from statistics import median
 from typing import Literal
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..errors import ConfigError, StateError
 from ..settings import check_settings, document_settings, setting
 from ..state_error import state_error
 from .bundle import Bundle
+from .planner import Plan
 
 
 @document_settings
@@ -19,13 +21,14 @@ class MonitorConfig:
     """Thresholds of the monitor; a wrong value is refused when this is built."""
 
     ood_warn: float = setting(
-        0.5, 'Score above which the monitor warns; 1 is the 99th percentile of the prediction '
+        0.8, 'Score above which the monitor warns; 1 is the 99th percentile of the prediction '
         'error in the training data; 0 switches it off.', low=0.0, high=1000.0)
     ood_stop: float = setting(
-        1.0, 'Score above which the monitor stops; 0 switches it off.',
+        1.3, 'Score above which the monitor stops; 0 switches it off.',
         low=0.0, high=1000.0)
     ood_window: int = setting(
-        3, 'Prediction errors that the score averages.',
+        3, 'Prediction errors whose median is the score: a push or a hard step disturbs one of '
+        'them, a wrong sensor all.',
         unit='control periods', low=1, high=1000)
     max_state_deviation: float = setting(
         20.0, 'Distance of a state entry from the range of the training data above which the '
@@ -55,7 +58,7 @@ class Surprise:
     percentile: float
     """Share of the training data with a smaller error [%], NaN without calibration."""
     score: float
-    """Mean error of the last periods over the 99th percentile of the training data's error."""
+    """Median error of the last periods over the 99th percentile of the training data's error."""
     deviation: float
     """Largest distance of an entry from the training data's range [standard deviations]."""
     n_equal: int
@@ -69,19 +72,19 @@ class PredictionMonitor:
     """
     Compare every state with its prediction; call ``reset`` when time jumps.
 
-    Without calibration in the bundle for the setting ``states`` (``is_calibrated``) it never warns
-    nor stops.
-
-    :param states: as ``PlannerConfig.states``, of the plans that predict.
+    The bundle's dynamics model predicts, from the torque that acts. It is several times finer than
+    the next state of a denoised plan, which predicts in a bundle without one. Without calibration
+    in the bundle (``is_calibrated``) the monitor never warns nor stops.
     """
 
-    def __init__(self, bundle: Bundle, config: MonitorConfig | None = None, *,
-                 states: str = 'denoised') -> None:
+    def __init__(self, bundle: Bundle, config: MonitorConfig | None = None) -> None:
         self.config = config or MonitorConfig()
+        self._bundle = bundle
         self._robot = bundle.robot
         self._normalizer = bundle.normalizer
         self._std = bundle.normalizer.std[-bundle.robot.state_dim:]
-        self.calibration = bundle.calibrations.get(states)
+        self.calibration = bundle.calibrations.get(
+            'forecast' if bundle.has_dynamics else 'denoised')
         """What is normal; None where it was not measured."""
         self.reset()
 
@@ -101,12 +104,22 @@ class PredictionMonitor:
         self.config = config
         self._errors = deque(self._errors, maxlen=config.ood_window)
 
+    def predict(self, plan: Plan) -> NDArray:
+        """
+        Return the state after the first action of a plan [SI], shape (S,).
+
+        :raises StateError: if it is not finite.
+        """
+        if not self._bundle.has_dynamics:
+            return plan.states[1]
+        return self._bundle.forecast(plan.states[0], plan.actions[:1])[0]
+
     def compare(self, predicted: NDArray | None, arrived: NDArray) -> Surprise:
         """
         Judge one state; call it once for every measured state, in order.
 
-        :param predicted: the plan's row for the time of ``arrived``, given that its actions were
-            executed, shape (S,); None without such a plan.
+        :param predicted: what ``predict`` says of the plan whose first action has led here, shape
+            (S,); None without such a plan.
         :param arrived: the measured state, velocities not clipped, shape (S,).
         :raises StateError: if one of them has another shape or is not finite.
         """
@@ -129,7 +142,7 @@ class PredictionMonitor:
             self._n_equal += 1
         outside = np.maximum(calibration.state_min - arrived, arrived - calibration.state_max)
         deviation = max(0.0, float((outside / self._std).max()))
-        score = float(np.mean(self._errors)) / calibration.scale if self._errors else nan
+        score = median(self._errors) / calibration.scale if self._errors else nan
         percentile = nan if predicted is None else calibration.percentile(error)
         return Surprise(error, percentile, score, deviation, self._n_equal,
                         *self._level(score, deviation))

@@ -162,7 +162,7 @@ def test_the_teacher_walks_under_the_same_conditions(teacher, tmp_path, capsys):
 
 @pytest.mark.parametrize('execution', [REPLANNED, Execution(delay=1)])
 def test_the_monitor_is_calm_while_the_robot_walks_as_planned(short, execution):
-    monitor = EpisodeMonitor(short.bundle, states='denoised', execution=execution)
+    monitor = EpisodeMonitor(short.bundle, execution=execution)
     run_episode(0, planner=short, execution=execution, on_plan=monitor.watch)
     assert monitor.alarm == 'ok'
 
@@ -170,13 +170,13 @@ def test_the_monitor_is_calm_while_the_robot_walks_as_planned(short, execution):
 @pytest.mark.parametrize('perturbation', [
     Perturbation(push=40.0, push_period=0.2), Perturbation(position_noise=0.3)])
 def test_the_monitor_sees_a_robot_that_arrives_elsewhere(short, perturbation):
-    monitor = EpisodeMonitor(short.bundle, states='denoised', execution=REPLANNED)
+    monitor = EpisodeMonitor(short.bundle, execution=REPLANNED)
     run_episode(0, planner=short, perturbation=perturbation, on_plan=monitor.watch)
     assert monitor.alarm == 'stop'
 
 
 def test_without_calibration_there_is_no_alarm(short):
     bundle = replace(short.bundle, calibrations={})
-    monitor = EpisodeMonitor(bundle, states='denoised', execution=REPLANNED)
+    monitor = EpisodeMonitor(bundle, execution=REPLANNED)
     run_episode(0, planner=short, perturbation=Perturbation(push=40.0), on_plan=monitor.watch)
     assert monitor.alarm is None

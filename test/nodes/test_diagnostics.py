@@ -1,5 +1,7 @@
 """Facts of health reports travel unchanged."""
 
+from dataclasses import replace
+
 from diagnostic_msgs.msg import DiagnosticStatus
 import pytest
 from rclpy.time import Time
@@ -13,6 +15,11 @@ from diffusion_planner_ros.nodes.common.diagnostics import (
     msg_from_facts,
     number_from_fact,
 )
+from diffusion_planner_ros.nodes.control.model import Model
+from diffusion_planner_ros.planning.bundle import Bundle
+from diffusion_planner_ros.planning.monitor import MonitorConfig
+from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.share import share_file
 
 
 def test_facts_travel_unchanged_and_the_message_is_not_one_of_them():
@@ -24,6 +31,15 @@ def test_facts_travel_unchanged_and_the_message_is_not_one_of_them():
     assert float(facts['return']) == 0.1 + 0.2
     assert bool_from_fact(facts['fell'])
     assert facts_from_msg(msg, 'planner') is None
+
+
+def test_settings_other_than_measured_matter_only_where_plans_predict():
+    shipped = Bundle.load(share_file('models/walker2d'))
+    settings = PlannerConfig(n_candidates=3)
+    without = Model.build(replace(shipped, _dynamics=None), settings, MonitorConfig())
+    assert 'n_candidates is 3, measured with' in without.calibration
+    assert without.calibration.endswith('run diffusion_planner calibrate')
+    assert Model.build(shipped, settings, MonitorConfig()).calibration == 'as measured'
 
 
 @pytest.mark.parametrize('value', [True, False])

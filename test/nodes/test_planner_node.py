@@ -325,30 +325,6 @@ def test_a_change_of_a_parameter_does_not_make_the_monitor_forget(start, walker)
     driver.show_until(lambda: '6 equal states' in process.output, 6, walker.qpos, walker.qvel)
 
 
-def test_says_when_the_monitor_is_calibrated_for_other_settings_than_the_planner_has(start):
-    driver, process = start(lockstep=True, max_equal_states=5)
-    health = Health(driver.node)
-
-    def set_and_wait(name, value, calibration):
-        request = SetParameters.Request(parameters=[parameter(name, value)])
-        assert call(driver.node, SetParameters, SET_PLANNER_PARAMETERS.path,
-                    request).results[0].successful
-        spin_until(driver.node,
-                   lambda: (health.facts.get(name) == str(value)
-                            and health.facts['monitor_calibration'] == calibration),
-                   f'{name} with calibration {calibration}', process)
-
-    other = 'n_candidates is 4, measured with 8; run diffusion_planner calibrate'
-    set_and_wait('seed', 1, 'as measured')
-    assert 'the monitor is calibrated for other' not in process.output
-    set_and_wait('n_candidates', 4, other)
-    set_and_wait('seed', 2, other)
-    text = f'the monitor is calibrated for other settings of the planner: {other}'
-    assert process.output.count(text) == 1
-    set_and_wait('states', 'forecast', other)  # which has a calibration of its own
-    set_and_wait('n_candidates', 8, 'as measured')
-
-
 def test_diagnostics_do_not_give_two_things_one_name(start, walker):
     driver, process = start(action_delay=-1)
     health = Health(driver.node)
@@ -359,23 +335,3 @@ def test_diagnostics_do_not_give_two_things_one_name(start, walker):
     assert health.facts['action_delay_in_use'] == '0'
     assert 'missed_deadlines' not in health.facts  # it is the bridge that counts them
     assert 'states_without_plan' in health.facts
-
-
-def test_the_monitor_measures_with_the_calibration_of_the_states_that_are_planned(start, walker):
-    driver, process = start(lockstep=True, ood_window=1)
-    health = Health(driver.node)
-    bundle = Bundle.load(share_file('models/walker2d'))
-    for step in range(6):
-        states = 'forecast' if step >= 3 else 'denoised'
-        if step in (0, 3):
-            assert set_parameter(driver.node, 'states', states).successful
-        walker.step(driver.answer(step, walker.qpos, walker.qvel))
-        if step in (2, 5):
-            for _ in range(2):  # the first one may be of before
-                health.wait_for_next(process)
-            error, score = (float(health.facts[k]) for k in ('prediction_error', 'ood_score'))
-            np.testing.assert_allclose(score, error / bundle.calibrations[states].scale)
-        elif step == 3:  # the plan that led here had other states: it says nothing
-            for _ in range(2):
-                health.wait_for_next(process)
-            assert health.facts['prediction_error'] == 'nan'

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
 from diffusion_planner_ros.errors import ConfigError, StateError
@@ -22,7 +22,7 @@ FAULT_AT = 150
 
 
 def normal(bundle):
-    return bundle.calibrations['denoised']
+    return bundle.calibrations['forecast']
 
 
 @pytest.fixture(scope='module')
@@ -55,7 +55,7 @@ def walk(bundle, fault, *, n_steps=FAULT_AT + 100):
             state = fault(state.copy(), held, rng)
         levels.append(monitor.compare(predicted, state).level)
         plan = planner.plan(state, step=len(levels))
-        predicted = plan.states[1]
+        predicted = monitor.predict(plan)
         _, _, fell = walker.step(plan.actions[0])
     return levels
 
@@ -135,11 +135,21 @@ def test_the_percentile_is_that_of_the_training_data(make_monitor, shipped, stat
     assert_allclose(surprise.score, error / normal(shipped).scale)
 
 
-def test_the_score_is_a_mean_over_the_window(make_monitor, shipped, state):
-    monitor = make_monitor(ood_window=2)
-    predicted = state + shipped.normalizer.std[-S:] * normal(shipped).errors[99]
-    scores = [monitor.compare(p, state).score for p in (predicted, state, state)]
-    assert_allclose(scores, [1.0, 0.5, 0.0], atol=1e-9)
+def test_the_score_is_the_median_over_the_window(make_monitor, shipped, state):
+    monitor = make_monitor(ood_window=3)
+    unit = shipped.normalizer.std[-S:] * normal(shipped).errors[99]
+    scores = [monitor.compare(state + e * unit, state).score for e in (1, 0, 0, 9, 2, 3, 3)]
+    assert_allclose(scores, [1.0, 0.5, 0.0, 0.0, 2.0, 3.0, 3.0], atol=1e-9)
+
+
+def test_the_dynamics_model_predicts_and_without_one_the_plan(shipped, state):
+    plan = Planner(shipped, PlannerConfig()).plan(state)
+    assert_array_equal(PredictionMonitor(shipped).predict(plan),
+                       shipped.forecast(state, plan.actions[:1])[0])
+    without = replace(shipped, _dynamics=None)
+    monitor = PredictionMonitor(without)
+    assert_array_equal(monitor.predict(plan), plan.states[1])
+    assert monitor.calibration is shipped.calibrations['denoised']
 
 
 def test_a_reset_forgets(make_monitor, shipped, state):
@@ -167,9 +177,9 @@ def test_zero_switches_a_threshold_off(make_monitor, shipped, state):
 
 def test_thresholds_can_change_while_running(make_monitor, shipped, state):
     monitor = make_monitor()
-    predicted = state + 0.7 * shipped.normalizer.std[-S:] * normal(shipped).errors[99]
+    predicted = state + 0.9 * shipped.normalizer.std[-S:] * normal(shipped).errors[99]
     assert monitor.compare(predicted, state).level == 'warn'
-    monitor.configure(MonitorConfig(ood_warn=0.8))
+    monitor.configure(MonitorConfig(ood_warn=1.0))
     assert monitor.compare(predicted, state).level == 'ok'
 
 
@@ -220,25 +230,15 @@ def test_a_bundle_without_calibration_switches_the_monitor_off(bundle):
 
 @pytest.mark.parametrize('states', ['denoised', 'forecast'])
 def test_the_shipped_bundle_is_calibrated_for_the_settings_it_runs_with(shipped, states):
-    monitor = PredictionMonitor(shipped, states=states)
-    assert monitor.is_calibrated
-    assert monitor.calibration.differences(PlannerConfig(states=states).decisive) == []
+    assert PredictionMonitor(shipped).is_calibrated
+    assert shipped.calibrations[states].differences(PlannerConfig(states=states).decisive) == []
     assert shipped.facts['prediction_error'][states]['n_windows'] == 10_000
 
 
 def test_other_settings_than_were_measured_are_named(shipped):
     other = PlannerConfig(n_candidates=4, seed=3)
-    assert normal(shipped).differences(other.decisive) == ['n_candidates is 4, measured with 8']
-
-
-def test_a_forecast_is_judged_by_the_errors_of_forecasts(shipped, state):
-    """They are smaller: what is normal for denoised states is not for a forecast."""
-    predicted = state + 0.7 * shipped.normalizer.std[-S:] * normal(shipped).errors[99]
-    levels = []
-    for states in ('denoised', 'forecast'):
-        monitor = PredictionMonitor(shipped, MonitorConfig(ood_warn=0.9), states=states)
-        levels.append(monitor.compare(predicted, state).level)
-    assert levels == ['ok', 'stop']
+    assert shipped.calibrations['denoised'].differences(other.decisive) == [
+        'n_candidates is 4, measured with 8']
 
 
 def test_a_warning_above_the_stop_is_refused():

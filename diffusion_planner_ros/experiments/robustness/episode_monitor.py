@@ -15,16 +15,15 @@ class EpisodeMonitor:
     """
     Judge every state as the node does, and say what it would have done; the robot walks on.
 
-    A state is compared with the newest plan's second row, which holds if the first action of that
+    A state is compared with what the newest plan predicts, which holds if the first action of that
     plan is the one that was executed: always, but for plans that come late and do not know it.
     Velocities are clipped here as the simulation measures them.
 
-    :param states: as ``PlannerConfig.states``.
     :param execution: how the plans are executed; one action of each.
     """
 
-    def __init__(self, bundle: Bundle, *, states: str, execution: Execution) -> None:
-        self._monitor = PredictionMonitor(bundle, states=states)
+    def __init__(self, bundle: Bundle, *, execution: Execution) -> None:
+        self._monitor = PredictionMonitor(bundle)
         self._predicts = execution.compensate or not execution.delay
         self._latest: Plan | None = None
         self._alarm: Alarm = 'ok'
@@ -38,7 +37,7 @@ class EpisodeMonitor:
         """Judge the state that a plan was made from; call it once for every plan, in order."""
         predicted = None
         if self._latest is not None and self._predicts:
-            predicted = self._latest.states[1]
+            predicted = self._monitor.predict(self._latest)
         level = self._monitor.compare(predicted, robot.state).level
         self._alarm = max(self._alarm, level, key=('ok', 'warn', 'stop').index)
         self._latest = plan

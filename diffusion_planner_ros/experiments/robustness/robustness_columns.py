@@ -72,7 +72,7 @@ class PlannerColumn:
              ) -> tuple[EpisodeResult, Alarm | None]:
         """Run an episode and watch it with the monitor."""
         planner = episode_planner(self.path, self.config, seed)
-        monitor = EpisodeMonitor(planner.bundle, states=self.config.states, execution=execution)
+        monitor = EpisodeMonitor(planner.bundle, execution=execution)
         result, _ = run_episode(seed, planner=planner, execution=execution, perturbation=robots,
                                 on_plan=monitor.watch)
         return result, monitor.alarm

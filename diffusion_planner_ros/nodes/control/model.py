@@ -24,16 +24,14 @@ class Model:
         Build both with the settings of now.
 
         :param before: the model in use, if there is one. Its monitor, which remembers the
-            last states, is used again with the new thresholds. If bundle or ``states`` changed,
-            there is a new monitor, because their calibration is another one.
+            last states, is used again with the new thresholds, unless the bundle changed.
         :raises ConfigError: as ``Planner``.
         """
         built = Planner(bundle, planner)
-        if before is not None and (before.planner.bundle is bundle
-                                   and before.planner.config.states == planner.states):
+        if before is not None and before.planner.bundle is bundle:
             before.monitor.configure(monitor)
             return cls(built, before.monitor)
-        return cls(built, PredictionMonitor(bundle, monitor, states=planner.states))
+        return cls(built, PredictionMonitor(bundle, monitor))
 
     @property
     def calibration(self) -> str:
@@ -46,6 +44,8 @@ class Model:
         calibration = self.monitor.calibration
         if calibration is None:
             return NOT_MEASURED
+        if self.planner.bundle.has_dynamics:
+            return AS_MEASURED  # the dynamics model predicts, whatever the settings
         differences = calibration.differences(self.planner.config.decisive)
         if not differences:
             return AS_MEASURED

@@ -311,9 +311,9 @@ class Replanner:
         predicted = None
         if before is not None and lag > 0 and self._disturbances.acted_as_planned(
                 before.stamp, measured, lag=lag, was_in_time=before.is_in_time):
-            # After a change of bundle or `states`, the new monitor is not calibrated for the
-            # predictions of the plan before.
-            predicted = before.plan.states[1] if before.monitor is model.monitor else None
+            # After a change of bundle, the plan before is one of another model.
+            predicted = (model.monitor.predict(before.plan)
+                         if before.monitor is model.monitor else None)
         was_muted, self.is_muted = self.is_muted, self._disturbances.is_recovering(measured)
         if (was_muted and not self.is_muted
                 and self._command_publisher.stop_cause == MONITOR_STOP):
