@@ -32,7 +32,7 @@ def test_a_cycle_ends_nearly_as_it_begins_and_further_on(cycle):
     begin, end = cycle.qpos[N_PAST], cycle.qpos[-1]
     assert len(cycle.qpos) - N_PAST - 1 in walk_cycle.PERIODS
     assert end[0] - begin[0] > 1.0
-    assert np.abs(end - begin)[1:].max() < 0.15
+    assert np.abs(end - begin)[1:].max() < 0.3
 
 
 def test_paths_begin_at_torso_and_feet_in_the_control_period_of_their_plan(cycle):

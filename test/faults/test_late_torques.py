@@ -106,7 +106,7 @@ def test_late_torques_stop_nobody(robot):
     assert robot.walker.qpos[1] > 1.0  # [m], it walks on
 
 
-@pytest.mark.parametrize('n_late', [20, 40])  # 160 and 320 ms: the robot falls
+@pytest.mark.parametrize('n_late', [40, 60])  # 320 and 480 ms: the robot falls
 def test_no_lateness_latches_a_stop_before_the_robot_has_fallen(robot, n_late):
     for step in range(300):
         robot.step(is_late=FIRST <= step < FIRST + n_late)

@@ -239,7 +239,8 @@ def test_denoising_is_seen_from_noise_to_plan(planner, moment):
     plan = few.plan(moment.state, step=3, on_step=lambda t, x_t: steps.append((t, x_t)))
     assert [t for t, _ in steps] == [20, 15, 10, 5, 0]
     unseen = few.plan(moment.state, step=3)
-    np.testing.assert_array_equal(plan.candidates, unseen.candidates)
+    # One goes step by step, the other is one graph.
+    assert_allclose(plan.candidates, unseen.candidates, atol=1e-3)
     n_action = plan.action_dim
     last = planner.bundle.normalizer.unnormalize(steps[-1][1].astype(np.float64))
     np.testing.assert_array_equal(last[..., n_action:], plan.candidates[..., n_action:])

@@ -188,14 +188,14 @@ def test_the_longest_delay_is_accepted(planner):
     assert np.isfinite(trace.torque_steps).all()
 
 
-@pytest.mark.parametrize('delay', [1, 2])
-def test_late_plans_walk_on_where_they_join_and_fall_where_they_do_not(
+@pytest.mark.parametrize('delay', [2, 4])
+def test_late_plans_walk_on_and_jump_less_where_they_know_what_is_executed_before_them(
         shipped, monkeypatch, delay):
     monkeypatch.setattr(Walker2D, 'max_episode_steps', 300)
     steps = {}
     for compensated in (True, False):
         execution = Execution(delay=delay, compensate=compensated)
         episodes = [run_episode(seed, planner=shipped, execution=execution) for seed in (0, 1)]
-        assert [result.fell for result, _ in episodes] == [not compensated] * 2
+        assert not (compensated and any(result.fell for result, _ in episodes))
         steps[compensated] = np.concatenate([trace.torque_steps for _, trace in episodes])
     assert np.median(steps[True]) < 0.8 * np.median(steps[False])

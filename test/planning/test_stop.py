@@ -146,11 +146,11 @@ def test_the_torque_scale_changes_between_two_plans(start, node, walker):
 def test_the_smallest_of_all_limits_holds_and_its_clamps_are_counted(start, node, walker):
     urdf = share_file('diffusion_planner_ros/robots/walker2d.urdf').read_text()
     assert 'effort="100"' in urdf
-    driver, _ = start(robot_description=urdf.replace('effort="100"', 'effort="20"', 1),
-                      torque_limit=[1000.0, 30.0, 1000.0, 1000.0, 1000.0, 1000.0])
+    driver, _ = start(robot_description=urdf.replace('effort="100"', 'effort="5"', 1),
+                      torque_limit=[1000.0, 10.0, 1000.0, 1000.0, 1000.0, 1000.0])
     health = Health(node)
     torque = driver.answer(0, walker.qpos, walker.qvel)
-    limits = np.array([20.0, 30.0, 100.0, 100.0, 100.0, 100.0])
+    limits = np.array([5.0, 10.0, 100.0, 100.0, 100.0, 100.0])
     np.testing.assert_allclose(torque, np.clip(planned(walker, 0), -limits, limits))
     health.wait_for('planning')
     assert int(health.facts['clamped_commands']) == 1
