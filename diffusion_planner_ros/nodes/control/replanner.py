@@ -45,6 +45,8 @@ class Current:
     """Calibrated for the predictions of such plans."""
     is_in_time: bool
     """Whether its first command was sent in the control period that it is for."""
+    predicted: NDArray | None = None
+    """State that its first action leads to [SI], shape (S,); None until it was predicted."""
 
 
 @dataclass(frozen=True)
@@ -261,6 +263,10 @@ class Replanner:
                 return
         self.stages.add((measured.sent, measured.came, job.read, begun, judged, planned,
                          time.time_ns()))
+        predicted = model.monitor.predict(plan)  # only now: the torque does not wait for it
+        with self._lock:
+            if self.current is not None and self.current.plan is plan:
+                self.current = replace(self.current, predicted=predicted)
         if before is not None and lag > 0:
             row = max(self._delays[-1], len(actions))
             if row + lag < len(plan.actions):
@@ -312,8 +318,7 @@ class Replanner:
         if before is not None and lag > 0 and self._disturbances.acted_as_planned(
                 before.stamp, measured, lag=lag, was_in_time=before.is_in_time):
             # After a change of bundle, the plan before is one of another model.
-            predicted = (model.monitor.predict(before.plan)
-                         if before.monitor is model.monitor else None)
+            predicted = before.predicted if before.monitor is model.monitor else None
         was_muted, self.is_muted = self.is_muted, self._disturbances.is_recovering(measured)
         if (was_muted and not self.is_muted
                 and self._command_publisher.stop_cause == MONITOR_STOP):
