@@ -44,6 +44,7 @@ def test_as_many_processes_are_busy_as_were_asked_for_and_none_is_left():
     assert not busy_children()
 
 
+@pytest.mark.slow
 def test_the_report_is_of_real_episodes_and_runs(domain, capsys):
     endure(FALLS, busy=(1,), episodes=1, runs=1, seconds=0.5, first_seed=4, json=True)
     report = json.loads(capsys.readouterr().out)
