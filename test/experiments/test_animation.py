@@ -32,7 +32,7 @@ def test_a_cycle_ends_nearly_as_it_begins_and_further_on(cycle):
     begin, end = cycle.qpos[N_PAST], cycle.qpos[-1]
     assert len(cycle.qpos) - N_PAST - 1 in walk_cycle.PERIODS
     assert end[0] - begin[0] > 1.0
-    assert np.abs(end - begin)[1:].max() < 0.3
+    assert np.abs(end - begin)[1:].max() < 0.25
 
 
 def test_paths_begin_at_torso_and_feet_in_the_control_period_of_their_plan(cycle):
@@ -77,7 +77,7 @@ def test_the_picture_has_a_frame_for_every_control_period_and_for_the_noise_befo
 
 def test_the_picture_of_the_readme_is_small_and_as_long_as_it_should_be():
     file = SOURCE / 'docs' / 'walk.gif'
-    assert file.stat().st_size < 3e6
+    assert file.stat().st_size < 2e6
     with Image.open(file) as image:
         seconds = 0.001 * sum(image.seek(k) or image.info['duration']
                               for k in range(image.n_frames))

@@ -13,13 +13,14 @@ def calibrate(
     json: bool = False,
 ) -> None:
     """
-    Measure how well a bundle's plans predict recorded states, and write it into the bundle.
+    Measure how well a bundle predicts recorded states, and write it into the bundle.
 
-    The monitor compares the robot with it. ``export --data`` does the same with the default
-    settings of the planner; for other settings, or with recordings of the robot itself, measure it
-    anew. Whatever the setting STATES, both kinds of states are measured.
+    The monitor compares the robot with it. ``export --data`` does the same; with recordings of the
+    robot itself, or others that are nearer to how it is to walk, measure it anew. The predictions
+    of the dynamics model are measured, which the monitor takes where a bundle has one, and those
+    of plans.
 
-    :param planner: the settings that the robot will plan with.
+    :param planner: settings of the plans; without effect on the dynamics model.
     :param data: data sets, such as those of the training; at least one.
     :param bundle: folder of the model bundle; its model.yaml is replaced.
     :param json: print the report as JSON.

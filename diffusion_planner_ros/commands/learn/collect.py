@@ -40,7 +40,8 @@ def collect(
     from ...sim.perturbation import UNPERTURBED
     from ...sim.perturbation_ranges import DRAWN
 
-    n_learn = n_learn or (N_LEARN_ROBUST if robust else N_LEARN)
+    if n_learn is None:
+        n_learn = N_LEARN_ROBUST if robust else N_LEARN
     robots = DRAWN if robust else UNPERTURBED
     with progress('learning to walk', n_learn, unit='steps') as advance:
         def on_learned(n_done: int, recent_return: float) -> None:

@@ -16,7 +16,7 @@ from .video import run_apart
 WIDTH, HEIGHT = 640, 376  # [pixels]
 SUPERSAMPLING = 2
 FRAME_TIME = 40  # [ms]; GIF counts in steps of 10
-N_COLORS = 96
+N_COLORS = 48
 MAX_GEOMS = 12_000
 # Of one plan: frames in which nothing moves but the noise, and in which its future grows.
 N_NOISY, N_GROWING = 10, 5

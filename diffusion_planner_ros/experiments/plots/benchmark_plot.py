@@ -28,7 +28,7 @@ def draw_benchmark(facts: Mapping[str, Any], file: Path) -> None:
             for name in (n for n in LINES if n in cells[0]):
                 axes.plot([c['candidates'] for c in of_steps],
                           [c[name]['p50_ms'] for c in of_steps], LINES[name], marker='o', ms=3,
-                          color=color, label=f'{name}, {steps} steps')
+                          color=color, label=f'{name}, {steps} step{"s" * (steps > 1)}')
         if facts['diffuser_p50_s'] is not None:
             axes.axhline(1e3 * facts['diffuser_p50_s'], color='0.4', label="Diffuser's setting")
         ticks = sorted({c['candidates'] for c in cells})
