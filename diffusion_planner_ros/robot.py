@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 import yaml
 
-from .errors import RobotError
+from .errors import ConfigError, RobotError
 
 QUANTITIES = ('position', 'velocity')
 ROBOTS = Path(__file__).parent / 'robots'
@@ -82,6 +82,19 @@ class Robot:
     def state_clip(self) -> NDArray:
         """Largest magnitude of every state entry, infinite where there is none, shape (S,)."""
         return np.array([np.inf if e.clip is None else e.clip for e in self.state])
+
+    def state_index(self, joint: str, quantity: str) -> int:
+        """
+        Return where a joint's position or velocity is in the state.
+
+        :raises ConfigError: if the state does not hold it.
+        """
+        held = [entry.joint for entry in self.state if entry.quantity == quantity]
+        if joint not in held:
+            raise ConfigError(f"joint '{joint}' has no {quantity} in the state of {self.name}, "
+                              f'expected one of {", ".join(held)}')
+        return next(i for i, entry in enumerate(self.state)
+                    if (entry.joint, entry.quantity) == (joint, quantity))
 
     @classmethod
     def from_dict(cls, facts: dict[str, Any], source: str) -> 'Robot':

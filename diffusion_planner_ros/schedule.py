@@ -31,6 +31,16 @@ def cosine_beta(n_steps: int) -> NDArray:
     return np.clip(1.0 - f[1:] / f[:-1], 0.0, MAX_BETA)
 
 
+def step_variance(alpha_bar_t: float, alpha_bar_s: float) -> float:
+    """Return the variance of q(x_t | x_s), s < t: what the forward process adds in between."""
+    return 1.0 - alpha_bar_t / alpha_bar_s
+
+
+def posterior_variance(alpha_bar_t: float, alpha_bar_s: float) -> float:
+    """Return the variance of q(x_s | x_t, x_0), s < t, eq. 7 of Ho et al. (2020)."""
+    return step_variance(alpha_bar_t, alpha_bar_s) * (1.0 - alpha_bar_s) / (1.0 - alpha_bar_t)
+
+
 @dataclass(frozen=True)
 class NoiseSchedule:
     """Variances of the forward process q(x_t | x_0), for t = 0 (least noise) to T - 1."""
@@ -55,16 +65,6 @@ class NoiseSchedule:
     def alpha_bar(self) -> NDArray:
         """Share of x_0 left in x_t (as variance), shape (T,)."""
         return np.cumprod(1.0 - self.beta)
-
-    @property
-    def alpha_bar_prev(self) -> NDArray:
-        """``alpha_bar`` of step t - 1, 1 before the first, shape (T,)."""
-        return np.concatenate([[1.0], self.alpha_bar[:-1]])
-
-    @property
-    def posterior_variance(self) -> NDArray:
-        """Variance of q(x_{t-1} | x_t, x_0), eq. 7 of Ho et al. (2020), shape (T,)."""
-        return self.beta * (1.0 - self.alpha_bar_prev) / (1.0 - self.alpha_bar)
 
     def ddim_steps(self, n_denoise_steps: int) -> NDArray:
         """

@@ -28,6 +28,8 @@ class Setting:
     high: float | None
     choices: tuple[str, ...]
     read_only: bool
+    formerly: str
+    """A name that it had with another meaning; empty where it had none."""
 
     @property
     def allowed(self) -> str:
@@ -75,8 +77,8 @@ class Setting:
 
 
 def setting(default: Any, description: str, *, unit: str = '', low: float | None = None,
-            high: float | None = None, choices: Collection[str] = (), read_only: bool = False
-            ) -> Any:
+            high: float | None = None, choices: Collection[str] = (), read_only: bool = False,
+            formerly: str = '') -> Any:
     """
     Declare a field of a settings dataclass.
 
@@ -88,10 +90,11 @@ def setting(default: Any, description: str, *, unit: str = '', low: float | None
     :param choices: allowed texts, for example a registry's names: a name that is registered later
         is allowed from then on. A ``Literal`` type states choices that never change.
     :param read_only: whether it is fixed once a planner is built.
+    :param formerly: a name that it had with another meaning, to be refused where it is given.
     """
     return field(default=default, metadata={
         'description': description, 'unit': unit, 'low': low, 'high': high, 'choices': choices,
-        'read_only': read_only})
+        'read_only': read_only, 'formerly': formerly})
 
 
 def _setting_of(owner: type, entry: Field) -> Setting:

@@ -61,6 +61,8 @@ class Windows:
     """Discounted return-to-go of every row, shape (n,)."""
     horizon: int
     """Rows of a window, H."""
+    reward_scale: float
+    """Root mean square of the rewards; 1 where all of them are 0."""
     policy_torques: NDArray | None = None
     """What the policy itself chose in every row, before exploration noise [N m], shape (n, A);
     None where an episode does not say."""
@@ -92,5 +94,7 @@ class Windows:
             raise DatasetError(f'the longest of {len(episodes)} episodes has '
                                f'{max(map(len, episodes))} steps, expected at least {horizon}, '
                                'the horizon')
+        rewards = np.concatenate([episode.rewards for episode in episodes])
         return cls(np.concatenate(rows), np.concatenate(starts), np.concatenate(values), horizon,
+                   float(np.sqrt(np.mean(np.square(rewards)))) or 1.0,
                    _policy_torques(episodes, robot))

@@ -85,12 +85,11 @@ def compare(model: TrainedModel, bundle: Bundle, *, batch_sizes: tuple[int, ...]
                  ('value', bundle.value(x_t.numpy(), t), value),
                  ('gradient', bundle.value_gradient(x_t.numpy(), t), gradient)]
         if t == CLEAN:  # nothing is denoised from there
-            pairs.append(('plan', _steps_of_plan(bundle, x_t)[1], value))
+            pairs.append(('plan', _plan(bundle, x_t, [t])[1], value))
         else:
             pairs += [('x_0', bundle.denoise(x_t.numpy(), t), x_0),
-                      ('plan', _steps_of_plan(bundle, x_t, (t, [1, 0, 0, 0]))[0], x_0),
-                      ('plan', _steps_of_plan(bundle, x_t, (t, [0, 1, 0, 1]))[0],
-                       x_t + gradient)]
+                      ('plan', _plan(bundle, x_t, [t, t], [1, 0, 0, 0, 0])[0], x_0),
+                      ('plan', _plan(bundle, x_t, [t, t], [0, 1, 0, 0, 1])[0], x_t + gradient)]
         for name, found, expected in pairs:
             scale = max(1.0, float(expected.abs().max()))
             difference = float(np.abs(found - expected.numpy()).max()) / scale
@@ -98,18 +97,19 @@ def compare(model: TrainedModel, bundle: Bundle, *, batch_sizes: tuple[int, ...]
     return largest
 
 
-def _steps_of_plan(bundle: Bundle, x_t: Tensor, *steps: tuple[int, list[float]]
-                   ) -> tuple[NDArray, NDArray]:
+def _plan(bundle: Bundle, x_t: Tensor, times: list[int], *steps: list[float]
+          ) -> tuple[NDArray, NDArray]:
     """
     Return x_s (B, H, D) and its value (B,), from the graph of whole plans.
 
-    :param steps: diffusion time, and factors of x_0, x_t, noise and gradient.
+    :param times: diffusion time of x_t, and after each step.
+    :param steps: factors of x_0, x_t, noise before and after the push, and gradient.
     """
     draws = x_t.numpy()[None]
-    n, row = len(steps), np.full(draws.shape[-1], np.inf, dtype=np.float32)
+    row = np.full(draws.shape[-1], np.inf, dtype=np.float32)
     return bundle.plan({
         'draws': draws, 'known': draws[0, 0], 'mask': np.zeros(draws.shape[2:], dtype=bool),
-        'times': np.array([t for t, _ in steps], dtype=np.int64).reshape(n, 1),
-        'steps': np.array([factors for _, factors in steps], dtype=np.float32).reshape(n, 4),
-        'n_guided': np.array(sum(factors[3] != 0 for _, factors in steps)),
+        'times': np.array(times, dtype=np.int64)[:, None],
+        'steps': np.array(steps, dtype=np.float32).reshape(len(steps), 5),
+        'n_guided': np.array(sum(factors[-1] != 0 for factors in steps)),
         'bound': np.array(np.inf, dtype=np.float32), 'low': -row, 'high': row})

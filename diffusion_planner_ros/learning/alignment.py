@@ -72,7 +72,7 @@ class Aligner:
             config, Robot.from_dict(saved['robot'], str(checkpoint)),
             Normalizer(np.array(saved['mean']), np.array(saved['std'])),
             Normalizer(np.array([saved['value_mean']]), np.array([saved['value_std']])),
-            data_sha256=saved['data_sha256'], rate=self.rate)
+            reward_scale=saved['reward_scale'], data_sha256=saved['data_sha256'], rate=self.rate)
         # The averaged weights are those of the bundle that is to become better.
         self.learner.averages.load_state_dict(saved['averages'])
         self.learner.networks.load_state_dict(self.learner.averaged.state_dict())

@@ -26,7 +26,7 @@ MAX_GRADIENT_NORM = 1.0
 CHECKPOINT_FILE = 'checkpoint.pt'
 STATEFUL = ('networks', 'averages', 'optimizer', 'scheduler')
 CHECKPOINT_KEYS = {'config', 'robot', 'facts', 'mean', 'std', 'value_mean', 'value_std',
-                   'data_sha256', 'n_updates', *STATEFUL, 'generator'}
+                   'reward_scale', 'data_sha256', 'n_updates', *STATEFUL, 'generator'}
 
 
 def averages_of(networks: nn.ModuleDict, decay: Callable[[], float]) -> AveragedModel:
@@ -69,18 +69,20 @@ class Learner:
 
     :param normalizer: of rows ``[a | s]``.
     :param value_normalizer: of the return-to-go.
+    :param reward_scale: root mean square of the rewards that were learned from.
     :param data_sha256: identifies the data that are learned from.
     :param rate: factor on the learning rates, by the number of updates so far.
     :raises ConfigError: if torch cannot use the device.
     """
 
     def __init__(self, config: TrainConfig, robot: Robot, normalizer: Normalizer,
-                 value_normalizer: Normalizer, *, data_sha256: str,
+                 value_normalizer: Normalizer, *, reward_scale: float, data_sha256: str,
                  rate: Callable[[int], float]) -> None:
         self.config = config
         self.robot = robot
         self.normalizer = normalizer
         self.value_normalizer = value_normalizer
+        self.reward_scale = reward_scale
         self.data_sha256 = data_sha256
         self.n_updates = 0
         self.device = open_device(config.device)
@@ -179,7 +181,7 @@ class Learner:
             'config': asdict(self.config), 'robot': self.robot.to_dict(), 'facts': facts,
             'mean': self.normalizer.mean.tolist(), 'std': self.normalizer.std.tolist(),
             'value_mean': float(self.value_normalizer.mean[0]),
-            'value_std': float(self.value_normalizer.std[0]),
+            'value_std': float(self.value_normalizer.std[0]), 'reward_scale': self.reward_scale,
             'data_sha256': self.data_sha256, 'n_updates': self.n_updates,
             **{name: getattr(self, name).state_dict() for name in STATEFUL},
             'generator': self.generator.get_state()}, content)

@@ -84,6 +84,7 @@ class TrainedModel:
             'normalizer': {'mean': saved['mean'], 'std': saved['std']},
             'value_normalizer': {'mean': [saved['value_mean']], 'std': [saved['value_std']]},
             'value_clean_time': CLEAN,
+            'reward_scale': saved['reward_scale'],
             'training': {**saved['config'], 'n_updates_done': saved['n_updates']},
             'data': saved['facts']}
         return cls(*networks.values(), robot, config, facts)

@@ -45,7 +45,8 @@ class Trainer:
                                "their policy chose, expected 'executed', or data of collect alone")
         self.learner = Learner(
             config, robot, Normalizer.fit(windows.rows),
-            Normalizer.fit(windows.values[:, None]), rate=cosine_rate(config.n_updates),
+            Normalizer.fit(windows.values[:, None]), reward_scale=windows.reward_scale,
+            rate=cosine_rate(config.n_updates),
             data_sha256=hashlib.sha256(
                 windows.rows.tobytes() + windows.starts.tobytes()).hexdigest())
         learner = self.learner

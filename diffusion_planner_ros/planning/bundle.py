@@ -18,11 +18,11 @@ from ..errors import ConfigError, ModelError, RobotError, StateError
 from ..files import written
 from ..normalizer import Normalizer
 from ..robot import Robot
-from ..schedule import NoiseSchedule
+from ..schedule import CLEAN, NoiseSchedule
 from .calibration import Calibration, read_calibrations
 from .providers import choose_provider, open_session
 
-FORMAT_VERSION = '2.1'  # major: inputs or outputs changed, refuse; minor: accept
+FORMAT_VERSION = '3.0'  # major: inputs or outputs changed, refuse; minor: accept
 FACTS_FILE = 'model.yaml'
 DENOISER_FILE = 'denoiser.onnx'
 VALUE_FILE = 'value.onnx'
@@ -155,6 +155,8 @@ class Bundle:
     value_clean_time: int
     """Diffusion time at which the value knows trajectories without noise: ``CLEAN``, or 0, the
     least noise, in a model that was not trained with them."""
+    reward_scale: float
+    """Root mean square of the rewards in the training data."""
     provider: str
     """The execution provider in use."""
     calibrations: Mapping[str, Calibration]
@@ -324,6 +326,7 @@ class Bundle:
                 normalizer=_normalizer(facts['normalizer']),
                 value_normalizer=_normalizer(facts['value_normalizer']),
                 value_clean_time=int(facts.get('value_clean_time', 0)),
+                reward_scale=float(facts['reward_scale']),
                 provider=chosen, calibrations=read_calibrations(facts, robot.state_dim),
                 _denoiser=sessions[DENOISER_FILE], _value=sessions[VALUE_FILE],
                 _dynamics=sessions.get(DYNAMICS_FILE), _plan=sessions.get(PLAN_FILE))
@@ -372,7 +375,7 @@ class Bundle:
         """Return inputs of a plan of one guided step and one without guidance."""
         row = probe[0, 0]
         return {'draws': probe[None], 'known': probe[0], 'mask': probe[0] > 0,
-                'times': np.array([[1], [0]]), 'steps': np.ones((2, 4), dtype=np.float32),
+                'times': np.array([[1], [0], [CLEAN]]), 'steps': np.ones((2, 5), dtype=np.float32),
                 'n_guided': np.array(1), 'bound': np.array(1, dtype=np.float32),
                 'low': row - 1, 'high': row + 1}
 

@@ -11,8 +11,10 @@ from ..errors import ConfigError, StateError
 from .bundle import Bundle
 from .compiled_plan import CompiledPlan
 from .conditions import Condition, normalized_condition
+from .guides.guidance import push_factors
 from .guides.guide import WeightedGuides
 from .guides.guide_registry import GUIDES
+from .guides.learned_value import LearnedValue
 from .planner_config import PlannerConfig
 from .samplers import SAMPLERS
 
@@ -29,7 +31,7 @@ class Plan:
     """Whether a torque of a row was beyond its limit before it was clamped, shape (N, H)."""
     action_dim: int
     scores: NDArray
-    """Weighted sum of what the guides prefer, shape (N,)."""
+    """Weighted sum of what the guides prefer, a log-probability, shape (N,)."""
 
     @property
     def best(self) -> int:
@@ -69,11 +71,12 @@ class Planner:
                               f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')
         self.bundle = bundle
         self.config = config
-        self._guides = WeightedGuides({name: GUIDES[name](bundle) for name in config.guides},
-                                      config.guide_weights)
+        self._guides = WeightedGuides(
+            {name: GUIDES[name](bundle, config) for name in config.guides}, config.guide_weights)
+        self._learned_value = LearnedValue(bundle, config)
         self._levels = bundle.schedule.levels(config.n_denoise_steps)
-        # Python floats: numpy would turn single precision arrays into double with its own.
-        self._posterior_variance = bundle.schedule.posterior_variance.tolist()
+        self._push_factors = push_factors(
+            config.guidance, config.guidance_strength, config.n_unguided_steps, self._levels)
 
     def plan(self, state: NDArray, *, step: int = 0, condition: Condition | None = None,
              on_step: Callable[[int, NDArray], None] | None = None) -> Plan:
@@ -93,7 +96,7 @@ class Planner:
         seed = self.config.seed, step
         if self._compiled is not None and on_step is None:
             x_0, value = bundle.plan(self._compiled.inputs(known, mask, seed=seed))
-            preferred = {'learned_value': value}
+            preferred = {'learned_value': self._learned_value.of_normalized(value)}
         else:
             x_0, preferred = self.denoise(known, mask, seed=seed, on_step=on_step), None
         candidates = bundle.normalizer.unnormalize(x_0.astype(np.float64))
@@ -111,8 +114,8 @@ class Planner:
         scores = self._guides.score(preferred)
         value = preferred.get('learned_value')
         if value is None:
-            value = bundle.clean_value(x_0)
-        values = bundle.value_normalizer.unnormalize(value.astype(np.float64))
+            value = self._learned_value.value(x_0)
+        values = self._learned_value.predicted_return(value)
         if not all(np.isfinite(array).all() for array in (candidates, values, scores)):
             raise StateError('the plan has values that are not finite; the state is too far from '
                              'all that the model was trained on')
@@ -148,18 +151,33 @@ class Planner:
         :return: normalised trajectories, shape (N, H, D).
         """
         config, rng = self.config, np.random.default_rng(seed)
-        noise = rng.standard_normal((config.n_candidates, *known.shape), dtype=np.float32)
-        n_guided = config.n_denoise_steps - config.n_unguided_steps
-        steps = SAMPLERS[config.sampler](self._predict, noise, self._levels, rng)
-        for i, (t, x_t) in enumerate(steps):
-            np.copyto(x_t, known, where=mask)
+        shape = config.n_candidates, *known.shape
+        x_t = rng.standard_normal(shape, dtype=np.float32)
+        np.copyto(x_t, known, where=mask)
+        if on_step is not None:
+            on_step(self._levels[0][0] + 1, x_t.copy())
+        steps = SAMPLERS[config.sampler](self._predict, x_t, self._levels)
+        drawn = None
+        for factor in self._push_factors:
+            s, x_s, std = steps.send(drawn)
+            np.copyto(x_s, known, where=mask)
+            if factor and config.guidance == 'diffuser':
+                self._push(x_s, s, factor, known, mask)
+            if std:
+                x_s += std * rng.standard_normal(shape, dtype=np.float32)
+                np.copyto(x_s, known, where=mask)
+            if factor and config.guidance == 'hu':
+                self._push(x_s, s, factor, known, mask)
             if on_step is not None:
-                on_step(t + 1, x_t.copy())
-            if config.guidance_scale > 0 and i < n_guided:
-                scale = config.guidance_scale * self._posterior_variance[t]
-                x_t += scale * self._guides.gradient(x_t, t)
-                np.copyto(x_t, known, where=mask)
-        return x_t
+                on_step(s + 1, x_s.copy())
+            drawn = x_s
+        return x_s
+
+    def _push(self, x_s: NDArray, s: int, factor: float, known: NDArray, mask: NDArray) -> None:
+        """Move trajectories (N, H, D) along the gradient of what the guides prefer, in place."""
+        for _ in range(self.config.n_guide_steps):
+            x_s += factor * self._guides.gradient(x_s, s)
+            np.copyto(x_s, known, where=mask)
 
     def _predict(self, x_t: NDArray, t: int) -> NDArray:
         """Predict x_0 (N, H, D), bounded."""

@@ -5,13 +5,15 @@ from typing import Any, Literal
 
 from ..errors import ConfigError
 from ..settings import as_facts, check_settings, document_settings, setting
+from .guides.guidance import FORMS
 from .guides.guide_registry import GUIDES
+from .guides.guide_targets import GuideTargets, TARGETS_OF
 from .samplers import SAMPLERS
 
 
 @document_settings
 @dataclass(frozen=True)
-class PlannerConfig:
+class PlannerConfig(GuideTargets):
     """Settings of a planner; a wrong value is refused when this is built."""
 
     n_candidates: int = setting(
@@ -23,13 +25,18 @@ class PlannerConfig:
     n_denoise_steps: int = setting(
         2, 'Denoising steps; at most those of the model.', low=1, high=1000)
     guides: tuple[str, ...] = setting(
-        ('learned_value',), 'Preferences that rank the candidates and, with a guidance_scale, '
+        ('learned_value',), 'Preferences that rank the candidates and, with a guidance_strength, '
         'push them while they are denoised.', choices=GUIDES)
     guide_weights: tuple[float, ...] = setting(
         (1.0,), 'Weight of each guide, in the order of guides.', low=-1e6, high=1e6)
-    guidance_scale: float = setting(
-        0.0, "Factor on the guides' gradient (times the posterior variance) while denoising; 0 "
-        'switches it off.', low=0.0, high=100.0)
+    guidance: str = setting(
+        'hu', 'What guides push: x_s after every denoising step, the last one included (hu), or '
+        'its mean before noise is added (diffuser).', choices=FORMS)
+    guidance_strength: float = setting(
+        0.0, 'Factor on what the guides prefer while denoising: 1 takes it as the logarithm of a '
+        'probability, 0 switches guidance off.', low=0.0, high=100.0, formerly='guidance_scale')
+    n_guide_steps: int = setting(
+        1, 'Pushes in every guided denoising step.', low=1, high=100)
     n_unguided_steps: int = setting(0, 'Last denoising steps without guidance.', low=0, high=1000)
     states: Literal['denoised', 'forecast'] = setting(
         'denoised', "States of the candidates, which the guides rank: as they were denoised, or "
@@ -54,15 +61,28 @@ class PlannerConfig:
                               f'{", ".join(self.guides)}')
         if len(set(self.guides)) < len(self.guides):
             raise ConfigError(f'guides is {self.guides}, expected each name once')
-        if self.guidance_scale > 0 and self.n_unguided_steps >= self.n_denoise_steps:
-            raise ConfigError(f'n_unguided_steps is {self.n_unguided_steps}, expected less than '
-                              f'n_denoise_steps, {self.n_denoise_steps}: no step would be guided; '
-                              'to plan without guidance, set guidance_scale to 0')
+        if self.guidance_strength > 0:
+            self._check_guidance()
+
+    def _check_guidance(self) -> None:
+        instead = 'to plan without guidance, set guidance_strength to 0'
+        # Diffuser's guidance scales with the noise of a step, and the last step has none.
+        n_unguided = max(self.n_unguided_steps, self.guidance == 'diffuser')
+        if n_unguided >= self.n_denoise_steps:
+            raise ConfigError(
+                f'n_unguided_steps is {self.n_unguided_steps} and n_denoise_steps '
+                f"{self.n_denoise_steps}: with guidance '{self.guidance}' no step would be "
+                f'guided; {instead}')
+        if not any(self.guide_weights):
+            raise ConfigError(f'guide_weights is {self.guide_weights}: nothing would be guided; '
+                              f'{instead}')
 
     @property
     def decisive(self) -> dict[str, Any]:
         """Settings that decide how good a plan is, as YAML holds them: not noise nor threads."""
         idle = {'seed', 'provider', 'n_threads'}
-        if self.guidance_scale == 0:
-            idle.add('n_unguided_steps')
+        if self.guidance_strength == 0:
+            idle |= {'guidance', 'n_guide_steps', 'n_unguided_steps'}
+        for guide, names in TARGETS_OF.items():
+            idle.update(names if guide not in self.guides else ())
         return {name: value for name, value in as_facts(self).items() if name not in idle}

@@ -19,7 +19,7 @@ from diffusion_planner_ros.planning.planner_config import PlannerConfig
 SHIPPED = SOURCE / 'models' / 'walker2d'
 # Guided to where the value is lowest: the robot falls at once, so that an episode is short.
 FALLS = PlannerConfig(n_candidates=1, sampler='ddpm', guide_weights=(-1000.0,),
-                      guidance_scale=100.0, n_unguided_steps=0)
+                      guidance_strength=100.0, n_unguided_steps=0)
 
 
 @pytest.fixture

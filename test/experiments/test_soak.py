@@ -41,7 +41,7 @@ def test_every_planner_change_is_drawn_from_its_range():
     changes = [e.value for e in schedule(0, 3600.0) if e.kind == 'planner']
     assert {v for n, v in changes if n == 'n_candidates'} == set(range(2, 9))
     assert {v for n, v in changes if n == 'n_denoise_steps'} == set(range(1, 5))
-    scales = [v for n, v in changes if n == 'guidance_scale']
+    scales = [v for n, v in changes if n == 'guidance_strength']
     assert scales and all(0.0 <= v <= 1.0 for v in scales)
 
 

@@ -7,7 +7,12 @@ import pytest
 import torch
 
 from diffusion_planner_ros.errors import ConfigError
-from diffusion_planner_ros.schedule import NoiseSchedule, SCHEDULES
+from diffusion_planner_ros.schedule import (
+    NoiseSchedule,
+    posterior_variance,
+    SCHEDULES,
+    step_variance,
+)
 
 N_STEPS = (20, 100, 1000)
 
@@ -52,7 +57,12 @@ def test_fewer_linear_steps_destroy_as_much():
     assert_allclose(np.log(few.alpha_bar), np.log(many.alpha_bar[4::5]), rtol=0.1, atol=1e-3)
 
 
-def posterior_variance(reference, t):
+def levels(schedule):
+    """Return alpha_bar after and before every step, none left to 1 at the first."""
+    return schedule.alpha_bar, np.concatenate([[1.0], schedule.alpha_bar[:-1]])
+
+
+def noise_variance(reference, t):
     """Return the variance of the noise that diffusers adds in one step, here to zero."""
     zero = torch.zeros(1, 1)
     noise = torch.randn(1, 1, generator=torch.manual_seed(0))
@@ -63,23 +73,23 @@ def posterior_variance(reference, t):
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_posterior_variance_is_that_of_diffusers(name):
     schedule, reference = NoiseSchedule(name, 50), reference_schedule(name, 50)
-    expected = [posterior_variance(reference, t) for t in range(50)]
-    assert_allclose(schedule.posterior_variance, expected, rtol=1e-4, atol=1e-7)
+    expected = [noise_variance(reference, t) for t in range(50)]
+    assert_allclose(posterior_variance(*levels(schedule)), expected, rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize('name', SCHEDULES)
 def test_posterior_variance_is_that_of_the_product_of_two_gaussians(name):
     schedule = NoiseSchedule(name, 20)
+    after, before = levels(schedule)
     # q(x_s | x_t, x_0) is proportional to q(x_t | x_s) q(x_s | x_0): precisions add up.
-    precision = ((1.0 - schedule.beta) / schedule.beta
-                 + 1.0 / np.maximum(1.0 - schedule.alpha_bar_prev, 1e-300))
-    assert_allclose(schedule.posterior_variance, 1.0 / precision, rtol=1e-9, atol=1e-15)
+    precision = (1.0 - schedule.beta) / schedule.beta + 1.0 / np.maximum(1.0 - before, 1e-300)
+    assert_allclose(posterior_variance(after, before), 1.0 / precision, rtol=1e-9, atol=1e-15)
 
 
-def test_nothing_is_lost_before_the_first_step():
-    schedule = NoiseSchedule('cosine', 10)
-    assert schedule.alpha_bar_prev[0] == 1.0
-    assert_array_equal(schedule.alpha_bar_prev[1:], schedule.alpha_bar[:-1])
+@pytest.mark.parametrize('name', SCHEDULES)
+def test_the_variance_of_a_step_is_what_the_schedule_adds_in_it(name):
+    schedule = NoiseSchedule(name, 20)
+    assert_allclose(step_variance(*levels(schedule)), schedule.beta, rtol=1e-9)
 
 
 @pytest.mark.parametrize('n_steps', [20, 100])

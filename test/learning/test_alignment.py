@@ -454,7 +454,7 @@ def random_model(denoiser, prediction, robot, config_of, seed):
     facts = {'format_version': FORMAT_VERSION, 'robot': robot.to_dict(), 'horizon': H,
              'schedule': {'name': config.schedule, 'n_steps': config.n_diffusion_steps},
              'normalizer': {'mean': [0.0] * n, 'std': [1.0] * n},
-             'value_normalizer': {'mean': [0.0], 'std': [1.0]}}
+             'value_normalizer': {'mean': [0.0], 'std': [1.0]}, 'reward_scale': 1.0}
     return TrainedModel(*networks.values(), robot, config, facts)
 
 

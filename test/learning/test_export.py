@@ -242,14 +242,14 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 
 def test_another_major_version_is_refused(copy):
-    edit_facts(copy, lambda facts: facts.update(format_version='3.0'))
-    expect_error(copy, copy / 'model.yaml', 'format version is 3.0', 'expected 2.x')
+    edit_facts(copy, lambda facts: facts.update(format_version='4.0'))
+    expect_error(copy, copy / 'model.yaml', 'format version is 4.0', 'expected 3.x')
 
 
 def test_another_minor_version_is_accepted(copy):
     facts = yaml.safe_load((copy / 'model.yaml').read_text())
-    write_facts(copy, facts | {'format_version': '2.7'})
-    assert Bundle.load(copy).facts['format_version'] == '2.7'
+    write_facts(copy, facts | {'format_version': '3.7'})
+    assert Bundle.load(copy).facts['format_version'] == '3.7'
 
 
 @pytest.mark.parametrize('change', [
@@ -425,7 +425,7 @@ def test_an_export_with_data_says_how_well_the_model_predicts(calibrated, window
 
 
 def test_the_prediction_error_is_that_of_the_plans_with_the_recorded_action(bundle, windows):
-    short = Windows(windows.rows[:2], np.array([0]), windows.values[:2], 2)
+    short = Windows(windows.rows[:2], np.array([0]), windows.values[:2], 2, 1.0)
     facts = calibrate(bundle, short)['prediction_error']['denoised']
     known, mask = np.zeros((H, D)), np.zeros((H, D), dtype=bool)
     known[0, :6], mask[0, :6] = windows.rows[0, :6], True
@@ -437,7 +437,7 @@ def test_the_prediction_error_is_that_of_the_plans_with_the_recorded_action(bund
 
 
 def test_an_export_without_data_has_no_calibration(bundle):
-    assert bundle.facts['format_version'] == '2.1'
+    assert bundle.facts['format_version'] == '3.0'
     assert not bundle.calibrations
 
 

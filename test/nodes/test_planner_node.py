@@ -134,7 +134,7 @@ def test_changes_a_knob_between_two_plans_and_refuses_a_wrong_value_with_its_ran
     refused = set_parameter(driver.node, 'n_denoise_steps', 21)
     assert not refused.successful
     assert 'expected at most 20' in refused.reason
-    refused = set_parameter(driver.node, 'guidance_scale', 1000.0)
+    refused = set_parameter(driver.node, 'guidance_strength', 1000.0)
     assert not refused.successful
     assert '100' in refused.reason
     refused = set_parameter(driver.node, 'provider', 'auto')

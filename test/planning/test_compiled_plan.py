@@ -52,19 +52,23 @@ def assert_same_plan(bundle, general, config, state, condition=None, step=3):
 @pytest.mark.parametrize('sampler', ['ddim', 'ddpm'])
 @pytest.mark.parametrize('n_denoise_steps', [1, 2, 5])
 @pytest.mark.parametrize('n_candidates', [1, 8])
-@pytest.mark.parametrize('guidance_scale', [0.0, 3.0])
+@pytest.mark.parametrize(('guidance', 'guidance_strength'), [
+    ('hu', 0.0), ('hu', 3.0), ('diffuser', 3.0)])
 def test_the_plan_is_that_of_the_general_loop(
-        bundle, general, state, condition, sampler, n_denoise_steps, n_candidates,
-        guidance_scale):
+        bundle, general, state, condition, sampler, n_denoise_steps, n_candidates, guidance,
+        guidance_strength):
+    if guidance == 'diffuser' and n_denoise_steps == 1:
+        pytest.skip('guides nothing')
     config = PlannerConfig(sampler=sampler, n_denoise_steps=n_denoise_steps, seed=2,
-                           n_candidates=n_candidates, guidance_scale=guidance_scale)
+                           n_candidates=n_candidates, guidance=guidance,
+                           guidance_strength=guidance_strength)
     assert_same_plan(bundle, general, config, state)
     plan = assert_same_plan(bundle, general, config, state, condition)
     assert plan.clamped[:, 1].all()
 
 
 def test_the_last_steps_without_guidance_are_those_of_the_general_loop(bundle, general, state):
-    settings = {'n_denoise_steps': 5, 'guidance_scale': 3.0, 'guide_weights': (-2.0,)}
+    settings = {'n_denoise_steps': 5, 'guidance_strength': 3.0, 'guide_weights': (-2.0,)}
     values = [assert_same_plan(bundle, general, PlannerConfig(n_unguided_steps=n, **settings),
                                state).values for n in (0, 3, 4)]
     assert np.abs(values[0] - values[1]).max() > 1e-2
@@ -75,15 +79,16 @@ def test_a_low_bound_is_that_of_the_general_loop(bundle, general, state):
     assert_same_plan(bundle, general, PlannerConfig(clip_denoised=1.0), state)
 
 
-def other_sampler(model, x_t, levels, rng):
+def other_sampler(model, x_t, levels):
     """Take the steps of DDIM, without saying so."""
-    yield from ddim(model, x_t, levels, rng)
+    yield from ddim(model, x_t, levels)
 
 
 def test_settings_that_the_graph_does_not_know_run_in_the_general_loop(
         bundle, general, state, monkeypatch):
     monkeypatch.setitem(SAMPLERS, 'other', other_sampler)
-    for settings in ({'sampler': 'other'}, {'states': 'forecast'}):
+    for settings in ({'sampler': 'other'}, {'states': 'forecast'}, {'guides': ('effort',)},
+                     {'n_guide_steps': 2}):
         config = PlannerConfig(**settings)
         assert not CompiledPlan.serves(bundle, config)
         found, expected = (Planner(b, config).plan(state) for b in (bundle, general))
@@ -102,9 +107,9 @@ def test_whoever_watches_the_steps_sees_those_of_the_same_plan(bundle, state):
 def test_a_plan_that_is_not_finite_is_refused(bundle, state):
     """NaN must go through clipping to where it is noticed."""
     state[0] = 1e300
-    for guidance_scale in (0.0, 1.0):
+    for guidance_strength in (0.0, 1.0):
         with pytest.raises(StateError, match='the plan has values that are not finite'):
-            Planner(bundle, PlannerConfig(guidance_scale=guidance_scale)).plan(state)
+            Planner(bundle, PlannerConfig(guidance_strength=guidance_strength)).plan(state)
 
 
 @pytest.fixture
@@ -115,7 +120,7 @@ def copy(bundle_of, tmp_path):
 
 def test_a_bundle_without_the_graph_plans_all_the_same(bundle, copy, state):
     (copy / 'plan.onnx').unlink()
-    facts = read_facts(copy) | {'format_version': '2.0'}
+    facts = read_facts(copy) | {'format_version': '3.0'}
     write_facts(copy, facts)
     older = Bundle.load(copy)
     assert not older.has_plan

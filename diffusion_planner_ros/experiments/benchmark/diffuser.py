@@ -20,8 +20,8 @@ from .torch_planner import TorchPlanner
 HORIZON = 32
 WIDTH = 32
 MULTIPLIERS = (1, 2, 4, 8)
-N_GUIDE_STEPS = 2
-SETTINGS = PlannerConfig(n_candidates=64, sampler='ddpm', n_denoise_steps=20, guidance_scale=0.1)
+SETTINGS = PlannerConfig(n_candidates=64, sampler='ddpm', n_denoise_steps=20,
+                         guidance='diffuser', guidance_strength=0.1, n_guide_steps=2)
 
 
 class TemporalValue(nn.Module):
@@ -57,5 +57,4 @@ def diffuser_planner(like: TorchPlanner) -> TorchPlanner:
                 TemporalValue(HORIZON, row_dim))
     denoiser, value = (network.eval().requires_grad_(False) for network in networks)
     return replace(like, denoiser=denoiser, value=value, config=SETTINGS, horizon=HORIZON,
-                   schedule=NoiseSchedule('cosine', SETTINGS.n_denoise_steps),
-                   n_guide_steps=N_GUIDE_STEPS)
+                   schedule=NoiseSchedule('cosine', SETTINGS.n_denoise_steps))

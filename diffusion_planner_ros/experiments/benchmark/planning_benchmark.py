@@ -21,6 +21,7 @@ from ...learning.train_config import TrainConfig
 from ...planning.bundle import Bundle, FACTS_FILE
 from ...planning.compiled_plan import CompiledPlan
 from ...planning.conditions import normalized_condition
+from ...planning.guides.learned_value import LearnedValue
 from ...planning.planner import Planner
 from ...planning.planner_config import PlannerConfig
 from ..markdown import table
@@ -30,7 +31,7 @@ from .torch_planner import TorchPlanner
 
 N_IN_A_ROW = 4  # plans that a planner makes one after another, beside a first one, not counted
 SAMPLERS = {False: 'ddim', True: 'ddpm'}  # by whether a plan is guided
-GUIDANCE_SCALE = 1.0  # any: it does not change the time
+GUIDANCE_STRENGTH = 1.0  # any: it does not change the time
 STAGED = PlannerConfig(n_candidates=8, n_denoise_steps=2)  # its stages are measured
 CONTENDERS = ('compiled', 'general', 'torch')
 
@@ -54,7 +55,8 @@ def torch_planner(bundle: Bundle, config: PlannerConfig) -> TorchPlanner:
     return TorchPlanner(
         denoiser=networks['diffusion'], value=networks['value'], schedule=bundle.schedule,
         normalizer=bundle.normalizer, value_normalizer=bundle.value_normalizer,
-        row_limits=bundle.row_limits, horizon=bundle.horizon, config=config)
+        row_limits=bundle.row_limits, horizon=bundle.horizon,
+        value_unit=float(LearnedValue(bundle).of_normalized(1.0)), config=config)
 
 
 @contextmanager
@@ -92,7 +94,7 @@ def measure_planning(bundle: Bundle, *, candidates: Sequence[int], steps: Sequen
     for guided, n_steps, n_candidates in product((False, True), steps, candidates):
         config = PlannerConfig(
             n_candidates=n_candidates, n_denoise_steps=n_steps, sampler=SAMPLERS[guided],
-            guidance_scale=GUIDANCE_SCALE * guided)
+            guidance_strength=GUIDANCE_STRENGTH * guided)
         cells[n_candidates, n_steps, guided] = _contenders(bundle, config, state)
     stages = _stages(bundle, state)
     diffuser = diffuser_planner(torch_planner(bundle, STAGED))

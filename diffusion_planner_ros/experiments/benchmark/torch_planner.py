@@ -9,6 +9,7 @@ import torch
 from torch import nn, Tensor
 
 from ...normalizer import Normalizer
+from ...planning.guides.guidance import push_factors
 from ...planning.planner_config import PlannerConfig
 from ...planning.samplers import FACTORS, SAMPLERS
 from ...schedule import CLEAN, NoiseSchedule
@@ -32,10 +33,10 @@ class TorchPlanner:
     row_limits: tuple[NDArray, NDArray]
     """The smallest and the largest normalised row, both (D,)."""
     horizon: int
+    value_unit: float
+    """Normalised values in the unit of the guide ``LearnedValue``."""
     config: PlannerConfig
-    """Settings with a sampler that has ``FACTORS``, guided by the value in all steps or none."""
-    n_guide_steps: int = 1
-    """Steps along the gradient of the value, in every denoising step."""
+    """Settings with a sampler that has ``FACTORS``, guided by the value or not at all."""
 
     @torch.no_grad()
     def plan(self, state: NDArray, *, step: int) -> tuple[NDArray, NDArray]:
@@ -58,20 +59,29 @@ class TorchPlanner:
             return torch.from_numpy(rng.standard_normal(shape, dtype=np.float32))
 
         factors_of = FACTORS[SAMPLERS[config.sampler]]
-        variance = self.schedule.posterior_variance.tolist()
+        levels = self.schedule.levels(config.n_denoise_steps)
+        pushes = push_factors(config.guidance, config.guidance_strength * self.value_unit,
+                              config.n_unguided_steps, levels)
         x_t = torch.where(mask, known, noise())
-        for (t, alpha_bar_t), (_, alpha_bar_s) in pairwise(
-                self.schedule.levels(config.n_denoise_steps)):
-            times = torch.full((len(x_t),), t)
-            scale = config.guidance_scale * variance[t]
-            for _ in range(self.n_guide_steps if config.guidance_scale > 0 else 0):
-                x_t = torch.where(mask, known, x_t + scale * self._gradient(x_t, times))
-            x_0 = self.denoiser(x_t, times).clamp(-config.clip_denoised, config.clip_denoised)
+
+        def push(x_s: Tensor, s: int, factor: float) -> Tensor:
+            times = torch.full((len(x_s),), s)
+            for _ in range(config.n_guide_steps):
+                x_s = torch.where(mask, known, x_s + factor * self._gradient(x_s, times))
+            return x_s
+
+        for ((t, alpha_bar_t), (s, alpha_bar_s)), factor in zip(
+                pairwise(levels), pushes, strict=True):
+            x_0 = self.denoiser(x_t, torch.full((len(x_t),), t))
+            x_0 = x_0.clamp(-config.clip_denoised, config.clip_denoised)
             of_x_0, of_x_t, of_noise = factors_of(alpha_bar_t, alpha_bar_s)
-            x_t = of_x_0 * x_0 + of_x_t * x_t
+            x_t = torch.where(mask, known, of_x_0 * x_0 + of_x_t * x_t)
+            if factor and config.guidance == 'diffuser':
+                x_t = push(x_t, s, factor)
             if of_noise:
-                x_t = x_t + of_noise * noise()
-            x_t = torch.where(mask, known, x_t)
+                x_t = torch.where(mask, known, x_t + of_noise * noise())
+            if factor and config.guidance == 'hu':
+                x_t = push(x_t, s, factor)
         x_0 = x_t.clamp(low, high)
         value = self.value(x_0, torch.full((len(x_0),), CLEAN))
         return (self.normalizer.unnormalize(x_0.double().numpy()),

@@ -25,7 +25,7 @@ def _push(rng: np.random.Generator) -> tuple[float, float]:
 def _planner_change(rng: np.random.Generator) -> tuple[str, Any]:
     changes = (('n_candidates', int(rng.integers(2, 9))),
                ('n_denoise_steps', int(rng.integers(1, 5))),
-               ('guidance_scale', float(rng.uniform(0.0, 1.0))))
+               ('guidance_strength', float(rng.uniform(0.0, 1.0))))
     return changes[rng.integers(len(changes))]
 
 

@@ -18,12 +18,14 @@ from .time_tables import with_time_tables
 NETWORKS = 'networks'  # domain of nodes NETWORK_OUTPUT(x_t, times), which stand for a network's
 
 # draws: x_T, then the noise of each step; x_T alone if no step has noise.
-# steps: factors of x_0, x_t and noise in x_s, and of the value's gradient. Guided ones come first:
-# two loops are faster than a branch in every step.
+# times: of every x_t, that of the last x_s included.
+# steps: factors of x_0, of x_t, of noise before and after the push, and of the value's gradient,
+# which pushes x_s. Guided steps come first: two loops are faster than a branch in every step. In
+# the others all noise comes before.
 PLAN = Template("""
 <ir_version: 8, opset_import: ["": 18, "networks": 1]>
-plan (float[M, N, $H, $D] draws, float[$H, $D] known, bool[$H, $D] mask, int64[K, 1] times,
-      float[K, 4] steps, int64 n_guided, float bound, float[$D] low, float[$D] high)
+plan (float[M, N, $H, $D] draws, float[$H, $D] known, bool[$H, $D] mask, int64[L, 1] times,
+      float[K, 5] steps, int64 n_guided, float bound, float[$D] low, float[$D] high)
     => (float[N, $H, $D] x_0, float[N] value)
 <bool true = {1}, int64 zero = {0}, int64 one = {1}, int64[1] clean = {$CLEAN}>
 {
@@ -31,27 +33,31 @@ plan (float[M, N, $H, $D] draws, float[$H, $D] known, bool[$H, $D] mask, int64[K
     n_draws = Gather(draws_shape, zero)
     last_draw = Sub(n_draws, one)
     batch = Shape<start = 1, end = 2>(draws)
-    n_steps = Size(times)
+    n_times = Size(times)
+    n_steps = Sub(n_times, one)
     n_unguided = Sub(n_steps, n_guided)
     lowest = Neg(bound)
     noise = Gather(draws, zero)
     x_T = Where(mask, known, noise)
     x_guided = Loop(n_guided, true, x_T) <body = guided_step
-        (int64 k, bool go, float[N, $H, $D] x_t) => (bool go_on, float[N, $H, $D] x_s)
+        (int64 k, bool go, float[N, $H, $D] x) => (bool go_on, float[N, $H, $D] x_s)
     {
-        $factors
-        gradient = networks.value_gradient(x_t, t)
-        push = Mul(of_gradient, gradient)
-        pushed = Add(x_t, push)
-        x = Where(mask, known, pushed)
         $step
+        next_time = Gather(times, following)
+        s = Expand(next_time, batch)
+        gradient = networks.value_gradient(stepped, s)
+        push = Mul(of_gradient, gradient)
+        pushed = Add(stepped, push)
+        part_of_noise_after = Mul(of_noise_after, noise_k)
+        noised = Add(pushed, part_of_noise_after)
+        x_s = Where(mask, known, noised)
     }>
     x_0 = Loop(n_unguided, true, x_guided) <body = unguided_step
         (int64 i, bool go, float[N, $H, $D] x) => (bool go_on, float[N, $H, $D] x_s)
     {
         k = Add(i, n_guided)
-        $factors
         $step
+        x_s = Identity(stepped)
     }>
     raised = Max(x_0, low)
     within = Min(raised, high)
@@ -59,14 +65,13 @@ plan (float[M, N, $H, $D] draws, float[$H, $D] known, bool[$H, $D] mask, int64[K
     value = networks.value_value(within, clean_times)
 }
 """)
-FACTORS = """
+STEP = """
         go_on = Identity(go)
         time = Gather(times, k)
         t = Expand(time, batch)
         factors = Gather(steps, k)
-        of_x_0, of_x_t, of_noise, of_gradient = Split<axis = 0, num_outputs = 4>(factors)
-"""
-STEP = """
+        of_x_0, of_x_t, of_noise, of_noise_after, of_gradient
+            = Split<axis = 0, num_outputs = 5>(factors)
         predicted = networks.denoiser_x_0(x, t)
         bounded = Clip(predicted, lowest, bound)
         following = Add(k, one)
@@ -76,8 +81,8 @@ STEP = """
         part_of_x_t = Mul(of_x_t, x)
         part_of_noise = Mul(of_noise, noise_k)
         mean = Add(part_of_x_0, part_of_x_t)
-        stepped = Add(mean, part_of_noise)
-        x_s = Where(mask, known, stepped)
+        noisy_mean = Add(mean, part_of_noise)
+        stepped = Where(mask, known, noisy_mean)
 """
 
 
@@ -92,7 +97,7 @@ def plan_graph(denoiser: ModelProto, value: ModelProto, n_diffusion_steps: int) 
     x_t = denoiser.graph.input[0].type.tensor_type.shape
     horizon, row_dim = (size.dim_value for size in x_t.dim[1:])
     plan = onnx.parser.parse_model(PLAN.substitute(
-        H=horizon, D=row_dim, CLEAN=CLEAN, factors=FACTORS, step=STEP))
+        H=horizon, D=row_dim, CLEAN=CLEAN, step=STEP))
     plan.ir_version = denoiser.ir_version
     del plan.opset_import[:]
     plan.opset_import.extend(denoiser.opset_import)

@@ -8,6 +8,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from ...errors import ConfigError
 from ...settings import Setting, settings_of
 
 Config = TypeVar('Config')
@@ -36,15 +37,27 @@ def declare(node: Node, config: type[Config]) -> Config:
     """
     Declare every setting of a settings dataclass as a parameter and read its value.
 
-    :raises ConfigError: if a value is outside its range.
+    :raises ConfigError: if a value is outside its range, or is given under a former name.
     """
     values: dict[str, Any] = {}
     for setting in settings_of(config):
+        if setting.formerly:
+            _refuse_former_name(node, setting)
         descriptor = descriptor_of(setting)
         default = list(setting.default) if setting.is_list else setting.default
         value = node.declare_parameter(setting.name, default, descriptor).value
         values[setting.name] = value_from_ros(value)
     return config(**values)
+
+
+def _refuse_former_name(node: Node, setting: Setting) -> None:
+    """Raise where a parameter file still has the former name, which rclpy would ignore."""
+    given = node.declare_parameter(
+        setting.formerly, None, ParameterDescriptor(dynamic_typing=True)).value
+    node.undeclare_parameter(setting.formerly)
+    if given is not None:
+        raise ConfigError(f'{setting.formerly} is {given}, expected none: it became '
+                          f'{setting.name}, which counts in another unit. {setting.description}')
 
 
 def value_from_ros(value: Any) -> Any:

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 
 class Guide(Protocol):
     """
-    A scalar preference of trajectories, without a unit: the larger, the better.
+    A scalar preference of trajectories: the logarithm of a probability, up to a constant.
 
     Denoising adds the weighted gradients of all guides, ranking adds their weighted values. A
-    trajectory is normalised, see ``Bundle.normalizer``; rows are ``[a | s]``.
+    trajectory is normalised, see ``Bundle.normalizer``; rows are ``[a | s]``. A guide is built
+    from the bundle and ``GuideTargets``.
     """
 
     def value(self, x_0: NDArray) -> NDArray:

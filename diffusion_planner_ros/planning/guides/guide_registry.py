@@ -3,10 +3,18 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .effort import Effort
 from .guide import Guide
+from .guide_targets import GuideTargets
+from .height import Height
 from .learned_value import LearnedValue
+from .smoothness import Smoothness
+from .speed import Speed
+from .state import State
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
 
-GUIDES: dict[str, Callable[['Bundle'], Guide]] = {'learned_value': LearnedValue}
+GUIDES: dict[str, Callable[['Bundle', GuideTargets], Guide]] = {
+    'learned_value': LearnedValue, 'speed': Speed, 'height': Height, 'effort': Effort,
+    'smoothness': Smoothness, 'state': State}

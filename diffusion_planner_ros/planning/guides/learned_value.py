@@ -2,7 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 from numpy.typing import NDArray
+
+from ...schedule import CLEAN
+from .guide_targets import GuideTargets
 
 if TYPE_CHECKING:
     from ..bundle import Bundle
@@ -10,18 +14,39 @@ if TYPE_CHECKING:
 
 class LearnedValue:
     """
-    Predicted discounted return [standard deviations of the returns in the data] (Hu 2024).
+    Predicted discounted return (Hu 2024), in rewards of one control period.
+
+    The unit is the root mean square of the rewards in the training data, so that it depends
+    neither on the unit of the reward nor on how returns were normalised. One control period that
+    pays as usual makes a trajectory e times as probable.
 
     :param bundle: whose value network is asked.
+    :param config: not used.
     """
 
-    def __init__(self, bundle: 'Bundle') -> None:
+    def __init__(self, bundle: 'Bundle', config: GuideTargets | None = None) -> None:
+        del config
         self._bundle = bundle
 
+    @property
+    def _unit(self) -> np.float32:
+        """Standard deviations of the returns in this unit."""
+        return np.float32(self._bundle.value_normalizer.std[0] / self._bundle.reward_scale)
+
     def value(self, x_0: NDArray) -> NDArray:
-        """Return the normalised value (N,) of clean trajectories (N, H, D)."""
-        return self._bundle.clean_value(x_0)
+        """Return the value (N,) of clean trajectories (N, H, D)."""
+        return self.of_normalized(self._bundle.clean_value(x_0))
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
         """Return its gradient (N, H, D) at x_t (N, H, D) of diffusion time t."""
-        return self._bundle.value_gradient(x_t, t)
+        t = self._bundle.value_clean_time if t == CLEAN else t
+        return self._unit * self._bundle.value_gradient(x_t, t)
+
+    def of_normalized(self, value: NDArray) -> NDArray:
+        """Return values (N,) in the guide's unit from those that the network gives."""
+        return self._unit * value
+
+    def predicted_return(self, value: NDArray) -> NDArray:
+        """Return discounted returns (N,) from values in the guide's unit."""
+        mean = self._bundle.value_normalizer.mean[0]
+        return mean + self._bundle.reward_scale * value.astype(np.float64)
