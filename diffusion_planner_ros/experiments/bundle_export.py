@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+import torch
 from torch import Tensor
 
 from ..data.windows import Windows
 from ..episode import Episode
 from ..errors import ModelError
 from ..learning.onnx_export import export_networks, TrainedModel
+from ..learning.random_conditions import first_states
 from ..planning.bundle import Bundle, FACTS_FILE, FORMAT_VERSION, NETWORK_FILES, write_facts
 from ..schedule import CLEAN
 from .monitor_calibration import calibrate, summary
@@ -80,15 +82,18 @@ def compare(model: TrainedModel, bundle: Bundle, *, batch_sizes: tuple[int, ...]
     for t in sorted({bundle.value_clean_time, *range(bundle.schedule.n_steps)}):
         x_t, _ = model.example(batch_sizes[t % len(batch_sizes)], seed=t % 2**31)
         times, rows = x_t.new_full((len(x_t),), t).long(), x_t[:, 0]
-        x_0, (value, gradient) = model.denoiser(x_t, times), model.value_and_gradient(x_t, times)
+        first = first_states(x_t, model.robot.action_dim)
+        x_0, free = (model.denoiser(x_t, times, known)
+                     for known in (first, torch.zeros_like(first)))
+        value, gradient = model.value_and_gradient(x_t, times)
         pairs = [('dynamics', bundle.next_state(rows.numpy()), model.dynamics_model(rows)),
                  ('value', bundle.value(x_t.numpy(), t), value),
                  ('gradient', bundle.value_gradient(x_t.numpy(), t), gradient)]
         if t == CLEAN:  # nothing is denoised from there
             pairs.append(('plan', _plan(bundle, x_t, [t])[1], value))
         else:
-            pairs += [('x_0', bundle.denoise(x_t.numpy(), t), x_0),
-                      ('plan', _plan(bundle, x_t, [t, t], [1, 0, 0, 0, 0])[0], x_0),
+            pairs += [('x_0', bundle.denoise(x_t.numpy(), t, first[0].numpy()), x_0),
+                      ('plan', _plan(bundle, x_t, [t, t], [1, 0, 0, 0, 0])[0], free),
                       ('plan', _plan(bundle, x_t, [t, t], [0, 1, 0, 0, 1])[0], x_t + gradient)]
         for name, found, expected in pairs:
             scale = max(1.0, float(expected.abs().max()))

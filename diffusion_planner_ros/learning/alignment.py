@@ -21,6 +21,7 @@ from ..state_error import comparable, state_error
 from .advantage import generalized_advantage, imitation_weights
 from .align_config import AlignConfig
 from .learner import Learner, load_checkpoint, WARMUP_UPDATES
+from .random_conditions import first_states
 from .replay_buffer import Buffer, WindowChoice
 from .train_config import TrainConfig
 
@@ -224,7 +225,8 @@ class Aligner:
         t = torch.randint(self.config.n_diffusion_steps, (len(x_0),), generator=generator)
         eps = torch.randn(x_0.shape, generator=generator)
         losses = {
-            'denoising': learner.denoising_loss(x_0, t, eps, averaged=True),
+            'denoising': learner.denoising_loss(
+                x_0, t, eps, first_states(x_0, self.robot.action_dim), averaged=True),
             'dynamics': learner.averaged['dynamics_model'].loss(
                 x_0[:, 0], x_0[:, 1, self.robot.action_dim:])}
         return {name: float(loss) for name, loss in losses.items()}
@@ -298,5 +300,6 @@ class Aligner:
             t, eps = learner.draw_noise(judged)
             losses['value'] = learner.value_loss(judged, self.value_times(t), eps, values)
         if self.n_steps > self.settings.value_first_steps:
-            losses['denoising'] = learner.denoising_loss(imitated, *learner.draw_noise(imitated))
+            losses['denoising'] = learner.denoising_loss(
+                imitated, *learner.draw_noise(imitated), learner.draw_conditions(imitated))
         return learner.descend(losses)

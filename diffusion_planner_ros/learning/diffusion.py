@@ -10,59 +10,56 @@ class Diffusion(nn.Module):
     """
     A denoising network and its noise schedule.
 
-    The first state of a window is never noised, in training as in sampling: the model learns
-    p(tau | s_0) (Hu 2024, Algorithms 1.1 and 1.2).
+    What is known of a window is never noised, in training as in sampling, and the network is told
+    what that is. The first state always is: the model learns p(tau | s_0) (Hu 2024, Algorithms 1.1
+    and 1.2).
 
-    :param network: maps x_t (B, H, D) and t (B,) to x_0 or eps (B, H, D).
+    :param network: maps x_t (B, H, D), t (B,) and known (B, H, D) to x_0 or eps (B, H, D).
     :param prediction: which of the two, 'x0' or 'eps'.
-    :param action_dim: A; a row is ``[a | s]``.
     """
 
-    def __init__(self, network: nn.Module, schedule: NoiseSchedule, *, prediction: str,
-                 action_dim: int) -> None:
+    def __init__(self, network: nn.Module, schedule: NoiseSchedule, *, prediction: str) -> None:
         super().__init__()
         self.network = network
         self.prediction = prediction
-        self.action_dim = action_dim
         alpha_bar = torch.as_tensor(schedule.alpha_bar, dtype=torch.float32)
         self.register_buffer('sqrt_alpha_bar', alpha_bar.sqrt())
         self.register_buffer('sqrt_one_minus_alpha_bar', (1.0 - alpha_bar).sqrt())
 
-    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
+    def forward(self, x_t: Tensor, t: Tensor, known: Tensor) -> Tensor:
         """Predict x_0 (B, H, D), whatever the network predicts (Ho et al. 2020, eq. 15)."""
-        output = self.network(x_t, t)
+        output = self.network(x_t, t, known)
         if self.prediction == 'x0':
             return output
         return ((x_t - self.sqrt_one_minus_alpha_bar[t][:, None, None] * output)
                 / self.sqrt_alpha_bar[t][:, None, None])
 
-    def noised(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
+    def noised(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor) -> Tensor:
         """
-        Draw x_t from q(x_t | x_0) (Ho et al. 2020, eq. 4), its first state kept clean.
+        Draw x_t from q(x_t | x_0) (Ho et al. 2020, eq. 4), what is known kept clean.
 
         :param x_0: normalised windows, shape (B, H, D).
         :param t: diffusion times, 0 to T - 1; a window at ``CLEAN`` stays as it is, shape (B,).
         :param eps: standard normal noise, shape (B, H, D).
+        :param known: true where an entry is kept, shape (B, H, D).
         """
         x_t = (self.sqrt_alpha_bar[t][:, None, None] * x_0
                + self.sqrt_one_minus_alpha_bar[t][:, None, None] * eps)
-        known = torch.zeros_like(x_0, dtype=torch.bool)
-        known[:, 0, self.action_dim:] = True
         return torch.where(known | (t == CLEAN)[:, None, None], x_0, x_t)
 
-    def loss(self, x_0: Tensor, x_t: Tensor, t: Tensor, eps: Tensor, weight: Tensor) -> Tensor:
+    def loss(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor, weight: Tensor) -> Tensor:
         """
-        L_simple (Ho et al. 2020, eq. 14) with a weight per entry.
+        L_simple (Ho et al. 2020, eq. 14) with a weight per entry, on what is not known.
 
-        :param weight: shape (H, D), 0 for what is known, see ``loss_weight``.
+        :param weight: shape (H, D), see ``loss_weight``.
         """
         target = x_0 if self.prediction == 'x0' else eps
-        return (weight * (self.network(x_t, t) - target) ** 2).mean()
+        output = self.network(self.noised(x_0, t, eps, known), t, known)
+        return (~known * weight * (output - target) ** 2).mean()
 
 
 def loss_weight(horizon: int, row_dim: int, action_dim: int, first_action_weight: float) -> Tensor:
-    """Return weights (H, D): none on the known first state, more on the first action."""
+    """Return weights (H, D): more on the first action."""
     weight = torch.ones(horizon, row_dim)
     weight[0, :action_dim] = first_action_weight
-    weight[0, action_dim:] = 0.0
     return weight

@@ -19,6 +19,7 @@ from ..normalizer import Normalizer
 from ..robot import Robot
 from .diffusion import loss_weight
 from .networks.builders import build_networks
+from .random_conditions import first_states, random_conditions
 from .train_config import TrainConfig
 
 WARMUP_UPDATES = 500
@@ -122,33 +123,37 @@ class Learner:
                           generator=self.generator).to(self.device)
         return t, torch.randn(x_0.shape, generator=self.generator).to(self.device)
 
-    def noised(self, x_0: Tensor, t: Tensor, eps: Tensor) -> Tensor:
-        """Return x_t (B, H, D), see ``Diffusion.noised``."""
-        return self.networks['diffusion'].noised(x_0, t, eps)
+    def draw_conditions(self, x_0: Tensor) -> Tensor:
+        """Draw what is known of windows (B, H, D) beforehand, true where it is, (B, H, D)."""
+        return random_conditions(x_0, self.robot.action_dim, self.config.condition_share,
+                                 self.generator)
 
-    def denoising_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, *, averaged: bool = False
-                       ) -> Tensor:
+    def denoising_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor, *,
+                       averaged: bool = False) -> Tensor:
         """
         Loss of the denoiser on windows, see ``Diffusion.loss``.
 
         :param x_0: normalised, shape (B, H, D).
         :param t: diffusion times, 0 to T - 1, shape (B,).
         :param eps: noise, shape (B, H, D).
+        :param known: what is known beforehand, see ``draw_conditions``.
         :param averaged: whether of the averaged weights.
         """
         networks = self.averaged if averaged else self.networks
-        return networks['diffusion'].loss(x_0, self.noised(x_0, t, eps), t, eps, self._weight)
+        return networks['diffusion'].loss(x_0, t, eps, known, self._weight)
 
     def value_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, values: Tensor) -> Tensor:
         """
-        Mean squared error of the value of noised windows.
+        Mean squared error of the value of windows that are noised but for the first state.
 
         :param x_0: normalised, shape (B, H, D).
         :param t: diffusion times, ``CLEAN`` to T - 1, shape (B,).
         :param eps: noise, shape (B, H, D).
         :param values: normalised return-to-go of their first rows, shape (B,).
         """
-        return ((self.networks['value'](self.noised(x_0, t, eps), t) - values) ** 2).mean()
+        known = first_states(x_0, self.robot.action_dim)
+        x_t = self.networks['diffusion'].noised(x_0, t, eps, known)
+        return ((self.networks['value'](x_t, t) - values) ** 2).mean()
 
     def dynamics_loss(self, x_0: Tensor) -> Tensor:
         """Loss of the dynamics model on windows (B, H, D)."""

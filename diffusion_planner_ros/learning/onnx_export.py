@@ -23,6 +23,7 @@ from ..schedule import CLEAN
 from .graphs.plan_graph import plan_graph
 from .learner import load_checkpoint
 from .networks.builders import build_networks
+from .random_conditions import first_states
 from .train_config import TrainConfig
 
 MAX_BATCH = 4096
@@ -51,7 +52,7 @@ class TrainedModel:
     """The averaged networks of a checkpoint, and the facts that go into the bundle."""
 
     denoiser: nn.Module
-    """Predicts x_0 (B, H, D) from x_t (B, H, D) and t (B,)."""
+    """Predicts x_0 (B, H, D) from x_t (B, H, D), t (B,) and what is known (B, H, D)."""
     value: nn.Module
     """Predicts the normalised return-to-go (B,) from x_t (B, H, D) and t (B,)."""
     dynamics_model: nn.Module
@@ -171,7 +172,8 @@ def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
     """
     x_t, t = model.example(3)
     inputs = {'x_t': x_t, 'times': t}
-    _save(model.denoiser, inputs, ['x_0'], denoiser_file, optimize=optimize)
+    known = first_states(x_t, model.robot.action_dim)
+    _save(model.denoiser, {**inputs, 'known': known}, ['x_0'], denoiser_file, optimize=optimize)
     _save(ValueWithGradient(model.value, x_t, t), inputs, ['value', 'gradient'], value_file,
           optimize=optimize)
     _save(model.dynamics_model, {'row': x_t[:, 0]}, ['next_state'], dynamics_file,

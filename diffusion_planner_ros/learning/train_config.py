@@ -32,6 +32,10 @@ class TrainConfig:
         'executed', 'Actions that the denoiser imitates: the executed ones, or what the policy '
         'meant before exploration noise was added, where the data say so. Value and dynamics '
         'model learn from the executed ones.')
+    condition_share: float = setting(
+        0.3, 'Share of the windows of which more is known than the first state: the last one, '
+        'others, single entries, or the first actions. So plans go where goals tell them.',
+        low=0.0, high=1.0)
     first_action_weight: float = setting(
         5.0, "Weight of the first action's loss: it is the one that is executed.",
         low=0.0, high=1000.0)

@@ -84,7 +84,8 @@ class Trainer:
         value_t = t.clone()
         value_t[::CLEAN_EVERY] = CLEAN
         return learner.descend({
-            'denoising': learner.denoising_loss(self._labels[rows], t, eps),
+            'denoising': learner.denoising_loss(self._labels[rows], t, eps,
+                                                learner.draw_conditions(x_0)),
             'value': learner.value_loss(x_0, value_t, eps, self._values[rows[:, 0]]),
             'dynamics': learner.dynamics_loss(x_0)})
 

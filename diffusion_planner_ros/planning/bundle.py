@@ -201,10 +201,15 @@ class Bundle:
         """Return the same bundle without its graph of whole plans."""
         return replace(self, _plan=None)
 
-    def denoise(self, x_t: NDArray, t: int) -> NDArray:
-        """Predict x_0 (B, H, D) from x_t (B, H, D), both normalised."""
+    def denoise(self, x_t: NDArray, t: int, known: NDArray) -> NDArray:
+        """
+        Predict x_0 (B, H, D) from x_t (B, H, D), both normalised.
+
+        :param known: true where x_t is known and has no noise, shape (H, D).
+        """
         times = np.full(len(x_t), t, dtype=np.int64)
-        return self._denoiser.run(None, {'x_t': x_t, 'times': times})[0]
+        inputs = {'x_t': x_t, 'times': times, 'known': np.broadcast_to(known, x_t.shape)}
+        return self._denoiser.run(None, inputs)[0]
 
     def value(self, x_t: NDArray, t: int) -> NDArray:
         """Return the normalised values (B,) of x_t (B, H, D)."""
@@ -360,7 +365,7 @@ class Bundle:
                                  f'{end.shape[1:]}, expected {expected}')
         probe = np.zeros((2, self.horizon, self.row_dim), dtype=np.float32)
         for _ in range(N_WARMUP):
-            outputs = {DENOISER_FILE: (self.denoise(probe, 0),),
+            outputs = {DENOISER_FILE: (self.denoise(probe, 0, probe[0] > 0),),
                        VALUE_FILE: (self.value(probe, 0), self.value_gradient(probe, 0))}
             if self.has_dynamics:
                 outputs[DYNAMICS_FILE] = (self.next_state(probe[:, 0]),)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -156,7 +156,7 @@ class Planner:
         np.copyto(x_t, known, where=mask)
         if on_step is not None:
             on_step(self._levels[0][0] + 1, x_t.copy())
-        steps = SAMPLERS[config.sampler](self._predict, x_t, self._levels)
+        steps = SAMPLERS[config.sampler](partial(self._predict, known=mask), x_t, self._levels)
         drawn = None
         for factor in self._push_factors:
             s, x_s, std = steps.send(drawn)
@@ -179,7 +179,7 @@ class Planner:
             x_s += factor * self._guides.gradient(x_s, s)
             np.copyto(x_s, known, where=mask)
 
-    def _predict(self, x_t: NDArray, t: int) -> NDArray:
+    def _predict(self, x_t: NDArray, t: int, known: NDArray) -> NDArray:
         """Predict x_0 (N, H, D), bounded."""
         bound = self.config.clip_denoised
-        return np.clip(self.bundle.denoise(x_t, t), -bound, bound)
+        return np.clip(self.bundle.denoise(x_t, t, known), -bound, bound)

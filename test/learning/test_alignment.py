@@ -115,9 +115,9 @@ def watch(aligner, monkeypatch):
     learner = aligner.learner
     denoising_loss, dynamics_loss = learner.denoising_loss, learner.dynamics_loss
 
-    def watch_denoising(x_0, t, eps):
+    def watch_denoising(x_0, t, eps, known):
         imitated.extend(x_0)
-        return denoising_loss(x_0, t, eps)
+        return denoising_loss(x_0, t, eps, known)
 
     def watch_dynamics(x_0):
         judged.extend(x_0)

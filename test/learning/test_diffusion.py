@@ -1,5 +1,7 @@
 """Forward process, loss and networks of a diffusion of trajectories."""
 
+from collections import Counter
+
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import onnxruntime
@@ -16,6 +18,7 @@ from diffusion_planner_ros.learning.networks.builders import (
 )
 from diffusion_planner_ros.learning.networks.denoiser_registry import DENOISERS
 from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
+from diffusion_planner_ros.learning.random_conditions import first_states, random_conditions
 from diffusion_planner_ros.learning.train_config import TrainConfig
 from diffusion_planner_ros.schedule import CLEAN, NoiseSchedule
 from diffusion_planner_ros.settings import settings_of
@@ -33,13 +36,13 @@ class Given(nn.Module):
         super().__init__()
         self.answer = answer
 
-    def forward(self, x_t, t):
-        del x_t, t
+    def forward(self, x_t, t, known):
+        del x_t, t, known
         return self.answer
 
 
 def make_diffusion(answer=None, *, prediction='x0'):
-    return Diffusion(Given(answer), SCHEDULE, prediction=prediction, action_dim=A)
+    return Diffusion(Given(answer), SCHEDULE, prediction=prediction)
 
 
 def random_rows(batch_size, seed=0):
@@ -47,19 +50,23 @@ def random_rows(batch_size, seed=0):
     return torch.randn(batch_size, H, D, generator=generator)
 
 
+def noised(diffusion, x_0, t, eps):
+    return diffusion.noised(x_0, t, eps, first_states(x_0, A))
+
+
 @pytest.mark.parametrize('t', [0, 5, T // 2, T - 1])
 def test_noised_rows_have_mean_and_variance_of_the_forward_process(t):
     n = 20_000
     x_0 = random_rows(1).expand(n, H, D)
     eps = random_rows(n, seed=1)
-    x_t = make_diffusion().noised(x_0, torch.full((n,), t), eps)
+    x_t = noised(make_diffusion(), x_0, torch.full((n,), t), eps)
     share = SCHEDULE.alpha_bar[t]
-    noised = np.ones((H, D), dtype=bool)
-    noised[0, A:] = False
+    is_noised = np.ones((H, D), dtype=bool)
+    is_noised[0, A:] = False
     # Bounds of five standard errors.
-    assert_allclose(x_t.mean(0)[noised], np.sqrt(share) * x_0[0][noised], rtol=0,
+    assert_allclose(x_t.mean(0)[is_noised], np.sqrt(share) * x_0[0][is_noised], rtol=0,
                     atol=5 * np.sqrt((1 - share) / n))
-    assert_allclose(x_t.var(0)[noised], 1 - share, rtol=5 * np.sqrt(2 / n))
+    assert_allclose(x_t.var(0)[is_noised], 1 - share, rtol=5 * np.sqrt(2 / n))
 
 
 def test_the_closed_form_is_that_of_all_steps_taken_one_by_one():
@@ -69,16 +76,16 @@ def test_the_closed_form_is_that_of_all_steps_taken_one_by_one():
     for beta in SCHEDULE.beta[:t + 1]:  # eq. 2 of Ho et al. (2020)
         x = np.sqrt(1 - beta) * x + np.sqrt(beta) * rng.standard_normal(n)
     x_0 = torch.full((n, 1, 1), 1.7)
-    diffusion = Diffusion(Given(None), SCHEDULE, prediction='x0', action_dim=1)
+    diffusion = Diffusion(Given(None), SCHEDULE, prediction='x0')
     eps = torch.randn(n, 1, 1, generator=torch.Generator().manual_seed(0))
-    x_t = diffusion.noised(x_0, torch.full((n,), t), eps)
+    x_t = diffusion.noised(x_0, torch.full((n,), t), eps, torch.zeros(n, 1, 1, dtype=torch.bool))
     assert_allclose(x_t.mean(), x.mean(), rtol=0, atol=6 * np.sqrt(1 / n))
     assert_allclose(x_t.std(), x.std(), rtol=6 / np.sqrt(n))
 
 
 def test_the_first_state_is_never_noised():
     x_0, eps = random_rows(T), random_rows(T, seed=1)
-    x_t = make_diffusion().noised(x_0, torch.arange(T), eps)
+    x_t = noised(make_diffusion(), x_0, torch.arange(T), eps)
     is_kept = (x_t == x_0).numpy()
     expected = np.zeros((T, H, D), dtype=bool)
     expected[:, 0, A:] = True
@@ -87,24 +94,24 @@ def test_the_first_state_is_never_noised():
 
 def test_a_clean_window_stays_as_it_is_beside_noised_ones():
     x_0, eps = random_rows(3), random_rows(3, seed=1)
-    x_t = make_diffusion().noised(x_0, torch.tensor([CLEAN, 0, CLEAN]), eps)
+    x_t = noised(make_diffusion(), x_0, torch.tensor([CLEAN, 0, CLEAN]), eps)
     assert_array_equal(x_t[::2], x_0[::2])
-    assert_array_equal(x_t[1:2], make_diffusion().noised(x_0[1:2], torch.tensor([0]), eps[1:2]))
+    assert_array_equal(x_t[1:2], noised(make_diffusion(), x_0[1:2], torch.tensor([0]), eps[1:2]))
     assert not torch.equal(x_t[1], x_0[1])
 
 
 def test_every_window_is_noised_at_its_own_time():
     x_0, eps = random_rows(3), random_rows(3, seed=1)
     t = torch.tensor([0, 19, 7])
-    together = make_diffusion().noised(x_0, t, eps)
+    together = noised(make_diffusion(), x_0, t, eps)
     for i in range(3):
-        alone = make_diffusion().noised(x_0[i:i + 1], t[i:i + 1], eps[i:i + 1])
+        alone = noised(make_diffusion(), x_0[i:i + 1], t[i:i + 1], eps[i:i + 1])
         assert_array_equal(together[i:i + 1], alone)
 
 
 def test_noising_does_not_change_its_input():
     x_0, eps = random_rows(2), random_rows(2, seed=1)
-    make_diffusion().noised(x_0, torch.tensor([3, 4]), eps)
+    noised(make_diffusion(), x_0, torch.tensor([3, 4]), eps)
     assert_array_equal(x_0, random_rows(2))
     assert_array_equal(eps, random_rows(2, seed=1))
 
@@ -113,7 +120,7 @@ def test_a_network_that_knows_the_noise_finds_the_clean_rows():
     x_0, eps = random_rows(T), random_rows(T, seed=1)
     t = torch.arange(T)
     diffusion = make_diffusion(eps, prediction='eps')
-    found = diffusion(diffusion.noised(x_0, t, eps), t)
+    found = diffusion(noised(diffusion, x_0, t, eps), t, first_states(x_0, A))
     # What the sampler knows anyway, the first state, does not count. The noise that is divided
     # by sqrt(alpha_bar) amplifies the rounding of single precision.
     tolerance = 1e-5 / np.sqrt(SCHEDULE.alpha_bar)
@@ -126,7 +133,7 @@ def test_a_network_that_predicts_x_0_is_taken_at_its_word():
     x_0, eps = random_rows(T), random_rows(T, seed=1)
     t = torch.arange(T)
     diffusion = make_diffusion(x_0)
-    assert_array_equal(diffusion(diffusion.noised(x_0, t, eps), t), x_0)
+    assert_array_equal(diffusion(noised(diffusion, x_0, t, eps), t, first_states(x_0, A)), x_0)
 
 
 @pytest.mark.parametrize('prediction', ['x0', 'eps'])
@@ -134,8 +141,7 @@ def test_the_loss_of_a_perfect_network_is_zero(prediction):
     x_0, eps = random_rows(8), random_rows(8, seed=1)
     t = torch.randint(T, (8,), generator=torch.Generator().manual_seed(0))
     diffusion = make_diffusion({'x0': x_0, 'eps': eps}[prediction], prediction=prediction)
-    x_t = diffusion.noised(x_0, t, eps)
-    assert diffusion.loss(x_0, x_t, t, eps, torch.ones(H, D)) == 0.0
+    assert diffusion.loss(x_0, t, eps, first_states(x_0, A), torch.ones(H, D)) == 0.0
 
 
 @pytest.mark.parametrize('prediction', ['x0', 'eps'])
@@ -145,15 +151,58 @@ def test_the_loss_is_the_weighted_mean_square(prediction):
     weight = torch.rand(H, D, generator=torch.Generator().manual_seed(0))
     diffusion = make_diffusion(answer, prediction=prediction)
     target = {'x0': x_0, 'eps': eps}[prediction].numpy()
-    expected = np.mean(weight.numpy() * (answer.numpy() - target) ** 2)
-    x_t = diffusion.noised(x_0, t, eps)
-    assert_allclose(diffusion.loss(x_0, x_t, t, eps, weight), expected, rtol=1e-6)
+    known = first_states(x_0, A)
+    known[3, 2] = True
+    error = np.where(known, 0.0, answer.numpy() - target)
+    expected = np.mean(weight.numpy() * error ** 2)
+    assert_allclose(diffusion.loss(x_0, t, eps, known, weight), expected, rtol=1e-6)
 
 
-def test_weights_ignore_the_known_state_and_stress_the_first_action():
+def test_weights_stress_the_first_action():
     weight = loss_weight(H, D, A, 5.0).numpy()
-    assert_array_equal(weight[0], [5.0, 5.0, 0.0, 0.0, 0.0])
+    assert_array_equal(weight[0], [5.0, 5.0, 1.0, 1.0, 1.0])
     assert_array_equal(weight[1:], np.ones((H - 1, D)))
+
+
+def kind_of(known):
+    """Say what is known of a window (H, D) besides its first state, which must be."""
+    assert known[0, A:].all()
+    more = known.copy()
+    more[0, A:] = False
+    actions, states = more[:, :A], more[:, A:]
+    if actions.any():
+        n = int(actions[:, 0].sum())
+        assert not states.any()
+        assert actions[:n].all()
+        assert not actions[n:].any()
+        return 'actions'
+    rows = states.any(axis=1)
+    if not rows.any():
+        return 'nothing'
+    if not states[rows].all():
+        return 'entries'
+    return 'last' if rows[-1] and rows.sum() == 1 else 'rows'
+
+
+def test_of_some_windows_more_is_known_than_the_first_state():
+    x_0, n = random_rows(4000), 4000
+    generator = torch.Generator().manual_seed(0)
+    known = random_conditions(x_0, A, 0.4, generator).numpy()
+    counts = Counter(kind_of(window) for window in known)
+    assert counts.keys() == {'nothing', 'actions', 'last', 'rows', 'entries'}
+    # Of the kinds that are drawn evenly, some draws know nothing more.
+    assert counts['actions'] == pytest.approx(0.1 * n, rel=0.2)
+    assert counts['last'] > 0.09 * n
+    assert 0.6 * n < counts['nothing'] < 0.75 * n
+    lengths = Counter(int(window[:, 0].sum()) for window in known if window[:, 0].any())
+    assert lengths.keys() == set(range(1, H))
+
+
+def test_without_a_share_only_the_first_state_is_known():
+    x_0, generator = random_rows(8), torch.Generator().manual_seed(0)
+    known = random_conditions(x_0, A, 0.0, generator)
+    assert_array_equal(known, first_states(x_0, A))
+    assert_array_equal(generator.get_state(), torch.Generator().manual_seed(0).get_state())
 
 
 @pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
@@ -162,19 +211,24 @@ def test_weights_ignore_the_known_state_and_stress_the_first_action():
 def test_denoisers_map_windows_to_windows(config_of, robot, denoiser, horizon, batch_size):
     diffusion = build_diffusion(config_of(denoiser, horizon=horizon), robot)
     x_t = torch.randn(batch_size, horizon, 23)
-    assert diffusion(x_t, torch.zeros(batch_size, dtype=torch.long)).shape == x_t.shape
+    found = diffusion(x_t, torch.zeros(batch_size, dtype=torch.long), first_states(x_t, 6))
+    assert found.shape == x_t.shape
 
 
 @pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
-def test_denoisers_are_told_time_and_every_entry_of_the_window(config_of, robot, denoiser):
+def test_denoisers_are_told_time_every_entry_and_what_is_known(config_of, robot, denoiser):
     torch.manual_seed(0)
     diffusion = build_diffusion(config_of(denoiser), robot)
     x_t = torch.randn(1, 8, 23)
-    early, late = (diffusion(x_t, torch.tensor([t])) for t in (0, 9))
+    known = first_states(x_t, 6)
+    early, late = (diffusion(x_t, torch.tensor([t]), known) for t in (0, 9))
     assert (early - late).abs().max() > 1e-3
+    more = known.clone()
+    more[0, 7, 22] = True
+    assert (early - diffusion(x_t, torch.tensor([0]), more)).abs().max() > 1e-4
     # How much the first action depends on every entry, the last state's among them.
     x_t.requires_grad_(True)
-    gradient, = torch.autograd.grad(diffusion(x_t, torch.tensor([3]))[0, 0, 0], x_t)
+    gradient, = torch.autograd.grad(diffusion(x_t, torch.tensor([3]), known)[0, 0, 0], x_t)
     assert (gradient[0] != 0).all()
 
 
@@ -183,10 +237,11 @@ def test_windows_of_a_batch_do_not_mix(config_of, robot, denoiser):
     torch.manual_seed(0)
     diffusion = build_diffusion(config_of(denoiser), robot)
     x_t, t = torch.randn(4, 8, 23), torch.tensor([0, 3, 6, 9])
-    together = diffusion(x_t, t)
+    known = torch.rand(x_t.shape) < 0.3
+    together = diffusion(x_t, t, known)
     for i in range(4):
-        torch.testing.assert_close(together[i:i + 1], diffusion(x_t[i:i + 1], t[i:i + 1]),
-                                   rtol=1e-4, atol=1e-5)
+        alone = diffusion(x_t[i:i + 1], t[i:i + 1], known[i:i + 1])
+        torch.testing.assert_close(together[i:i + 1], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_the_value_of_a_window_is_one_number(config_of, robot):
@@ -218,7 +273,8 @@ class Scaled(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(horizon, row_dim))
         self.register_buffer('n_rows', torch.tensor(horizon))
 
-    def forward(self, x_t, t):
+    def forward(self, x_t, t, known):
+        del known
         return self.log_scale.exp() * x_t + t[:, None, None] / self.n_rows
 
 
@@ -252,10 +308,11 @@ def test_weights_that_others_are_computed_from_are_written_under_their_names(
     names = ('denoiser.onnx', 'value.onnx', 'dynamics.onnx', 'plan.onnx')
     WeightWriter(models[0], tmp_path, names).write(models[1], tmp_path)
     x_t, t = models[1].example(5)
-    inputs = {'x_t': x_t.numpy(), 'times': t.numpy()}
-    x_0, = onnxruntime.InferenceSession(tmp_path / names[0]).run(None, inputs)
+    inputs, known = {'x_t': x_t.numpy(), 'times': t.numpy()}, first_states(x_t, 6)
+    x_0, = onnxruntime.InferenceSession(tmp_path / names[0]).run(
+        None, {**inputs, 'known': known.numpy()})
     value, gradient = onnxruntime.InferenceSession(tmp_path / names[1]).run(None, inputs)
     expected = models[1].value_and_gradient(x_t, t)
-    assert_allclose(x_0, models[1].denoiser(x_t, t), rtol=1e-5, atol=1e-5)
+    assert_allclose(x_0, models[1].denoiser(x_t, t, known), rtol=1e-5, atol=1e-5)
     assert_allclose(value, expected[0], rtol=1e-4, atol=1e-4)
     assert_allclose(gradient, expected[1], rtol=1e-4, atol=1e-4)

@@ -133,5 +133,5 @@ def test_a_bundle_without_the_graph_plans_all_the_same(bundle, copy, state):
 def test_another_graph_in_its_place_is_refused(copy):
     shutil.copy(copy / 'denoiser.onnx', copy / 'plan.onnx')
     write_facts(copy, read_facts(copy))
-    with pytest.raises(ModelError, match=r'plan\.onnx: inputs are x_t, times, expected draws, '):
+    with pytest.raises(ModelError, match=r'plan\.onnx: inputs are x_t, times, known, expected dr'):
         Bundle.load(copy)

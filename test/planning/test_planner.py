@@ -203,12 +203,15 @@ def test_guidance_of_diffuser_pushes_the_mean_and_that_of_hu_what_was_drawn(
     n_action, rng = bundle.robot.action_dim, np.random.default_rng((0, 0))
     unit = bundle.value_normalizer.std[0] / bundle.reward_scale
 
+    mask = np.zeros((H, A + S), dtype=bool)
+    mask[0, A:] = True
+
     def known(x):
         x[:, 0, n_action:] = bundle.normalizer.normalize_state(state)
         return x.astype(np.float32)
     x_t, noise = (rng.standard_normal((2, H, A + S), dtype=np.float32) for _ in range(2))
     x_t = known(x_t)
-    mean, std = ddpm_step(x_t, bundle.denoise(x_t, t), alpha_bar_t, alpha_bar_s)
+    mean, std = ddpm_step(x_t, bundle.denoise(x_t, t, mask), alpha_bar_t, alpha_bar_s)
     drawn, mean = known(mean + std * noise), known(mean)
     beta = 1 - alpha_bar_t / alpha_bar_s
     hu = known(drawn + 3.0 * unit * beta * bundle.value_gradient(drawn, s))

@@ -30,7 +30,8 @@ class SmallNetwork:
     schedule: NoiseSchedule
     path: Path = Path('small')
 
-    def denoise(self, x_t, t):
+    def denoise(self, x_t, t, known=None):
+        del known
         rng = np.random.default_rng(1)
         first, second = rng.normal(size=(H * D, 32)), rng.normal(size=(32, H * D))
         hidden = np.tanh(x_t.reshape(len(x_t), -1) @ first / 4.0 + t / self.schedule.n_steps)
@@ -44,7 +45,8 @@ class GaussianDenoiser:
     schedule: NoiseSchedule
     path: Path = Path('gaussian')
 
-    def denoise(self, x_t, t):
+    def denoise(self, x_t, t, known=None):
+        del known
         share = self.schedule.alpha_bar[t]
         gain = np.sqrt(share) * STD ** 2 / (share * STD ** 2 + 1.0 - share)
         return MEAN + gain * (x_t - np.sqrt(share) * MEAN)
@@ -57,7 +59,8 @@ class ConditionalDenoiser:
     schedule: NoiseSchedule
     path: Path = Path('conditional')
 
-    def denoise(self, x_t, t):
+    def denoise(self, x_t, t, known=None):
+        del known
         share, variance = self.schedule.alpha_bar[t], 1.0 - CORRELATION ** 2
         mean = CORRELATION * x_t[:, :, :1]
         gain = np.sqrt(share) * variance / (share * variance + 1.0 - share)

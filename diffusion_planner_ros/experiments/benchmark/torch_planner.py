@@ -24,9 +24,9 @@ class TorchPlanner:
     """
 
     denoiser: nn.Module
-    """Predicts x_0 (N, H, D) from x_t (N, H, D) and t (N,)."""
+    """Predicts x_0 (N, H, D) from x_t (N, H, D), t (N,) and what is known (N, H, D)."""
     value: nn.Module
-    """Predicts the normalised value (N,) from the same."""
+    """Predicts the normalised value (N,) from x_t (N, H, D) and t (N,)."""
     schedule: NoiseSchedule
     normalizer: Normalizer
     value_normalizer: Normalizer
@@ -72,7 +72,7 @@ class TorchPlanner:
 
         for ((t, alpha_bar_t), (s, alpha_bar_s)), factor in zip(
                 pairwise(levels), pushes, strict=True):
-            x_0 = self.denoiser(x_t, torch.full((len(x_t),), t))
+            x_0 = self.denoiser(x_t, torch.full((len(x_t),), t), mask.expand_as(x_t))
             x_0 = x_0.clamp(-config.clip_denoised, config.clip_denoised)
             of_x_0, of_x_t, of_noise = factors_of(alpha_bar_t, alpha_bar_s)
             x_t = torch.where(mask, known, of_x_0 * x_0 + of_x_t * x_t)

@@ -15,7 +15,8 @@ from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 from ...schedule import CLEAN
 from .time_tables import with_time_tables
 
-NETWORKS = 'networks'  # domain of nodes NETWORK_OUTPUT(x_t, times), which stand for a network's
+# Domain of nodes NETWORK_OUTPUT(x_t, times, ...), which stand for a network's.
+NETWORKS = 'networks'
 
 # draws: x_T, then the noise of each step; x_T alone if no step has noise.
 # times: of every x_t, that of the last x_s included.
@@ -33,6 +34,8 @@ plan (float[M, N, $H, $D] draws, float[$H, $D] known, bool[$H, $D] mask, int64[L
     n_draws = Gather(draws_shape, zero)
     last_draw = Sub(n_draws, one)
     batch = Shape<start = 1, end = 2>(draws)
+    shape = Shape<start = 1>(draws)
+    masks = Expand(mask, shape)
     n_times = Size(times)
     n_steps = Sub(n_times, one)
     n_unguided = Sub(n_steps, n_guided)
@@ -72,7 +75,7 @@ STEP = """
         factors = Gather(steps, k)
         of_x_0, of_x_t, of_noise, of_noise_after, of_gradient
             = Split<axis = 0, num_outputs = 5>(factors)
-        predicted = networks.denoiser_x_0(x, t)
+        predicted = networks.denoiser_x_0(x, t, masks)
         bounded = Clip(predicted, lowest, bound)
         following = Add(k, one)
         draw = Min(following, last_draw)
@@ -90,8 +93,9 @@ def plan_graph(denoiser: ModelProto, value: ModelProto, n_diffusion_steps: int) 
     """
     Return the graph of a plan.
 
-    :param denoiser: computes ``x_0`` from ``x_t`` (B, H, D) and ``times`` (B,).
-    :param value: computes ``value`` and ``gradient`` from the same.
+    :param denoiser: computes ``x_0`` from ``x_t`` (B, H, D), ``times`` (B,) and ``known``
+        (B, H, D).
+    :param value: computes ``value`` and ``gradient`` from the first two.
     :param n_diffusion_steps: diffusion steps of both, T.
     """
     x_t = denoiser.graph.input[0].type.tensor_type.shape
@@ -122,6 +126,7 @@ class _Network:
 
     def __init__(self, name: str, graph: GraphProto) -> None:
         self._name, self._n_places = name, 0
+        self._inputs = [end.name for end in graph.input]
         self.weights: list[TensorProto] = []
         self.constants: list[NodeProto] = []
         """Nodes that read nothing but weights."""
@@ -138,17 +143,17 @@ class _Network:
             self.weights[-1].CopyFrom(tensor)
             self.weights[-1].name = self._shared[tensor.name]
 
-    def nodes(self, x_t: str, times: str, *, output: str, result: str) -> list[NodeProto]:
+    def nodes(self, *inputs: str, output: str, result: str) -> list[NodeProto]:
         """
         Return the nodes that compute one output.
 
-        :param x_t: name of the input of shape (N, H, D); ``times`` that of shape (N,).
+        :param inputs: names of the network's inputs in the graph.
         :param output: name of the output in the network, ``result`` that in the graph.
         """
         self._n_places += 1
         prefix = f'{self._name}{self._n_places}'
         names = {name: f'{prefix}/{name}' for node in self._nodes for name in node.output if name}
-        names |= self._shared | {'x_t': x_t, 'times': times, output: result}
+        names |= self._shared | dict(zip(self._inputs, inputs, strict=True)) | {output: result}
         needed, nodes = {output}, []
         for node in reversed(self._nodes):
             if needed.intersection(node.output):

@@ -18,7 +18,7 @@ def build_diffusion(config: TrainConfig, robot: Robot) -> Diffusion:
     build = resolve_name(DENOISERS[config.denoiser])
     network: nn.Module = build(config, robot.action_dim + robot.state_dim)
     return Diffusion(network, NoiseSchedule(config.schedule, config.n_diffusion_steps),
-                     prediction=config.prediction, action_dim=robot.action_dim)
+                     prediction=config.prediction)
 
 
 def build_value(config: TrainConfig, robot: Robot) -> TrajectoryValue:

@@ -12,7 +12,8 @@ from importlib.metadata import entry_points
 GROUP = 'diffusion_planner_ros.denoisers'
 
 # Each builder takes the TrainConfig and D, the length of a row, and returns a torch module that
-# maps x_t (B, H, D) and diffusion times t (B,) to x_0 or eps (B, H, D).
+# maps x_t (B, H, D), diffusion times t (B,) and what is known, true or false (B, H, D), to x_0 or
+# eps (B, H, D).
 DENOISERS = {
     'mlp': 'diffusion_planner_ros.learning.networks.residual_mlp:build',
     'unet': 'diffusion_planner_ros.learning.networks.temporal_unet:build',

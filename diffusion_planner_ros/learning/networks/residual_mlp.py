@@ -1,5 +1,6 @@
 """Denoiser: a residual MLP on the flattened window."""
 
+import torch
 from torch import nn, Tensor
 
 from ..train_config import TrainConfig
@@ -20,8 +21,9 @@ class ResidualMLP(nn.Module):
 
     def __init__(self, horizon: int, row_dim: int, width: int, depth: int) -> None:
         super().__init__()
-        self.trunk = ResidualTrunk(horizon * row_dim, horizon * row_dim, width, depth)
+        self.trunk = ResidualTrunk(2 * horizon * row_dim, horizon * row_dim, width, depth)
 
-    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Predict x_0 or eps (B, H, D) from x_t (B, H, D) and t (B,)."""
-        return self.trunk(x_t.flatten(1), t).view_as(x_t)
+    def forward(self, x_t: Tensor, t: Tensor, known: Tensor) -> Tensor:
+        """Predict x_0 or eps (B, H, D) from x_t (B, H, D), t (B,) and what is known (B, H, D)."""
+        x = torch.cat([x_t.flatten(1), known.to(x_t.dtype).flatten(1)], dim=1)
+        return self.trunk(x, t).view_as(x_t)

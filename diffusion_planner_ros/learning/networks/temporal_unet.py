@@ -61,7 +61,7 @@ class TemporalUNet(nn.Module):
         self.time = TimeEmbedding(width, width)
         self.down = nn.ModuleList()
         self.shrink = nn.ModuleList()
-        in_dim = row_dim
+        in_dim = 2 * row_dim
         for dim in dims:
             self.down.append(nn.ModuleList([ResidualBlock(in_dim, dim, width),
                                             ResidualBlock(dim, dim, width)]))
@@ -78,10 +78,10 @@ class TemporalUNet(nn.Module):
             in_dim = dim
         self.exit = nn.Sequential(ConvBlock(in_dim, width), nn.Conv1d(width, row_dim, 1))
 
-    def forward(self, x_t: Tensor, t: Tensor) -> Tensor:
-        """Predict x_0 or eps (B, H, D) from x_t (B, H, D) and t (B,)."""
+    def forward(self, x_t: Tensor, t: Tensor, known: Tensor) -> Tensor:
+        """Predict x_0 or eps (B, H, D) from x_t (B, H, D), t (B,) and what is known (B, H, D)."""
         time = self.time(t)
-        h = x_t.transpose(1, 2)  # (B, D, H)
+        h = torch.cat([x_t, known.to(x_t.dtype)], dim=2).transpose(1, 2)  # (B, 2 D, H)
         skips = []
         for (first, second), shrink in zip(self.down, self.shrink, strict=True):
             h = second(first(h, time), time)
