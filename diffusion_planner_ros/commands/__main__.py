@@ -23,13 +23,14 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .measure.diagnose import diagnose
     from .measure.endure import endure
     from .measure.evaluate import evaluate
+    from .measure.goals import goals
     from .measure.robustness import robustness
     from .measure.soak import soak
     from .walk import walk
 
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
-            'endure': endure, 'benchmark': benchmark, 'info': info, 'collect': collect,
-            'train': train, 'align': align, 'study': study, 'export': export,
+            'endure': endure, 'benchmark': benchmark, 'goals': goals, 'info': info,
+            'collect': collect, 'train': train, 'align': align, 'study': study, 'export': export,
             'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot, 'animate': animate,
             'soak': soak}
 

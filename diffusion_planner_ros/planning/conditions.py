@@ -33,6 +33,19 @@ def first_actions(actions: NDArray, *, horizon: int, row_dim: int) -> Condition:
     return Condition(known, mask)
 
 
+def last_state(state: NDArray, *, horizon: int, row_dim: int) -> Condition:
+    """
+    Fix the last state of a trajectory: a goal.
+
+    :param state: [SI], shape (S,).
+    :param horizon: rows of a trajectory, H.
+    :param row_dim: length of a row ``[a | s]``, D.
+    """
+    known, mask = np.zeros((horizon, row_dim)), np.zeros((horizon, row_dim), dtype=bool)
+    known[-1, -len(state):], mask[-1, -len(state):] = state, True
+    return Condition(known, mask)
+
+
 def normalized_condition(bundle: Bundle, state: NDArray, condition: Condition | None = None
                          ) -> tuple[NDArray, NDArray]:
     """

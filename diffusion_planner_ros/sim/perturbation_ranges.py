@@ -58,6 +58,18 @@ class PerturbationRanges:
                                  if entry.type is int else float(rng.uniform(low, high)))
         return Perturbation(**drawn)
 
+    def mixed(self, seed: int) -> Perturbation:
+        """
+        Return the robot of an episode, from nearly undisturbed to one from all of these ranges.
+
+        How much of the ranges is in use is drawn evenly, too. So a policy learns to bear much
+        without forgetting the robot that is hardly disturbed.
+
+        :param seed: of the episode; the same seed gives the same robot.
+        """
+        share = np.random.default_rng((seed, SHARE_STREAM)).uniform()
+        return self.scaled(share).draw(seed)
+
     def scaled(self, share: float) -> 'PerturbationRanges':
         """
         Return ranges between the unperturbed robot alone and these.
@@ -76,8 +88,13 @@ class PerturbationRanges:
         return replace(self, push=(impulse, impulse))
 
 
-ROBOT_STREAM = 2  # of random numbers, apart from initial state, disturbances and exploration
+# Of random numbers, apart from initial state, disturbances and exploration.
+ROBOT_STREAM, SHARE_STREAM = 2, 77
 DRAWN = PerturbationRanges()
+WIDE = PerturbationRanges(
+    mass=(0.6, 1.4), friction=(0.6, 1.4), ground_friction=(0.6, 1.4), push=(0.0, 10.0),
+    torque_noise=(0.0, 15.0), torque_delay=(0, 5))
+"""What a teacher goes on to learn on."""
 Robots = Perturbation | PerturbationRanges
 """The robots of episodes: always the same, or drawn anew for every one."""
 

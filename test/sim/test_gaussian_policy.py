@@ -35,6 +35,17 @@ def test_actions_are_those_of_stable_baselines(ppo, policy, tmp_path):
         assert_allclose(std, expected.stddev.numpy(), rtol=1e-6)
 
 
+def test_parameters_are_those_that_it_was_read_from(ppo, policy):
+    expected = ppo.policy.state_dict()
+    given = policy.parameters(smallest_std=0.1)
+    assert set(given) == {name for name in expected
+                          if 'policy_net' in name or 'action_net' in name or name == 'log_std'}
+    for name, array in given.items():
+        assert_allclose(array, expected[name].numpy(), rtol=1e-6)
+    # exp(-0.3) is less.
+    assert_allclose(policy.parameters(smallest_std=0.9)['log_std'], np.log(0.9))
+
+
 def test_a_file_that_is_no_policy_is_refused(tmp_path):
     file = tmp_path / 'teacher.npz'
     for write in (lambda: None, lambda: file.write_text('no'), lambda: np.savez(file, mean=1.0)):

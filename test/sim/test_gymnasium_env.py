@@ -6,7 +6,9 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
+from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.behaviour import behaviour_policy
+from diffusion_planner_ros.sim.behaviour.gaussian_policy import GaussianPolicy
 from diffusion_planner_ros.sim.behaviour.gymnasium_env import GymnasiumEnv
 from diffusion_planner_ros.sim.walker2d import Walker2D
 
@@ -81,6 +83,24 @@ def test_a_recorder_takes_the_row_of_its_environment():
     episode, = episodes
     assert_allclose(episode.policy_actions, own)
     assert_array_equal(episode.actions, np.full((len(own), 6), 0.5))
+
+
+@pytest.mark.filterwarnings('ignore:You have specified a mini-batch size')
+def test_a_teacher_goes_on_as_it_was_and_learns_when_its_value_has(monkeypatch):
+    monkeypatch.setattr(behaviour_policy, 'N_ENVS', 2)
+    monkeypatch.setattr(behaviour_policy, 'ROLLOUT_STEPS', 64)
+    monkeypatch.setattr(behaviour_policy, 'CHECKPOINT_ROLLOUTS', 1)
+    monkeypatch.setattr(behaviour_policy, 'VALUE_ROLLOUTS', 3)
+    teacher = GaussianPolicy.load(share_file('models/walker2d-teacher.npz'))
+    learned = behaviour_policy.improve(teacher, n_transitions=4 * 128, seed=0,
+                                       on_progress=lambda n, ret: None)
+    assert len(learned.checkpoints) == 4
+    states = np.random.default_rng(0).standard_normal((5, 17))
+    means = [c.policy.distribution(states)[0] for c in learned.checkpoints]
+    for mean in means[:3]:
+        assert_allclose(mean, teacher.distribution(states)[0], atol=1e-2)
+    assert np.abs(means[3] - means[2]).max() > 1e-3
+    assert {c.share for c in learned.checkpoints} == {1.0}
 
 
 @pytest.mark.filterwarnings('ignore:You have specified a mini-batch size')

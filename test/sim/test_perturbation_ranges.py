@@ -7,12 +7,13 @@ import pytest
 
 from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.settings import settings_of
-from diffusion_planner_ros.sim.behaviour.curriculum import Curriculum, END, START
+from diffusion_planner_ros.sim.behaviour.curriculum import Curriculum, END, Mixture, START
 from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
 from diffusion_planner_ros.sim.perturbation_ranges import (
     choose_robots,
     DRAWN,
     PerturbationRanges,
+    WIDE,
 )
 
 
@@ -54,6 +55,23 @@ def test_a_curriculum_makes_robots_differ_more_and_more_and_needs_several():
     assert pushes == pytest.approx([share * pushes[-1] for share in (0.0, 0.0, 0.5, 1.0, 1.0)])
     alone = Curriculum(Perturbation(mass=1.2))
     assert (alone.share, alone.draw(0)) == (1.0, Perturbation(mass=1.2))
+
+
+def test_a_mixture_has_all_robots_from_the_beginning_most_of_them_hardly_disturbed():
+    mixture = Mixture(WIDE)
+    robots = [mixture.draw(seed) for seed in range(1000)]
+    assert robots == [mixture.draw(seed) for seed in range(1000)]
+    mixture.advance(0.5)
+    assert mixture.draw(3) == robots[3]
+    for name, (low, high) in asdict(WIDE).items():
+        values = np.array([getattr(robot, name) for robot in robots])
+        nominal = getattr(UNPERTURBED, name)
+        assert min(low, nominal) <= values.min()
+        assert values.max() <= max(high, nominal)
+        if name in ('mass', 'friction', 'ground_friction', 'push'):
+            # Share and entry are drawn evenly, so the mean is half the half of the largest.
+            furthest = max(nominal - low, high - nominal)
+            assert np.abs(values - nominal).mean() == pytest.approx(furthest / 4, rel=0.15)
 
 
 def test_a_perturbation_draws_itself():

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from ..output import progress, report
 
-N_LEARN, N_LEARN_ROBUST = 2_200_000, 3_200_000
+N_LEARN, N_LEARN_ROBUST, N_IMPROVE = 2_200_000, 3_200_000, 3_000_000
 
 
 def collect(
     out: Path = Path('data'),
     robust: bool = False,
+    teacher: Path | None = None,
     n_learn: int | None = None,
     n_transitions: int = 300_000,
     seed: int = 0,
@@ -26,10 +27,14 @@ def collect(
     and delay differ. ``robust`` comes from its best policy on such robots, the teacher, which is
     written beside it (teacher.npz); ``robust-replay`` is a part of all that it saw.
 
+    With --teacher, that policy goes on learning, on robots from undisturbed to harder ones than
+    before, and ``robust`` and ``robust-replay`` are recorded on these.
+
     :param out: folder of the data sets; they become OUT/walker2d/NAME-v0.
     :param robust: learn on drawn robots, and record ``robust`` and ``robust-replay`` instead.
+    :param teacher: teacher.npz of an earlier ``collect --robust``.
     :param n_learn: transitions that PPO learns from; 2.2 million by default, 3.2 million with
-        --robust.
+        --robust, 3 million with --teacher.
     :param n_transitions: transitions of the medium data and of the expert's half, or of each
         robust data set.
     :param seed: seed of learning and recording.
@@ -37,17 +42,22 @@ def collect(
     """
     from ...sim.behaviour import behaviour_data as recording
     from ...sim.behaviour import behaviour_policy as behaviour
+    from ...sim.behaviour.curriculum import Mixture
+    from ...sim.behaviour.gaussian_policy import GaussianPolicy
     from ...sim.perturbation import UNPERTURBED
-    from ...sim.perturbation_ranges import DRAWN
+    from ...sim.perturbation_ranges import DRAWN, WIDE
 
+    start = None if teacher is None else GaussianPolicy.load(teacher)
+    robust = robust or start is not None
     if n_learn is None:
-        n_learn = N_LEARN_ROBUST if robust else N_LEARN
-    robots = DRAWN if robust else UNPERTURBED
+        n_learn = N_IMPROVE if start else N_LEARN_ROBUST if robust else N_LEARN
+    robots = Mixture(WIDE) if start else DRAWN if robust else UNPERTURBED
     with progress('learning to walk', n_learn, unit='steps') as advance:
         def on_learned(n_done: int, recent_return: float) -> None:
             advance(n_done - advance.n, ret=f'{recent_return:.0f}')
-        learned = behaviour.learn(n_transitions=n_learn, seed=seed, on_progress=on_learned,
-                                  robots=robots)
+        how = {'n_transitions': n_learn, 'seed': seed, 'on_progress': on_learned}
+        learned = (behaviour.improve(start, **how) if start else
+                   behaviour.learn(robots=robots, **how))
     n_recorded = n_transitions if robust else (
         2 * n_transitions + min(n_transitions, recording.N_POOR_TRANSITIONS))
     with progress('recording', n_recorded, unit='steps') as advance:

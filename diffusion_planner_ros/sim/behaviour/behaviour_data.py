@@ -15,6 +15,7 @@ from ..perturbation_ranges import Robots
 from ..rollout import rollout_together
 from ..walker2d import EXPERT_RETURN, normalized_score, RANDOM_RETURN, Walker2D
 from .behaviour_policy import Checkpoint, CHECKPOINT_TRANSITIONS, Learned
+from .curriculum import Mixture
 from .gaussian_policy import GaussianPolicy
 
 # Each episode explores with one of these shares of the policy's own noise: the quiet ones show how
@@ -25,7 +26,7 @@ POOR_SHARE = (1.0 / 6.0, 1.0 / 4.0)
 N_POOR_TRANSITIONS = 50_000  # at most: what a first, bad controller might have recorded
 N_SIMULATORS = 16
 POLICY_SEEDS = range(20)  # a policy's return is its mean over these, without noise
-N_EXPERT_CANDIDATES = 3
+N_EXPERT_CANDIDATES = 8
 TEACHER_FILE = 'teacher.npz'  # beside the robust data
 
 
@@ -43,7 +44,8 @@ class RecordedData:
 
 
 def run_policy(policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDArray,
-               rng: np.random.Generator, robots: Robots = UNPERTURBED) -> list[Episode]:
+               rng: np.random.Generator, robots: Robots | Mixture = UNPERTURBED
+               ) -> list[Episode]:
     """
     Run one episode for every seed, all at once.
 
@@ -72,7 +74,7 @@ def run_policy(policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDA
             for episode, actions in zip(rollout_together(walkers, act), own, strict=True)]
 
 
-def policy_return(policy: GaussianPolicy, robots: Robots = UNPERTURBED) -> float:
+def policy_return(policy: GaussianPolicy, robots: Robots | Mixture = UNPERTURBED) -> float:
     """Mean return without noise over ``POLICY_SEEDS``."""
     episodes = run_policy(policy, seeds=POLICY_SEEDS, noise_share=np.zeros(len(POLICY_SEEDS)),
                           rng=np.random.default_rng(0), robots=robots)
@@ -80,7 +82,8 @@ def policy_return(policy: GaussianPolicy, robots: Robots = UNPERTURBED) -> float
 
 
 def gather(policy: GaussianPolicy, *, n_transitions: int, seed: int,
-           on_progress: Callable[[int], None], robots: Robots = UNPERTURBED) -> list[Episode]:
+           on_progress: Callable[[int], None], robots: Robots | Mixture = UNPERTURBED
+           ) -> list[Episode]:
     """Run whole episodes until they hold at least ``n_transitions`` steps."""
     rng = np.random.default_rng(seed)
     episodes: list[Episode] = []
@@ -96,7 +99,8 @@ def gather(policy: GaussianPolicy, *, n_transitions: int, seed: int,
     return episodes
 
 
-def find_expert(learned: Learned, robots: Robots = UNPERTURBED) -> tuple[Checkpoint, float]:
+def find_expert(learned: Learned, robots: Robots | Mixture = UNPERTURBED
+                ) -> tuple[Checkpoint, float]:
     """Return the best of the most promising checkpoints, and its return."""
     if not learned.checkpoints:
         raise DatasetError('PPO learned from too few transitions to save a policy, expected at '
@@ -155,7 +159,7 @@ def collect(learned: Learned, *, n_transitions: int, seed: int,
     ]
 
 
-def collect_robust(learned: Learned, robots: Robots, *, n_transitions: int, seed: int,
+def collect_robust(learned: Learned, robots: Robots | Mixture, *, n_transitions: int, seed: int,
                    on_progress: Callable[[int], None]) -> list[RecordedData]:
     """
     Make the robust data sets from a PPO run that learned on robots drawn at random.

@@ -15,9 +15,9 @@ import torch
 
 from ...episode import Episode
 from ..perturbation import UNPERTURBED
-from ..perturbation_ranges import Robots
+from ..perturbation_ranges import Robots, WIDE
 from ..walker2d import Walker2D
-from .curriculum import Curriculum
+from .curriculum import Course, Curriculum, Mixture
 from .gaussian_policy import GaussianPolicy
 from .gymnasium_env import GymnasiumEnv
 
@@ -26,6 +26,9 @@ ROLLOUT_STEPS = 256
 CHECKPOINT_ROLLOUTS = 5
 CHECKPOINT_TRANSITIONS = CHECKPOINT_ROLLOUTS * ROLLOUT_STEPS * N_ENVS  # between checkpoints
 RECENT_EPISODES = 100  # a checkpoint's training return is the mean over these
+VALUE_ROLLOUTS = 25  # that the value learns from before a policy goes on learning
+SMALLEST_STD = 0.2  # of the exploration that it goes on with [torque limits]
+STATISTICS_WEIGHT = 3e6  # of its observation statistics: steps that they seem to come from
 
 
 class PolicyMean:
@@ -97,12 +100,12 @@ class Checkpoint:
 
 
 class _Checkpointer(BaseCallback):
-    def __init__(self, episodes: list[Episode], curriculum: Curriculum, n_transitions: int,
+    def __init__(self, episodes: list[Episode], course: Course, n_transitions: int,
                  on_progress: Callable[[int, float], None]) -> None:
         super().__init__()
         self.checkpoints: list[Checkpoint] = []
         self._episodes = episodes
-        self._curriculum = curriculum
+        self._course = course
         self._n_transitions = n_transitions
         self._on_progress = on_progress
         self._rollouts = 0
@@ -115,8 +118,8 @@ class _Checkpointer(BaseCallback):
         recent = [e.total_return for e in self._episodes[-RECENT_EPISODES:]]
         training_return = float(np.mean(recent)) if recent else 0.0
         self._on_progress(self.num_timesteps, training_return)
-        share = self._curriculum.share
-        self._curriculum.advance(self.num_timesteps / self._n_transitions)
+        share = self._course.share
+        self._course.advance(self.num_timesteps / self._n_transitions)
         if self._rollouts % CHECKPOINT_ROLLOUTS:
             return
         statistics = self.training_env.obs_rms
@@ -138,9 +141,9 @@ class Learned:
     episodes: list[Episode]
 
 
-def _recorded_walker(robots: Curriculum, episodes: list[Episode], mean: PolicyMean, index: int
+def _recorded_walker(course: Course, episodes: list[Episode], mean: PolicyMean, index: int
                      ) -> EpisodeRecorder:
-    env = GymnasiumEnv(lambda seed: Walker2D(robots.draw(seed)))
+    env = GymnasiumEnv(lambda seed: Walker2D(course.draw(seed)))
     return EpisodeRecorder(env, episodes, mean, index)
 
 
@@ -154,18 +157,76 @@ def learn(*, n_transitions: int, seed: int, on_progress: Callable[[int, float], 
     :param on_progress: called after every rollout with transitions so far and recent return.
     :param robots: that it learns on; drawn ones differ more and more, see ``Curriculum``.
     """
+    return _learn(Curriculum(robots), None, 3e-4, n_transitions=n_transitions, seed=seed,
+                  on_progress=on_progress)
+
+
+def improve(teacher: GaussianPolicy, *, n_transitions: int, seed: int,
+            on_progress: Callable[[int, float], None]) -> Learned:
+    """
+    Let a policy go on learning, on robots from undisturbed to hard, see ``Mixture``.
+
+    The value that PPO compares with learns alone at first: a wrong one would spoil the policy.
+
+    :param teacher: with two hidden layers of 128, as ``learn`` makes it.
+    :param n_transitions: environment steps to learn from.
+    :param seed: seed of the environments and the exploration.
+    :param on_progress: called after every rollout with transitions so far and recent return.
+    """
+    return _learn(Mixture(WIDE), teacher, 2e-4, n_transitions=n_transitions, seed=seed,
+                  on_progress=on_progress)
+
+
+def _learn(course: Course, teacher: GaussianPolicy | None, learning_rate: float, *,
+           n_transitions: int, seed: int, on_progress: Callable[[int, float], None]) -> Learned:
     torch.set_num_threads(1)
-    curriculum = Curriculum(robots)
     episodes: list[Episode] = []
     mean = PolicyMean()
     venv = VecNormalize(DummyVecEnv([
-        partial(_recorded_walker, curriculum, episodes, mean, i) for i in range(N_ENVS)]))
+        partial(_recorded_walker, course, episodes, mean, i) for i in range(N_ENVS)]))
     ppo = PPO(
         'MlpPolicy', venv, n_steps=ROLLOUT_STEPS, batch_size=512, n_epochs=10,
-        learning_rate=lambda remaining: 3e-4 * max(remaining, 0.1), clip_range=0.2, gamma=0.99,
-        gae_lambda=0.95, ent_coef=0.0, seed=seed, device='cpu',
+        learning_rate=lambda remaining: learning_rate * max(remaining, 0.1), clip_range=0.2,
+        gamma=0.99, gae_lambda=0.95, ent_coef=0.0, seed=seed, device='cpu',
         policy_kwargs={'net_arch': [128, 128], 'log_std_init': -0.5})
     mean.watch(ppo.policy)
-    checkpointer = _Checkpointer(episodes, curriculum, n_transitions, on_progress)
-    ppo.learn(n_transitions, callback=checkpointer)
+    checkpointer = _Checkpointer(episodes, course, n_transitions, on_progress)
+    callbacks = [checkpointer]
+    if teacher is not None:
+        _take_over(teacher, ppo.policy, venv)
+        callbacks.append(_ValueFirst())
+    ppo.learn(n_transitions, callback=callbacks)
     return Learned(checkpointer.checkpoints, episodes)
+
+
+def _take_over(teacher: GaussianPolicy, network: ActorCriticPolicy, venv: VecNormalize) -> None:
+    """Begin as a policy that was learned before, with its observation statistics."""
+    network.load_state_dict(network.state_dict() | {
+        name: torch.as_tensor(array, dtype=torch.float32)
+        for name, array in teacher.parameters(smallest_std=SMALLEST_STD).items()})
+    venv.obs_rms.mean, venv.obs_rms.var = teacher.mean.copy(), np.square(teacher.std)
+    venv.obs_rms.count = STATISTICS_WEIGHT
+
+
+class _ValueFirst(BaseCallback):
+    """Keep the policy as it is until the value has learned from some rollouts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rollouts = 0
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _on_training_start(self) -> None:
+        self._let_learn(is_learning=False)
+
+    def _on_rollout_end(self) -> None:
+        self._rollouts += 1
+        if self._rollouts == VALUE_ROLLOUTS:
+            self._let_learn(is_learning=True)
+
+    def _let_learn(self, *, is_learning: bool) -> None:
+        for name, weight in self.model.policy.named_parameters():
+            if name == 'log_std' or 'policy_net' in name or 'action_net' in name:
+                weight.requires_grad_(is_learning)

@@ -1,4 +1,7 @@
-"""Robots that differ more and more while a policy learns."""
+"""Which robots a policy learns on: ever more different ones, or a mixture of all."""
+
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -6,6 +9,19 @@ from ..perturbation import Perturbation
 from ..perturbation_ranges import PerturbationRanges, Robots
 
 START, END = 0.1, 0.6  # of the learning: the robots begin to differ; they differ as much as asked
+
+
+class Course(Protocol):
+    """The robots of the episodes of one run."""
+
+    share: float
+    """How much of the ranges is in use, from 0 to 1."""
+
+    def advance(self, progress: float) -> None:
+        """Take robots that belong to this share of the learning, from 0 to 1."""
+
+    def draw(self, seed: int) -> Perturbation:
+        """Return the robot of an episode; ``seed`` is that of the episode."""
 
 
 class Curriculum:
@@ -33,3 +49,22 @@ class Curriculum:
         if isinstance(robots, PerturbationRanges):
             robots = robots.scaled(self.share)
         return robots.draw(seed)
+
+
+@dataclass
+class Mixture:
+    """
+    All robots from the beginning, for a policy that can walk already, see ``mixed``.
+
+    :param ranges: of the robots.
+    """
+
+    ranges: PerturbationRanges
+    share: float = 1.0
+
+    def advance(self, progress: float) -> None:
+        """Change nothing."""
+
+    def draw(self, seed: int) -> Perturbation:
+        """Return the robot of an episode; ``seed`` is that of the episode."""
+        return self.ranges.mixed(seed)

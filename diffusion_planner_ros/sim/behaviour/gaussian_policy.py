@@ -49,6 +49,20 @@ class GaussianPolicy:
         return cls(mean.copy(), std.copy(), tuple(arrays[f'{layer}.weight'] for layer in layers),
                    tuple(arrays[f'{layer}.bias'] for layer in layers), np.exp(arrays['log_std']))
 
+    def parameters(self, *, smallest_std: float) -> dict[str, NDArray]:
+        """
+        Return what ``from_parameters`` reads.
+
+        :param smallest_std: of the exploration noise [torque limits]: less is raised to it.
+        """
+        named = {'log_std': np.log(np.maximum(self.action_std, smallest_std))}
+        last = len(self.weights) - 1
+        for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            # Every second layer of stable-baselines3's is an activation.
+            layer = 'action_net' if i == last else f'mlp_extractor.policy_net.{2 * i}'
+            named |= {f'{layer}.weight': weight, f'{layer}.bias': bias}
+        return named
+
     def distribution(self, states: NDArray) -> tuple[NDArray, NDArray]:
         """
         Return mean and standard deviation of the actions [torque limits], (B, A) each.

@@ -1,0 +1,49 @@
+"""``diffusion_planner goals``: how near plans bring the robot to a state that is asked for."""
+
+import os
+from pathlib import Path
+
+from ...planning.planner_config import PlannerConfig
+from ..output import progress, report
+
+
+def goals(
+    planner: PlannerConfig,
+    bundle: Path | None = None,
+    episodes: int = 10,
+    first_seed: int = 0,
+    processes: int | None = None,
+    json: bool = False,
+) -> None:
+    """
+    Fix the last state of plans (inpainting) and measure where their actions lead.
+
+    In every 50th control period of closed-loop episodes a goal is set that the robot can reach:
+    where the worst candidate of the plan leads it. Reports the distance from it of the state that
+    is reached, with and without the goal, in standard deviations of the data.
+
+    :param planner: how to plan; with at least two candidates.
+    :param bundle: folder of the model bundle; the shipped one by default.
+    :param episodes: number of episodes; their seeds count up from FIRST_SEED.
+    :param first_seed: seed of the first episode's initial state.
+    :param processes: episodes at a time; all cores by default.
+    :param json: print the report as JSON.
+    """
+    from ...errors import ConfigError
+    from ...experiments.closed_loop import check_robot, open_pool
+    from ...experiments.goal_reaching import measure_goals
+    from ...planning.bundle import Bundle
+    from ...share import share_file
+
+    if episodes < 1:
+        raise ConfigError(f'episodes is {episodes}, expected at least 1')
+    if planner.n_candidates < 2:
+        raise ConfigError(f'n_candidates is {planner.n_candidates}, expected at least 2: the '
+                          'worst candidate gives the goal')
+    path = bundle or share_file('models/walker2d')
+    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
+    check_robot(loaded)
+    with open_pool(processes or os.cpu_count() or 1) as pool:
+        facts = measure_goals(loaded, planner, range(first_seed, first_seed + episodes),
+                              pool=pool, progress=progress)
+    report({'bundle': str(path), 'bundle_hash': loaded.hash, **facts}, as_json=json)
