@@ -8,6 +8,7 @@ import pytest
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from ros_processes import (
     call,
+    NodeProcess,
     parameter,
     running,
     spin_for,
@@ -335,3 +336,11 @@ def test_diagnostics_do_not_give_two_things_one_name(start, walker):
     assert health.facts['action_delay_in_use'] == '0'
     assert 'missed_deadlines' not in health.facts  # it is the bridge that counts them
     assert 'states_without_plan' in health.facts
+
+
+def test_a_parameter_under_its_former_name_is_refused(tmp_path):
+    """The parameter counts in another unit now; rclpy would ignore the old one."""
+    node = NodeProcess('planner', {'guidance_scale': 30.0}, tmp_path)
+    assert node.process.wait(20) == 1
+    assert ('guidance_scale is 30.0, expected none: it became guidance_strength, which counts in '
+            'another unit') in node.output
