@@ -62,12 +62,12 @@ class PerturbationRanges:
         """
         Return the robot of an episode, from nearly undisturbed to one from all of these ranges.
 
-        How much of the ranges is in use is drawn evenly, too. So a policy learns to bear much
-        without forgetting the robot that is hardly disturbed.
+        How much of the ranges is in use is drawn, too, much more often than little. So a policy
+        learns to bear the hard ones without forgetting the robot that is hardly disturbed.
 
         :param seed: of the episode; the same seed gives the same robot.
         """
-        share = np.random.default_rng((seed, SHARE_STREAM)).uniform()
+        share = np.random.default_rng((seed, SHARE_STREAM)).uniform() ** MIXING
         return self.scaled(share).draw(seed)
 
     def scaled(self, share: float) -> 'PerturbationRanges':
@@ -88,6 +88,7 @@ class PerturbationRanges:
         return replace(self, push=(impulse, impulse))
 
 
+MIXING = 0.6  # exponent of an even number that says how much of the ranges is in use
 # Of random numbers, apart from initial state, disturbances and exploration.
 ROBOT_STREAM, SHARE_STREAM = 2, 77
 DRAWN = PerturbationRanges()

@@ -1,4 +1,5 @@
 from contextlib import ExitStack
+import os
 import signal
 
 from driver import Driver, JOINTS, PERIOD, SETTINGS
@@ -304,6 +305,8 @@ def test_a_state_that_waited_while_the_planner_was_suspended_gets_no_torque(star
         driver.show_until(lambda s=step: answered(driver, s) or (not s and driver.commands),
                           step, walker.qpos, walker.qvel)
     process.process.send_signal(signal.SIGSTOP)
+    # Its threads stop one after the other; the last of them might still take the state.
+    os.waitid(os.P_PID, process.process.pid, os.WSTOPPED | os.WNOWAIT)
     try:
         driver.show(3, walker.qpos, walker.qvel)
         spin_for(driver.node, 0.4)
@@ -312,7 +315,7 @@ def test_a_state_that_waited_while_the_planner_was_suspended_gets_no_torque(star
         process.process.send_signal(signal.SIGCONT)
     spin_until(driver.node, lambda: driver.commands, 'a command', process)
     spin_for(driver.node, 0.3)
-    assert driver.only_stopped()
+    assert driver.only_stopped(), (driver.commands, process.output)
 
 
 def test_a_change_of_a_parameter_does_not_make_the_monitor_forget(start, walker):

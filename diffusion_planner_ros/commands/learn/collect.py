@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..output import progress, report
 
-N_LEARN, N_LEARN_ROBUST, N_IMPROVE = 2_200_000, 3_200_000, 3_000_000
+N_LEARN, N_LEARN_ROBUST, N_IMPROVE = 2_200_000, 3_200_000, 2_600_000
 
 
 def collect(
@@ -34,7 +34,7 @@ def collect(
     :param robust: learn on drawn robots, and record ``robust`` and ``robust-replay`` instead.
     :param teacher: teacher.npz of an earlier ``collect --robust``.
     :param n_learn: transitions that PPO learns from; 2.2 million by default, 3.2 million with
-        --robust, 3 million with --teacher.
+        --robust, 2.6 million with --teacher.
     :param n_transitions: transitions of the medium data and of the expert's half, or of each
         robust data set.
     :param seed: seed of learning and recording.

@@ -129,10 +129,9 @@ class CommandPublisher:
             if not np.isfinite(action).all():
                 # A controller drops a command with NaN, and goes on with the torque before it.
                 raise ValueError(f'planned torque is {action}, expected finite numbers [N m]')
-            if self._stop is not None:
-                self._logger.info(f'planning again after a stop: {self._stop.cause}',
-                                  throttle_duration_sec=REPORT_PERIOD)
-                self._stop = self._ramp_start = None
+            ended, self._stop = self._stop, None
+            if ended is not None:
+                self._ramp_start = None
                 self._reasons.clear()
                 self._behaviour.release()
             if self._ramp_start is None:
@@ -141,6 +140,9 @@ class CommandPublisher:
             clamped = np.clip(torque, -self._limit, self._limit)
             self.n_clamped += was_clamped or bool((clamped != torque).any())
             self._send(clamped, answered)
+            if ended is not None:  # after the torque, whose state would become old meanwhile
+                self._logger.info(f'planning again after a stop: {ended.cause}',
+                                  throttle_duration_sec=REPORT_PERIOD)
             return True
 
     def _ramp(self, at: int) -> float:

@@ -25,7 +25,7 @@ MEDIUM_SHARE = (1.0 / 3.0, 1.0 / 2.0)  # of the expert's return
 POOR_SHARE = (1.0 / 6.0, 1.0 / 4.0)
 N_POOR_TRANSITIONS = 50_000  # at most: what a first, bad controller might have recorded
 N_SIMULATORS = 16
-POLICY_SEEDS = range(20)  # a policy's return is its mean over these, without noise
+POLICY_SEEDS = range(50)  # a policy's return is its mean over these, without noise
 N_EXPERT_CANDIDATES = 8
 TEACHER_FILE = 'teacher.npz'  # beside the robust data
 
@@ -37,7 +37,7 @@ class RecordedData:
     name: str
     episodes: list[Episode]
     policy_return: float
-    """Mean return of the best policy in it, without noise, over seeds 0 to 19 and, in robust
+    """Mean return of the best policy in it, without noise, over seeds 0 to 49 and, in robust
     data, over robots drawn from them."""
     policy: GaussianPolicy | None = None
     """That policy, where it is to be kept with the data."""
