@@ -21,14 +21,16 @@ from .misalignment import compare_states, EVERY, execute
 from .progress import Progress, silent
 from .standard_error import standard_error
 
+GOAL_NOISE = 0.3  # on the torques that lead to the goal [torque limits]
+
 
 @dataclass(frozen=True)
 class GoalTrial:
     """
     Two plans from one state: a free one, and one whose last state is fixed.
 
-    That goal is where the worst candidate of the free plan leads the robot: a state that can be
-    reached, and where the planner would not go by itself.
+    That goal is where the torques of the free plan, disturbed by noise, lead the robot: a state
+    that can be reached, and where the planner would not go by itself.
     """
 
     goal: NDArray
@@ -53,15 +55,17 @@ def try_goal(planner: Planner, robot: Environment, plan: Plan, step: int) -> Goa
 
     :param robot: is moved.
     :param plan: the free plan from there.
-    :param step: number of the control period, for the noise.
+    :param step: number of the control period; it seeds all noise.
     """
     bundle, start = planner.bundle, robot.snapshot()
-    state, n_action = robot.state, bundle.robot.action_dim
+    state = robot.state
 
     def executed(actions: NDArray) -> NDArray:
         robot.restore(start)
         return execute(robot, actions[:-1])
-    goal = executed(plan.candidates[np.argmin(plan.scores), :, :n_action])[-1]
+    limit, rng = bundle.robot.torque_limit, np.random.default_rng((planner.config.seed, step))
+    noise = GOAL_NOISE * limit * rng.standard_normal(plan.actions.shape)
+    goal = executed(np.clip(plan.actions + noise, -limit, limit))[-1]
     if not np.isfinite(goal).all():
         return GoalTrial(goal, plan, executed(plan.actions), plan, executed(plan.actions))
     condition = last_state(goal, horizon=bundle.horizon, row_dim=bundle.row_dim)
@@ -90,7 +94,6 @@ def measure_goals(bundle: Bundle, config: PlannerConfig, seeds: Sequence[int], *
     """
     Measure how near plans come to goals, in the states that closed-loop episodes visit.
 
-    :param config: with at least two candidates: the worst one gives the goal.
     :param seeds: of the episodes; every ``EVERY``-th plan gets a goal.
     :return: distances from the goal of what was executed [standard deviations], with and without
         it, and the misalignment of both plans.

@@ -33,7 +33,7 @@ class TrainConfig:
         'meant before exploration noise was added, where the data say so. Value and dynamics '
         'model learn from the executed ones.')
     condition_share: float = setting(
-        0.3, 'Share of the windows of which more is known than the first state: the last one, '
+        0.0, 'Share of the windows of which more is known than the first state: the last one, '
         'others, single entries, or the first actions. So plans go where goals tell them.',
         low=0.0, high=1.0)
     first_action_weight: float = setting(
