@@ -21,7 +21,11 @@ class ResidualMLP(nn.Module):
 
     def __init__(self, horizon: int, row_dim: int, width: int, depth: int) -> None:
         super().__init__()
-        self.trunk = ResidualTrunk(2 * horizon * row_dim, horizon * row_dim, width, depth)
+        n_entries = horizon * row_dim
+        self.trunk = ResidualTrunk(2 * n_entries, n_entries, width, depth)
+        # What is known in no window of the training must not disturb plans in which it is.
+        with torch.no_grad():
+            self.trunk.entry.weight[:, n_entries:] = 0.0
 
     def forward(self, x_t: Tensor, t: Tensor, known: Tensor) -> Tensor:
         """Predict x_0 or eps (B, H, D) from x_t (B, H, D), t (B,) and what is known (B, H, D)."""
