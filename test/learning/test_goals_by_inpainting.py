@@ -43,7 +43,7 @@ def planner(tmp_path_factory):
         episodes.append(Episode(states, forces, np.zeros(30), False))
     config = TrainConfig(
         width=128, depth=2, value_width=16, value_depth=1, dynamics_width=16, horizon=H,
-        n_updates=2500, learning_rate=2e-3, ema_decay=0.99, condition_share=0.7)
+        n_updates=1500, learning_rate=3e-3, ema_decay=0.99, condition_share=1.0)
     folder = tmp_path_factory.mktemp('goals')
     windows = Windows.cut(episodes, ROBOT, H, discount=0.9, fall_penalty=0.0)
     file = train(Trainer(config, ROBOT, windows), folder, {},
@@ -68,7 +68,7 @@ def distance(planner, condition_of, n_goals=20):
 def test_a_goal_is_reached(planner):
     def goal(way):
         return last_state(way[-1], horizon=H, row_dim=3)
-    assert distance(planner, goal) < 0.5 * distance(planner, lambda way: None)
+    assert distance(planner, goal) < 0.3 * distance(planner, lambda way: None)
 
 
 def test_single_entries_and_decided_actions_are_honoured_too(planner):

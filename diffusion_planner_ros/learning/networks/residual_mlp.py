@@ -9,7 +9,11 @@ from .layers import ResidualTrunk
 
 def build(config: TrainConfig, row_dim: int) -> nn.Module:
     """Build the residual MLP that a training configuration asks for."""
-    return ResidualMLP(config.horizon, row_dim, config.width, config.depth)
+    network = ResidualMLP(config.horizon, row_dim, config.width, config.depth)
+    if not config.condition_share:  # what it never sees in training must not disturb it later
+        with torch.no_grad():
+            network.trunk.entry.weight[:, config.horizon * row_dim:] = 0.0
+    return network
 
 
 class ResidualMLP(nn.Module):
@@ -23,9 +27,6 @@ class ResidualMLP(nn.Module):
         super().__init__()
         n_entries = horizon * row_dim
         self.trunk = ResidualTrunk(2 * n_entries, n_entries, width, depth)
-        # What is known in no window of the training must not disturb plans in which it is.
-        with torch.no_grad():
-            self.trunk.entry.weight[:, n_entries:] = 0.0
 
     def forward(self, x_t: Tensor, t: Tensor, known: Tensor) -> Tensor:
         """Predict x_0 or eps (B, H, D) from x_t (B, H, D), t (B,) and what is known (B, H, D)."""

@@ -13,7 +13,14 @@ GROUPS = 8
 
 def build(config: TrainConfig, row_dim: int) -> nn.Module:
     """Build the U-Net that a training configuration asks for; it has no ``depth``."""
-    return TemporalUNet(config.horizon, row_dim, config.width)
+    network = TemporalUNet(config.horizon, row_dim, config.width)
+    if not config.condition_share:  # what it never sees in training must not disturb it later
+        entry = network.down[0][0]
+        with torch.no_grad():
+            for layer in (entry.first[0], entry.skip):
+                if isinstance(layer, nn.Conv1d):
+                    layer.weight[:, row_dim:] = 0.0
+    return network
 
 
 class ConvBlock(nn.Sequential):
@@ -77,12 +84,6 @@ class TemporalUNet(nn.Module):
                                           ResidualBlock(dim, dim, width)]))
             in_dim = dim
         self.exit = nn.Sequential(ConvBlock(in_dim, width), nn.Conv1d(width, row_dim, 1))
-        # What is known in no window of the training must not disturb plans in which it is.
-        entry = self.down[0][0]
-        with torch.no_grad():
-            for layer in (entry.first[0], entry.skip):
-                if isinstance(layer, nn.Conv1d):
-                    layer.weight[:, row_dim:] = 0.0
 
     def forward(self, x_t: Tensor, t: Tensor, known: Tensor) -> Tensor:
         """Predict x_0 or eps (B, H, D) from x_t (B, H, D), t (B,) and what is known (B, H, D)."""
