@@ -55,7 +55,9 @@ def stop_times(recorder, moment):
     """Return the wall and the simulated time from a moment until the joints are at rest [s]."""
     rest = recorder.wait(lambda: recorder.rest_after(moment), 'rest')
     before = recorder.last_before(moment)
-    return rest.sent - moment, (rest.stamp - before.stamp) / NANOSECONDS
+    steps = np.diff([s.stamp for s in recorder.states if before.sent <= s.sent <= rest.sent])
+    # A robot that falls meanwhile begins anew, and time leaps.
+    return rest.sent - moment, steps[steps < NANOSECONDS].sum() / NANOSECONDS
 
 
 def wait_for_steady_walk(recorder, process):
