@@ -19,6 +19,7 @@ from diffusion_planner_ros.nodes.common.topics import COMMANDS, RESET, SET_PLANN
 from diffusion_planner_ros.nodes.control.command_conflicts import CONTEST
 
 PERIOD = 8_000_000  # [ns]
+REPORT_PERIOD = 1.0  # [s], in which a planner reports a stop of one cause once
 LONGEST = 0.048  # [s], simulated: the bridge's command_timeout and two control periods
 REQUIRED = 0.050  # [s] from the death of a planner to no torque
 OLDEST = 0.2  # [s], state that a torque may answer: the planner's max_plan_gap, and some patience
@@ -149,6 +150,8 @@ def test_a_planner_outlives_its_robot_and_drives_the_next_one(tmp_path, recorder
                                                               record_property):
     with running('mujoco_bridge', tmp_path) as bridge, running(
             'planner', tmp_path, **SETTINGS) as planner:
+        wait_for_steady_walk(recorder, planner)
+        spin_for(recorder.node, REPORT_PERIOD + 0.1)  # a stop while it began was just reported
         wait_for_steady_walk(recorder, planner)
         before = len(planner.output)
         killed = time.time()
