@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import ModelError
 from ..planning.bundle import Bundle
 from ..planning.conditions import last_state
 from ..planning.planner import Plan, Planner
@@ -95,6 +96,7 @@ def measure_goals(bundle: Bundle, config: PlannerConfig, seeds: Sequence[int], *
     Measure how near plans come to goals, in the states that closed-loop episodes visit.
 
     :param seeds: of the episodes; every ``EVERY``-th plan gets a goal.
+    :raises ModelError: if the robot fell in all trials.
     :return: distances from the goal of what was executed [standard deviations], with and without
         it, and the misalignment of both plans.
     """
@@ -104,6 +106,9 @@ def measure_goals(bundle: Bundle, config: PlannerConfig, seeds: Sequence[int], *
             trials += found
             advance(1)
     counted = [trial for trial in trials if not trial.has_fallen]
+    if not counted:
+        raise ModelError(f'{bundle.path}: the robot fell on the way to all {len(trials)} goals, '
+                         'expected a model that walks')
 
     def distances(name: str) -> NDArray:
         ends = np.stack([getattr(trial, name)[-1] for trial in counted])

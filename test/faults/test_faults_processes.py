@@ -17,9 +17,9 @@ from std_srvs.srv import Trigger
 from diffusion_planner_ros.nodes.common.conversions import NANOSECONDS, NO_STATE
 from diffusion_planner_ros.nodes.common.topics import COMMANDS, RESET, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.nodes.control.command_conflicts import CONTEST
+from diffusion_planner_ros.nodes.control.command_publisher import REPORT_PERIOD
 
 PERIOD = 8_000_000  # [ns]
-REPORT_PERIOD = 1.0  # [s], in which a planner reports a stop of one cause once
 LONGEST = 0.048  # [s], simulated: the bridge's command_timeout and two control periods
 REQUIRED = 0.050  # [s] from the death of a planner to no torque
 OLDEST = 0.2  # [s], state that a torque may answer: the planner's max_plan_gap, and some patience

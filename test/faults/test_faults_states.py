@@ -23,7 +23,11 @@ from diffusion_planner_ros.nodes.common.conversions import (
     torque_from_msg,
 )
 from diffusion_planner_ros.nodes.common.topics import CLOCK, JOINT_STATES
-from diffusion_planner_ros.nodes.control.command_publisher import CommandPublisher, LATCHED
+from diffusion_planner_ros.nodes.control.command_publisher import (
+    CommandPublisher,
+    LATCHED,
+    REPORT_PERIOD,
+)
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -35,7 +39,6 @@ N_STEPS = 400  # of the walk that is replayed, again and again
 MAX_STATE_AGE = 0.1  # [s], the planner's default
 NOISE = 1.0  # [s] that a busy machine may add to any time
 MARGIN = 0.1  # [s]
-REPORT_PERIOD = 1.0  # [s], in which a planner reports a stop of one cause once
 SHORT = 0.4  # [s] of a fault that the planner should bear
 
 

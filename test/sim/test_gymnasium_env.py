@@ -1,11 +1,14 @@
 """What PPO learns on is Gymnasium's Walker2d-v5, number by number, and our simulation alone."""
 
+from dataclasses import replace
+
 import gymnasium
 from gymnasium.utils.env_checker import check_env
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
+from diffusion_planner_ros.errors import ModelError
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.behaviour import behaviour_policy
 from diffusion_planner_ros.sim.behaviour.gaussian_policy import GaussianPolicy
@@ -101,6 +104,14 @@ def test_a_teacher_goes_on_as_it_was_and_learns_when_its_value_has(monkeypatch):
         assert_allclose(mean, teacher.distribution(states)[0], atol=1e-2)
     assert np.abs(means[3] - means[2]).max() > 1e-3
     assert {c.share for c in learned.checkpoints} == {1.0}
+
+
+def test_a_teacher_of_another_size_is_refused():
+    teacher = GaussianPolicy.load(share_file('models/walker2d-teacher.npz'))
+    other = replace(teacher, weights=(teacher.weights[0][:64], *teacher.weights[1:]))
+    with pytest.raises(ModelError, match=r'policy_net.0.weight has shape \(64, 17\), expected '
+                                         r'\(128, 17\)'):
+        behaviour_policy.improve(other, n_transitions=128, seed=0, on_progress=lambda n, ret: None)
 
 
 @pytest.mark.filterwarnings('ignore:You have specified a mini-batch size')

@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 import torch
 
 from ...episode import Episode
+from ...errors import ModelError
 from ..perturbation import UNPERTURBED
 from ..perturbation_ranges import Robots, WIDE
 from ..walker2d import Walker2D
@@ -172,6 +173,7 @@ def improve(teacher: GaussianPolicy, *, n_transitions: int, seed: int,
     :param n_transitions: environment steps to learn from.
     :param seed: seed of the environments and the exploration.
     :param on_progress: called after every rollout with transitions so far and recent return.
+    :raises ModelError: if the teacher's network is another one.
     """
     return _learn(Mixture(WIDE), teacher, 2e-4, n_transitions=n_transitions, seed=seed,
                   on_progress=on_progress)
@@ -201,9 +203,14 @@ def _learn(course: Course, teacher: GaussianPolicy | None, learning_rate: float,
 
 def _take_over(teacher: GaussianPolicy, network: ActorCriticPolicy, venv: VecNormalize) -> None:
     """Begin as a policy that was learned before, with its observation statistics."""
-    network.load_state_dict(network.state_dict() | {
-        name: torch.as_tensor(array, dtype=torch.float32)
-        for name, array in teacher.parameters(smallest_std=SMALLEST_STD).items()})
+    own, taken = network.state_dict(), teacher.parameters(smallest_std=SMALLEST_STD)
+    for name, array in taken.items():
+        if name not in own or own[name].shape != array.shape:
+            raise ModelError(f"the teacher's {name} has shape {array.shape}, expected "
+                             f'{tuple(own[name].shape) if name in own else "none"}, as learned by '
+                             'collect')
+    network.load_state_dict(own | {
+        name: torch.as_tensor(array, dtype=torch.float32) for name, array in taken.items()})
     venv.obs_rms.mean, venv.obs_rms.var = teacher.mean.copy(), np.square(teacher.std)
     venv.obs_rms.count = STATISTICS_WEIGHT
 
