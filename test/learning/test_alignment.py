@@ -455,7 +455,7 @@ def random_model(denoiser, prediction, robot, config_of, seed):
              'schedule': {'name': config.schedule, 'n_steps': config.n_diffusion_steps},
              'normalizer': {'mean': [0.0] * n, 'std': [1.0] * n},
              'value_normalizer': {'mean': [0.0], 'std': [1.0]}, 'reward_scale': 1.0}
-    return TrainedModel(*networks.values(), robot, config, facts)
+    return TrainedModel(networks, robot, config, facts)
 
 
 @pytest.mark.parametrize('denoiser', ['mlp', 'unet'])

@@ -20,6 +20,7 @@ from diffusion_planner_ros.learning.networks.denoiser_registry import DENOISERS
 from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
 from diffusion_planner_ros.learning.random_conditions import first_states, random_conditions
 from diffusion_planner_ros.learning.train_config import TrainConfig
+from diffusion_planner_ros.planning.bundle import NETWORK_FILES
 from diffusion_planner_ros.schedule import CLEAN, NoiseSchedule
 from diffusion_planner_ros.settings import settings_of
 
@@ -27,6 +28,7 @@ H, A, S = 4, 2, 3
 D = A + S
 T = 20
 SCHEDULE = NoiseSchedule('cosine', T)
+ALL = torch.ones(H, D, dtype=torch.bool)
 
 
 class Given(nn.Module):
@@ -42,7 +44,7 @@ class Given(nn.Module):
 
 
 def make_diffusion(answer=None, *, prediction='x0'):
-    return Diffusion(Given(answer), SCHEDULE, prediction=prediction)
+    return Diffusion(Given(answer), SCHEDULE, prediction=prediction, seen=ALL)
 
 
 def random_rows(batch_size, seed=0):
@@ -76,7 +78,7 @@ def test_the_closed_form_is_that_of_all_steps_taken_one_by_one():
     for beta in SCHEDULE.beta[:t + 1]:  # eq. 2 of Ho et al. (2020)
         x = np.sqrt(1 - beta) * x + np.sqrt(beta) * rng.standard_normal(n)
     x_0 = torch.full((n, 1, 1), 1.7)
-    diffusion = Diffusion(Given(None), SCHEDULE, prediction='x0')
+    diffusion = Diffusion(Given(None), SCHEDULE, prediction='x0', seen=ALL)
     eps = torch.randn(n, 1, 1, generator=torch.Generator().manual_seed(0))
     x_t = diffusion.noised(x_0, torch.full((n,), t), eps, torch.zeros(n, 1, 1, dtype=torch.bool))
     assert_allclose(x_t.mean(), x.mean(), rtol=0, atol=6 * np.sqrt(1 / n))
@@ -308,8 +310,8 @@ def test_weights_that_others_are_computed_from_are_written_under_their_names(
         torch.manual_seed(number)
         networks = build_networks(config, robot).eval().requires_grad_(False)
         networks['diffusion'].network.log_scale.normal_()
-        models.append(TrainedModel(*networks.values(), robot, config, facts={}))
-    names = ('denoiser.onnx', 'value.onnx', 'dynamics.onnx', 'plan.onnx')
+        models.append(TrainedModel(networks, robot, config, facts={}))
+    names = NETWORK_FILES
     WeightWriter(models[0], tmp_path, names).write(models[1], tmp_path)
     x_t, t = models[1].example(5)
     inputs, known = {'x_t': x_t.numpy(), 'times': t.numpy()}, first_states(x_t, 6)

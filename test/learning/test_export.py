@@ -429,7 +429,8 @@ def test_an_export_with_data_says_how_well_the_model_predicts(calibrated, window
 
 
 def test_the_prediction_error_is_that_of_the_plans_with_the_recorded_action(bundle, windows):
-    short = Windows(windows.rows[:2], np.array([0]), windows.values[:2], 2, 1.0)
+    short = Windows(windows.rows[:2], np.array([0]), windows.values[:2], 2, 1.0,
+                    np.zeros(2, dtype=bool))
     facts = calibrate(bundle, short)['prediction_error']['denoised']
     known, mask = np.zeros((H, D)), np.zeros((H, D), dtype=bool)
     known[0, :6], mask[0, :6] = windows.rows[0, :6], True
