@@ -36,6 +36,7 @@ from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.alignment import Aligner
 from diffusion_planner_ros.learning.learner import load_checkpoint
 from diffusion_planner_ros.learning.networks.builders import build_networks
+from diffusion_planner_ros.learning.networks.denoiser_registry import DENOISERS
 from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
 from diffusion_planner_ros.learning.replay_buffer import WindowChoice
 from diffusion_planner_ros.planning.bundle import (
@@ -458,7 +459,7 @@ def random_model(denoiser, prediction, robot, config_of, seed):
     return TrainedModel(*networks.values(), robot, config, facts)
 
 
-@pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
+@pytest.mark.parametrize('denoiser', list(DENOISERS))
 def test_weights_are_written_without_a_new_export(robot, config_of, tmp_path, denoiser, writer):
     models = [random_model(denoiser, 'x0', robot, config_of, seed) for seed in (1, 2)]
     if denoiser != 'mlp':
