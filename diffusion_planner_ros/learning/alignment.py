@@ -250,9 +250,13 @@ class Aligner:
         """
         Return the diffusion times (B,) at which the value learns from a batch.
 
-        Half of the windows are clean, as candidates are when they are ranked. A quarter is at the
-        most noise, as advantages are measured there. The others stay at ``t``.
+        Where it is asked: half of the windows are clean, as candidates are when they are ranked. A
+        quarter is at the most noise, as advantages are measured there. The others stay at ``t``.
+        All times alike: ``t`` as it was drawn, so that it learns of (tau^t, t) alone, as in
+        Algorithm 2 (Hu 2024).
         """
+        if self.settings.value_times == 'even':
+            return t
         t = t.clone()
         t[::2] = CLEAN
         t[1::4] = self.config.n_diffusion_steps - 1

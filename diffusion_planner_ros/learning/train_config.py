@@ -13,13 +13,14 @@ class TrainConfig:
     """What is learned, and how."""
 
     denoiser: str = setting(
-        'mlp', 'Network: residual MLP on the flattened window, or temporal U-Net.',
-        choices=DENOISERS)
+        'mlp', 'Network: residual MLP on the flattened window, temporal U-Net, or transformer '
+        'over the rows.', choices=DENOISERS)
     width: int = setting(
-        256, 'Hidden width of the MLP, or channels of the U-Net.', low=8, high=4096)
+        256, 'Hidden width of the MLP, channels of the U-Net (a multiple of 8), or features of a '
+        'row in the transformer (a multiple of 32).', low=8, high=4096)
     depth: int = setting(
-        3, 'Residual blocks of the MLP; the U-Net has three resolutions.',
-        low=1, high=64)
+        3, 'Residual blocks of the MLP, or blocks of attention and MLP in the transformer; the '
+        'U-Net has three resolutions.', low=1, high=64)
     value_width: int = setting(256, 'Hidden width of the value network.', low=8, high=4096)
     value_depth: int = setting(2, 'Residual blocks of the value network.', low=1, high=64)
     dynamics_width: int = setting(256, 'Hidden width of the dynamics model.', low=8, high=4096)
