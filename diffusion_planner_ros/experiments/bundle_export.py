@@ -15,7 +15,7 @@ from ..episode import Episode
 from ..errors import ModelError
 from ..learning.onnx_export import export_networks, TrainedModel
 from ..learning.random_conditions import first_states
-from ..planning.bundle import Bundle, FACTS_FILE, FORMAT_VERSION, NETWORK_FILES, write_facts
+from ..planning.bundle import Bundle, FORMAT_VERSION, NETWORK_FILES, write_facts
 from ..schedule import CLEAN
 from .monitor_calibration import calibrate, summary
 

@@ -81,8 +81,7 @@ class TrainedModel:
     @property
     def inverse_dynamics(self) -> nn.Module | None:
         """Predicts the action (B, A) between two states (B, S), where states alone are planned."""
-        return (self.networks['inverse_dynamics'] if 'inverse_dynamics' in self.networks
-                else None)
+        return dict(self.networks.items()).get('inverse_dynamics')
 
     @property
     def has_plan(self) -> bool:

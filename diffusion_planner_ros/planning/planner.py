@@ -70,8 +70,8 @@ class Planner:
             raise ConfigError(f'n_denoise_steps is {config.n_denoise_steps}, expected at most '
                               f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')
         if config.return_weight and not bundle.takes_return:
-            raise ConfigError(f'return_weight is {config.return_weight}, expected 0: {bundle.path} '
-                              'cannot be told a return; train with a return_share above 0')
+            raise ConfigError(f'return_weight is {config.return_weight}, expected 0: '
+                              f'{bundle.path} cannot be told a return; train with a return_share above 0')
         self.bundle = bundle
         self.config = config
         self._guides = WeightedGuides(

@@ -1,6 +1,6 @@
 """What is known of a plan is honoured: a mass that random forces push learns to reach goals."""
 
-from mass import follow, ROBOT, trained
+from mass import follow, trained
 import numpy as np
 import pytest
 

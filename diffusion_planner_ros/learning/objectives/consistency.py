@@ -1,8 +1,8 @@
 """
 Consistency distillation: one denoising step that leads where many small ones of a teacher lead.
 
-Song et al. (2023), https://arxiv.org/abs/2303.01469, Algorithm 2, with neighbouring diffusion times
-and the deterministic step of DDIM as the solver.
+Song et al. (2023), https://arxiv.org/abs/2303.01469, Algorithm 2, with neighbouring diffusion
+times and the deterministic step of DDIM as the solver.
 """
 
 import torch
