@@ -71,7 +71,8 @@ class Planner:
                               f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')
         if config.return_weight and not bundle.takes_return:
             raise ConfigError(f'return_weight is {config.return_weight}, expected 0: '
-                              f'{bundle.path} cannot be told a return; train with a return_share above 0')
+                              f'{bundle.path} cannot be told a return; train with a '
+                              'return_share above 0')
         self.bundle = bundle
         self.config = config
         self._guides = WeightedGuides(
