@@ -36,8 +36,8 @@ def collect(
     :param out: folder of the data sets; they become OUT/walker2d/NAME-v0.
     :param robust: learn on drawn robots, and record ``robust`` and ``robust-replay`` instead.
     :param teacher: teacher.npz of an earlier ``collect --robust``.
-    :param lesson: with --teacher, the robots that it goes on to learn on: ``wide``, or ``hard`` with
-        lighter and heavier ones and harder pushes.
+    :param lesson: with --teacher, the robots that it goes on to learn on: ``wide``, or ``hard``
+        with lighter and heavier ones and harder pushes.
     :param n_learn: transitions that PPO learns from; 2.2 million by default, 3.2 million with
         --robust, 2.6 million with --teacher.
     :param n_transitions: transitions of the medium data and of the expert's half, or of each
