@@ -94,6 +94,14 @@ def test_a_bundle_without_dynamics_model_is_refused(bundle, drawn):
         measure_row_errors(drawn, planner, 1)
 
 
+@pytest.mark.parametrize(('window', 'states'), [('actions', 'denoised'), ('joint', 'forecast')])
+def test_states_of_the_dynamics_model_are_not_compared_with_themselves(
+        bundle, drawn, window, states):
+    planner = Planner(replace(bundle, window=window), replace(FEW, states=states))
+    with pytest.raises(ConfigError, match="planned states are the dynamics model's own"):
+        measure_row_errors(drawn, planner, 1)
+
+
 def test_what_has_fallen_is_counted(planner, drawn):
     facts = row_facts({PLANNED_ACTIONS: errors_of_plans(drawn, planner, 20)})[PLANNED_ACTIONS]
     assert facts['trajectories'] == 4

@@ -2,6 +2,7 @@
 
 import json
 
+from mass import follow, ROBOT
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
@@ -24,14 +25,10 @@ from diffusion_planner_ros.experiments.figures.two_gaits import (
     RECORDED,
 )
 from diffusion_planner_ros.normalizer import Normalizer
-from diffusion_planner_ros.robot import ActionEntry, Robot, StateEntry
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.behaviour.gaussian_policy import GaussianPolicy
 from diffusion_planner_ros.sim.rollout import rollout
 from diffusion_planner_ros.sim.walker2d import Walker2D
-
-MASS = Robot('mass', 0.1, (StateEntry('rail', 'position', 'm'),
-                           StateEntry('rail', 'velocity', 'm/s')), (ActionEntry('rail', 1.0),))
 
 
 @pytest.fixture(scope='module')
@@ -69,7 +66,7 @@ def test_the_mirror_image_of_a_walk_is_a_walk_with_the_mirrored_policy(robot, te
 
 def test_a_robot_without_legs_has_no_mirror_image():
     with pytest.raises(RobotError, match=r"robot 'mass' has no joint \*_left_joint, expected"):
-        mirrored_orders(MASS)
+        mirrored_orders(ROBOT)
 
 
 def test_a_gait_is_where_a_trajectory_is_between_two_means():
@@ -86,11 +83,10 @@ def test_a_gait_is_where_a_trajectory_is_between_two_means():
 def test_the_mean_of_a_gaussian_is_between_two_ways():
     rng, episodes = np.random.default_rng(0), []
     for force in (-1.0, 1.0) * 50:
-        velocity = 0.1 * force * np.arange(9)
-        states = np.stack([rng.normal(0.0, 0.01) + 0.1 * np.cumsum(velocity), velocity], axis=1)
+        states = follow(rng.normal(0.0, 0.01, 2), [force] * 8)
         episodes.append(Episode(states, np.full((8, 1), force), np.zeros(8), False))
-    windows = Windows.cut(episodes, MASS, 8, discount=0.9, fall_penalty=0.0)
-    gaussian = learn_gaussian(windows, MASS, Normalizer.fit(windows.rows), n_updates=300, seed=0)
+    windows = Windows.cut(episodes, ROBOT, 8, discount=0.9, fall_penalty=0.0)
+    gaussian = learn_gaussian(windows, ROBOT, Normalizer.fit(windows.rows), n_updates=300, seed=0)
     mean, std = gaussian.distribution(np.zeros(2))
     assert mean.shape == std.shape == (8, 3)
     assert_allclose(mean[:, 0], 0.0, atol=0.2)

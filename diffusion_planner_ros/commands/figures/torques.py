@@ -40,9 +40,10 @@ def torques(
     from ...data.formats import read_episodes
     from ...errors import ConfigError
     from ...experiments.closed_loop import check_robot, open_pool
-    from ...experiments.figures.inverse_dynamics import learn_inverse_dynamics
+    from ...experiments.figures.learned_inverse import learn_inverse
     from ...experiments.figures.torque_jumps import (
         all_jumps,
+        check_joint,
         measure_torques,
         torques_facts,
         torques_table,
@@ -57,10 +58,11 @@ def torques(
     path = bundle or share_file('models/walker2d')
     loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
     check_robot(loaded)
+    check_joint(loaded)
     robot = loaded.robot
     recorded = [e for file in data for e in read_episodes(file, robot, needs_rewards=False)]
-    inverse = learn_inverse_dynamics(recorded, robot, loaded.normalizer, n_updates=n_updates,
-                                     seed=first_seed, progress=progress)
+    inverse = learn_inverse(recorded, robot, loaded.normalizer, n_updates=n_updates,
+                            seed=first_seed, progress=progress)
     with open_pool(processes or os.cpu_count() or 1) as pool:
         found = measure_torques(loaded, planner, inverse, range(first_seed, first_seed + episodes),
                                 pool=pool, progress=progress)

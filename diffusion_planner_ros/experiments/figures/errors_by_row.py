@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ModelError
+from ...errors import ConfigError, ModelError
 from ...planning.bundle import Bundle, DYNAMICS_FILE
 from ...planning.conditions import first_actions
 from ...planning.planner import Planner
@@ -112,13 +112,19 @@ def measure_row_errors(windows: NDArray, planner: Planner, n_plans: int, *,
     :param n_plans: that follow each other.
     :return: by whose the actions are, then by whose the predicted states are.
     :raises ModelError: if the bundle has no dynamics model.
+    :raises ConfigError: if the planned states are those of the dynamics model.
     """
     bundle = planner.bundle
     if not bundle.has_dynamics:
         raise ModelError(f'{bundle.path / DYNAMICS_FILE}: no such file in this bundle, expected '
                          'one to compare with; train and export the model again')
+    if planner.config.states == 'forecast' or bundle.window == 'actions':
+        raise ConfigError(f"states is '{planner.config.states}', and the window of {bundle.path} "
+                          f"'{bundle.window}', expected 'denoised' and a window with states: "
+                          "here the planned states are the dynamics model's own")
     found = {PLANNED_ACTIONS: errors_of_plans(windows, planner, n_plans, progress=progress)}
-    if bundle.facts.get('training', {}).get('condition_share'):
+    learned_conditions = bundle.facts.get('training', {}).get('condition_share')
+    if learned_conditions and bundle.window == 'joint':
         found[RECORDED_ACTIONS] = errors_under_recorded_actions(windows, planner)
     return found
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...episode import Episode
-from ...planning.bundle import Bundle
+from ...errors import ModelError
+from ...planning.bundle import Bundle, FACTS_FILE
 from ...planning.planner import Plan, Planner
 from ...planning.planner_config import PlannerConfig
 from ...robot import Robot
@@ -19,7 +20,7 @@ from ...sim.environment import Environment, make_environment
 from ..closed_loop import episode_planner, EpisodeResult, run_episode, summarize, walk
 from ..markdown import table
 from ..progress import Progress, silent
-from .inverse_dynamics import InverseDynamics
+from .learned_inverse import LearnedInverse
 
 PLANNED = 'planned, executed'
 INVERSE_SAME_PLANS = 'inverse dynamics, same plans'
@@ -38,12 +39,12 @@ class TorqueEpisode:
     """[N m] of every control period, shape (n, A), by whose they are."""
 
 
-def inverse_torque(plan: Plan, inverse: InverseDynamics) -> NDArray:
+def inverse_torque(plan: Plan, inverse: LearnedInverse) -> NDArray:
     """Return the torque [N m] that leads from a plan's first state to its second, shape (A,)."""
     return inverse.torques(plan.states[:1], plan.states[1:2])[0]
 
 
-def walk_both(seed: int, *, planner: Planner, inverse: InverseDynamics) -> TorqueEpisode:
+def walk_both(seed: int, *, planner: Planner, inverse: LearnedInverse) -> TorqueEpisode:
     """
     Walk with the first torque of every plan, and again with that of the inverse dynamics.
 
@@ -65,16 +66,16 @@ def walk_both(seed: int, *, planner: Planner, inverse: InverseDynamics) -> Torqu
         INVERSE_SAME_PLANS: np.stack(same_plans), INVERSE: episode.actions * robot.torque_limit})
 
 
-def _in_worker(seed: int, path: Path, config: PlannerConfig, inverse: InverseDynamics
+def _in_worker(seed: int, path: Path, config: PlannerConfig, inverse: LearnedInverse
                ) -> TorqueEpisode:
     return walk_both(seed, planner=episode_planner(path, config, seed), inverse=inverse)
 
 
-def measure_torques(bundle: Bundle, config: PlannerConfig, inverse: InverseDynamics,
+def measure_torques(bundle: Bundle, config: PlannerConfig, inverse: LearnedInverse,
                     seeds: Sequence[int], *, pool: ProcessPoolExecutor,
                     progress: Progress = silent) -> list[TorqueEpisode]:
     """Walk with both kinds of torques from the initial state of every seed."""
-    found = []
+    found: list[TorqueEpisode] = []
     with progress('walking', len(seeds), unit='pairs of episodes') as advance:
         for one in pool.map(partial(_in_worker, path=bundle.path, config=config, inverse=inverse),
                             seeds):
@@ -82,6 +83,18 @@ def measure_torques(bundle: Bundle, config: PlannerConfig, inverse: InverseDynam
             advance(1, planned=f'{one.planned.episode_return:.0f}',
                     inverse=f'{one.inverse.episode_return:.0f}')
     return found
+
+
+def check_joint(bundle: Bundle) -> None:
+    """
+    Refuse a bundle whose torques and states are not planned together.
+
+    :raises ModelError: naming what it plans.
+    """
+    if bundle.window != 'joint':
+        raise ModelError(f"{bundle.path / FACTS_FILE}: window is '{bundle.window}', expected "
+                         "'joint': only such a model plans torques and, beside them, states that "
+                         'torques can be compared on')
 
 
 def jumps(torques: NDArray) -> NDArray:
@@ -98,7 +111,7 @@ def all_jumps(found: Sequence[TorqueEpisode], recorded: Sequence[Episode], robot
 
 
 def torques_facts(found: Sequence[TorqueEpisode], by_name: Mapping[str, NDArray],
-                  inverse: InverseDynamics) -> dict[str, Any]:
+                  inverse: LearnedInverse) -> dict[str, Any]:
     """
     Return the figures.
 
