@@ -20,7 +20,8 @@ class PlannerConfig(GuideTargets):
         8, 'Trajectories denoised together, N; the one that the guides prefer is chosen.', low=1,
         high=256)
     sampler: str = setting(
-        'ddim', 'How noise becomes a trajectory: deterministic (ddim) or ancestral (ddpm).',
+        'ddim', 'How noise becomes a trajectory: deterministic (ddim), ancestral (ddpm), or '
+        'deterministic and of second order (dpm_solver).',
         choices=SAMPLERS)
     n_denoise_steps: int = setting(
         2, 'Denoising steps; at most those of the model.', low=1, high=1000)
