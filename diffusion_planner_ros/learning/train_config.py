@@ -25,7 +25,8 @@ class TrainConfig:
     dynamics_width: int = setting(256, 'Hidden width of the dynamics model.', low=8, high=4096)
     dynamics_depth: int = setting(2, 'Hidden layers of the dynamics model.', low=1, high=64)
     horizon: int = setting(8, 'Rows of a window, H.', unit='control periods', low=2, high=1024)
-    schedule: Literal['cosine', 'linear'] = setting('cosine', 'Noise schedule.')
+    schedule: Literal['cosine', 'linear'] = setting(
+        'cosine', 'Noise schedule (Nichol and Dhariwal 2021; Ho et al. 2020).')
     n_diffusion_steps: int = setting(20, 'Diffusion steps, T.', low=2, high=1000)
     prediction: Literal['x0', 'eps'] = setting('x0', 'What the network predicts.')
     label: Literal['executed', 'policy'] = setting(
