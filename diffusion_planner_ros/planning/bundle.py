@@ -186,6 +186,16 @@ class Bundle:
         """Whether there is a graph of whole plans."""
         return self._plan is not None
 
+    @property
+    def largest_entry(self) -> float:
+        """
+        Largest magnitude of a normalised entry in the training data.
+
+        1 where they were scaled by their limits; infinite where no limit is known.
+        """
+        is_limited = self.facts.get('training', {}).get('scaling') == 'limits'
+        return 1.0 if is_limited else float('inf')
+
     @cached_property
     def row_limits(self) -> tuple[NDArray, NDArray]:
         """

@@ -74,6 +74,7 @@ class Planner:
         self._guides = WeightedGuides(
             {name: GUIDES[name](bundle, config) for name in config.guides}, config.guide_weights)
         self._learned_value = LearnedValue(bundle, config)
+        self._bound = min(config.clip_denoised, bundle.largest_entry)
         self._levels = bundle.schedule.levels(config.n_denoise_steps)
         self._push_factors = push_factors(
             config.guidance, config.guidance_strength, config.n_unguided_steps, self._levels)
@@ -134,7 +135,7 @@ class Planner:
 
         A state that is fixed stays as it is.
         """
-        bound, n_action = self.config.clip_denoised, self.bundle.robot.action_dim
+        bound, n_action = self._bound, self.bundle.robot.action_dim
         for k in range(self.bundle.horizon - 1):
             states = np.clip(self.bundle.next_state(x_0[:, k]), -bound, bound)
             np.copyto(x_0[:, k + 1, n_action:], states, where=~mask[k + 1, n_action:])
@@ -181,5 +182,4 @@ class Planner:
 
     def _predict(self, x_t: NDArray, t: int, known: NDArray) -> NDArray:
         """Predict x_0 (N, H, D), bounded."""
-        bound = self.config.clip_denoised
-        return np.clip(self.bundle.denoise(x_t, t, known), -bound, bound)
+        return np.clip(self.bundle.denoise(x_t, t, known), -self._bound, self._bound)

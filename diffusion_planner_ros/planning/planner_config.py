@@ -43,7 +43,8 @@ class PlannerConfig(GuideTargets):
         'denoised', "States of the candidates, which the guides rank: as they were denoised, or "
         "as the bundle's dynamics model forecasts them from the candidates' actions.")
     clip_denoised: float = setting(
-        6.0, 'Bound of every normalised entry of a denoised trajectory.',
+        6.0, 'Bound of every normalised entry of a denoised trajectory; a model that was '
+        'trained with scaling limits has the bound 1.',
         unit='standard deviations', low=1.0, high=100.0)
     seed: int = setting(
         0, 'Seed of the noise; the same seed, state and time give the same plan.',

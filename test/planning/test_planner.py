@@ -14,7 +14,7 @@ from diffusion_planner_ros.planning.conditions import Condition
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.providers import PROVIDERS
-from diffusion_planner_ros.planning.samplers import ddpm_step
+from diffusion_planner_ros.planning.samplers import ddpm_step, SAMPLERS
 from diffusion_planner_ros.settings import settings_of
 
 H, S, A = 8, 17, 6
@@ -22,7 +22,6 @@ T = 10
 SETTINGS = list(settings_of(PlannerConfig))
 WITH_RANGE = [k for k in SETTINGS if k.low is not None]
 WITH_CHOICES = [k for k in SETTINGS if k.choices]
-SAMPLERS = ('ddim', 'ddpm')
 
 
 @pytest.fixture

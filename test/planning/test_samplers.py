@@ -48,6 +48,7 @@ class SmallModel:
     schedule: NoiseSchedule
     prediction: str = 'x0'
     path: Path = Path('small')
+    largest_entry: float = np.inf
 
     def denoise(self, x_t, t, known=None):
         del known
@@ -65,6 +66,7 @@ class GaussianDenoiser:
 
     schedule: NoiseSchedule
     path: Path = Path('gaussian')
+    largest_entry: float = np.inf
 
     def denoise(self, x_t, t, known=None):
         del known
@@ -79,6 +81,7 @@ class ConditionalDenoiser:
 
     schedule: NoiseSchedule
     path: Path = Path('conditional')
+    largest_entry: float = np.inf
 
     def denoise(self, x_t, t, known=None):
         del known
