@@ -26,7 +26,7 @@ N_EPISODES = 48
 HORIZON = 8
 N_DIFFUSION_STEPS = 10
 N_UPDATES = {'mlp': 400, 'unet': 40}
-WIDTH = {'mlp': 32, 'unet': 8}
+WIDTH = {'mlp': 32, 'unet': 8, 'transformer': 32}
 
 
 class RandomPolicy:

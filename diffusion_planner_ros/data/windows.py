@@ -63,6 +63,8 @@ class Windows:
     """Rows of a window, H."""
     reward_scale: float
     """Root mean square of the rewards; 1 where all of them are 0."""
+    fallen: NDArray
+    """Whether the robot has fallen in a row, shape (n,)."""
     policy_torques: NDArray | None = None
     """What the policy itself chose in every row, before exploration noise [N m], shape (n, A);
     None where an episode does not say."""
@@ -82,13 +84,14 @@ class Windows:
         :param fall_penalty: what a fall costs [reward].
         :raises DatasetError: if no episode is long enough.
         """
-        rows, starts, values = [], [], []
+        rows, starts, values, fallen = [], [], [], []
         n_before = 0
         for episode in episodes:
             n = n_rows(episode)
             rows.append(_rows(episode, robot))
             values.append(_values(episode, discount=discount, fall_penalty=fall_penalty))
             starts.append(np.arange(n_before, n_before + max(0, n - horizon + 1)))
+            fallen.append(np.arange(n) >= len(episode))
             n_before += n
         if not sum(len(s) for s in starts):
             raise DatasetError(f'the longest of {len(episodes)} episodes has '
@@ -96,5 +99,5 @@ class Windows:
                                'the horizon')
         rewards = np.concatenate([episode.rewards for episode in episodes])
         return cls(np.concatenate(rows), np.concatenate(starts), np.concatenate(values), horizon,
-                   float(np.sqrt(np.mean(np.square(rewards)))) or 1.0,
+                   float(np.sqrt(np.mean(np.square(rewards)))) or 1.0, np.concatenate(fallen),
                    _policy_torques(episodes, robot))

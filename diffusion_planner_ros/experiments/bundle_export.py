@@ -15,7 +15,7 @@ from ..episode import Episode
 from ..errors import ModelError
 from ..learning.onnx_export import export_networks, TrainedModel
 from ..learning.random_conditions import first_states
-from ..planning.bundle import Bundle, FACTS_FILE, FORMAT_VERSION, NETWORK_FILES, write_facts
+from ..planning.bundle import Bundle, FORMAT_VERSION, NETWORK_FILES, write_facts
 from ..schedule import CLEAN
 from .monitor_calibration import calibrate, summary
 
@@ -54,7 +54,9 @@ def export_model(model: TrainedModel, out: Path, episodes: Sequence[Episode], *,
             Bundle.load(folder)
             prediction = summary(calibration)
         out.mkdir(exist_ok=True)
-        files = [*NETWORK_FILES, FACTS_FILE]
+        files = [file.name for file in folder.iterdir()]
+        for name in NETWORK_FILES:  # of another model, perhaps
+            (out / name).unlink(missing_ok=True)
         for name in files:
             (folder / name).replace(out / name)
     size = sum((out / name).stat().st_size for name in files)
@@ -78,27 +80,34 @@ def compare(model: TrainedModel, bundle: Bundle, *, batch_sizes: tuple[int, ...]
     Relative to the largest entry where that is above 1: an x_0 that is computed from a predicted
     eps at high noise is hundreds of standard deviations large.
     """
-    largest = dict.fromkeys(('x_0', 'value', 'gradient', 'dynamics', 'plan'), 0.0)
+    largest: dict[str, float] = {}
+    told, n_action = model.config.return_share > 0, model.robot.action_dim
     for t in sorted({bundle.value_clean_time, *range(bundle.schedule.n_steps)}):
         x_t, _ = model.example(batch_sizes[t % len(batch_sizes)], seed=t % 2**31)
         times, rows = x_t.new_full((len(x_t),), t).long(), x_t[:, 0]
-        first = first_states(x_t, model.robot.action_dim)
-        x_0, free = (model.denoiser(x_t, times, known)
+        first = first_states(x_t, n_action)
+        wanted = (torch.ones(len(x_t)), torch.full((len(x_t),), 1.5)) if told else ()
+        x_0, free = (model.denoiser(x_t, times, known, *wanted)
                      for known in (first, torch.zeros_like(first)))
         value, gradient = model.value_and_gradient(x_t, times)
         pairs = [('dynamics', bundle.next_state(rows.numpy()), model.dynamics_model(rows)),
                  ('value', bundle.value(x_t.numpy(), t), value),
                  ('gradient', bundle.value_gradient(x_t.numpy(), t), gradient)]
-        if t == CLEAN:  # nothing is denoised from there
-            pairs.append(('plan', _plan(bundle, x_t, [t])[1], value))
-        else:
-            pairs += [('x_0', bundle.denoise(x_t.numpy(), t, first[0].numpy()), x_0),
-                      ('plan', _plan(bundle, x_t, [t, t], [1, 0, 0, 0, 0])[0], free),
-                      ('plan', _plan(bundle, x_t, [t, t], [0, 1, 0, 0, 1])[0], x_t + gradient)]
+        if model.inverse_dynamics is not None:
+            states = x_t[:, 0, n_action:], x_t[:, 1, n_action:]
+            pairs.append(('inverse_dynamics', bundle.action_between(*(s.numpy() for s in states)),
+                          model.inverse_dynamics(*states)))
+        if t != CLEAN:  # nothing is denoised from there
+            pairs.append(('x_0', bundle.denoise(x_t.numpy(), t, first[0].numpy(),
+                                                wanted=1.0 if told else None, weight=1.5), x_0))
+        if bundle.has_plan:
+            pairs += ([('plan', _plan(bundle, x_t, [t])[1], value)] if t == CLEAN else [
+                ('plan', _plan(bundle, x_t, [t, t], [1, 0, 0, 0, 0])[0], free),
+                ('plan', _plan(bundle, x_t, [t, t], [0, 1, 0, 0, 1])[0], x_t + gradient)])
         for name, found, expected in pairs:
             scale = max(1.0, float(expected.abs().max()))
             difference = float(np.abs(found - expected.numpy()).max()) / scale
-            largest[name] = max(largest[name], difference)
+            largest[name] = max(largest.get(name, 0.0), difference)
     return largest
 
 

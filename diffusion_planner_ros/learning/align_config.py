@@ -26,7 +26,9 @@ class AlignConfig:
     n_execute: int = setting(
         2, 'Actions executed of every plan; the horizon in Algorithm 2.', low=1,
         high=1024)
-    n_candidates: int = setting(8, 'Candidates of an executed plan.', low=1, high=256)
+    n_candidates: int = setting(
+        8, 'Candidates of an executed plan; 1 in Algorithm 2, which ranks nothing.', low=1,
+        high=256)
     exploration: float = setting(
         0.15, 'Standard deviation of noise on executed actions.', unit='torque limits', low=0.0,
         high=1.0)
@@ -51,6 +53,10 @@ class AlignConfig:
     temperature: float = setting(
         1.0, 'With weighting: the advantage that makes a window e times as likely.',
         unit='standard deviations of the advantage', low=0.01, high=100.0)
+    value_times: Literal['asked', 'even'] = setting(
+        'asked', 'Diffusion times at which the value learns: half of the windows clean and a '
+        'quarter at the most noise, where ranking and advantages ask it, or all times alike, as '
+        'in Algorithm 2.')
     value_first_steps: int = setting(
         0, 'Steps of the robot from which only value and dynamics model learn, at the beginning.',
         low=0, high=1_000_000_000)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ..data.windows import n_rows, Windows
 from ..episode import Episode
-from ..errors import ConfigError
+from ..errors import ConfigError, ModelError
 from ..normalizer import Normalizer
 from ..robot import Robot
 from ..schedule import CLEAN
@@ -27,6 +27,7 @@ from .train_config import TrainConfig
 
 MAX_SCORED_OFFLINE = 50_000  # steps of the offline data that one round chooses from
 SCORE_BATCH = 8192
+ALIGNABLE = {'window': 'joint', 'return_share': 0.0, 'value_target': 'returns'}
 MIN_SETTLING_RATE = 0.05  # of the learning rate, which falls while the model settles
 
 
@@ -52,7 +53,7 @@ class Aligner:
     :param checkpoint: of ``train`` or of another alignment.
     :param settings: how it learns.
     :param offline: episodes that the model was trained on; may be none.
-    :raises ModelError: if the checkpoint is missing or not usable.
+    :raises ModelError: if the checkpoint is missing, or not one that can be aligned.
     """
 
     def __init__(self, checkpoint: Path, settings: AlignConfig, offline: Sequence[Episode]
@@ -63,8 +64,14 @@ class Aligner:
         self._n_settled = 0  # of them: executed without exploration
         self._n_before_settling = 0  # executed steps in ``executed`` that were explored in
         saved = load_checkpoint(checkpoint)
+        trained = TrainConfig(**saved['config'])
+        for name, expected in ALIGNABLE.items():
+            if getattr(trained, name) != expected:
+                raise ModelError(f'{checkpoint}: was trained with {name} '
+                                 f'{getattr(trained, name)!r}, expected {expected!r}: no other '
+                                 'model can be aligned')
         config = replace(
-            TrainConfig(**saved['config']), batch_size=settings.batch_size, seed=settings.seed,
+            trained, batch_size=settings.batch_size, seed=settings.seed,
             learning_rate=settings.learning_rate,
             value_learning_rate=settings.value_learning_rate,
             dynamics_learning_rate=settings.dynamics_learning_rate,
@@ -243,9 +250,13 @@ class Aligner:
         """
         Return the diffusion times (B,) at which the value learns from a batch.
 
-        Half of the windows are clean, as candidates are when they are ranked. A quarter is at the
-        most noise, as advantages are measured there. The others stay at ``t``.
+        Where it is asked: half of the windows are clean, as candidates are when they are ranked. A
+        quarter is at the most noise, as advantages are measured there. The others stay at ``t``.
+        All times alike: ``t`` as it was drawn, so that it learns of (tau^t, t) alone, as in
+        Algorithm 2 (Hu 2024).
         """
+        if self.settings.value_times == 'even':
+            return t
         t = t.clone()
         t[::2] = CLEAN
         t[1::4] = self.config.n_diffusion_steps - 1
@@ -293,7 +304,7 @@ class Aligner:
         picked = [source.everything.draw(source.n, learner.generator) for source in sources]
         judged = torch.cat([source.buffer.windows(starts)
                             for source, starts in zip(sources, picked, strict=True)])
-        losses = {'dynamics': learner.dynamics_loss(judged)}
+        losses = learner.dynamics_losses(judged)
         if self.executed.has_rewards:
             values = torch.cat([source.buffer.values(starts)
                                 for source, starts in zip(sources, picked, strict=True)])

@@ -4,6 +4,7 @@ import torch
 from torch import nn, Tensor
 
 from ..schedule import CLEAN, NoiseSchedule
+from .window_parts import Seen
 
 
 class Diffusion(nn.Module):
@@ -16,23 +17,36 @@ class Diffusion(nn.Module):
 
     :param network: maps x_t (B, H, D), t (B,) and known (B, H, D) to x_0 or eps (B, H, D).
     :param prediction: which of the two, 'x0' or 'eps'.
+    :param seen: entries of a window that are denoised, (H, D), see ``seen_entries``; the others
+        are 0, the mean of the data, in every x_0.
     """
 
-    def __init__(self, network: nn.Module, schedule: NoiseSchedule, *, prediction: str) -> None:
+    def __init__(self, network: nn.Module, schedule: NoiseSchedule, *, prediction: str,
+                 seen: Tensor) -> None:
         super().__init__()
         self.network = network
         self.prediction = prediction
+        self.seen = Seen(seen)
         alpha_bar = torch.as_tensor(schedule.alpha_bar, dtype=torch.float32)
         self.register_buffer('sqrt_alpha_bar', alpha_bar.sqrt())
         self.register_buffer('sqrt_one_minus_alpha_bar', (1.0 - alpha_bar).sqrt())
 
-    def forward(self, x_t: Tensor, t: Tensor, known: Tensor) -> Tensor:
-        """Predict x_0 (B, H, D), whatever the network predicts (Ho et al. 2020, eq. 15)."""
-        output = self.network(x_t, t, known)
-        if self.prediction == 'x0':
-            return output
-        return ((x_t - self.sqrt_one_minus_alpha_bar[t][:, None, None] * output)
-                / self.sqrt_alpha_bar[t][:, None, None])
+    def forward(self, x_t: Tensor, t: Tensor, known: Tensor, wanted: Tensor | None = None
+                ) -> Tensor:
+        """
+        Predict x_0 (B, H, D), whatever the network predicts (Ho et al. 2020, eq. 15).
+
+        :param wanted: for a ``ReturnConditioned`` network alone.
+        """
+        output = self._output(x_t, t, known, wanted)
+        if self.prediction == 'eps':
+            output = ((x_t - self.sqrt_one_minus_alpha_bar[t][:, None, None] * output)
+                      / self.sqrt_alpha_bar[t][:, None, None])
+        return self.seen(output)
+
+    def _output(self, x_t: Tensor, t: Tensor, known: Tensor, wanted: Tensor | None) -> Tensor:
+        told = () if wanted is None else (wanted,)
+        return self.network(self.seen(x_t), t, self.seen(known), *told)
 
     def noised(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor) -> Tensor:
         """
@@ -47,15 +61,22 @@ class Diffusion(nn.Module):
                + self.sqrt_one_minus_alpha_bar[t][:, None, None] * eps)
         return torch.where(known | (t == CLEAN)[:, None, None], x_0, x_t)
 
-    def loss(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor, weight: Tensor) -> Tensor:
+    def loss(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor, weight: Tensor,
+             wanted: Tensor | None = None) -> Tensor:
         """
         L_simple (Ho et al. 2020, eq. 14) with a weight per entry, on what is not known.
 
         :param weight: shape (H, D), see ``loss_weight``.
+        :param wanted: as in ``forward``.
         """
         target = x_0 if self.prediction == 'x0' else eps
-        output = self.network(self.noised(x_0, t, eps, known), t, known)
-        return (~known * weight * (output - target) ** 2).mean()
+        output = self._output(self.noised(x_0, t, eps, known), t, known, wanted)
+        return self.weighted_error(output, target, known, weight)
+
+    def weighted_error(self, output: Tensor, target: Tensor, known: Tensor, weight: Tensor
+                       ) -> Tensor:
+        """Return the mean squared error of windows (B, H, D) where they are seen, not known."""
+        return self.seen(~known * weight * (output - target) ** 2).mean()
 
 
 def loss_weight(horizon: int, row_dim: int, action_dim: int, first_action_weight: float) -> Tensor:

@@ -17,8 +17,11 @@ from ..errors import ConfigError, ModelError
 from ..files import written
 from ..normalizer import Normalizer
 from ..robot import Robot
+from ..schedule import CLEAN
 from .diffusion import loss_weight
 from .networks.builders import build_networks
+from .objectives.consistency import consistency_target
+from .objectives.expectile import bootstrapped_returns, expectile_loss
 from .random_conditions import first_states, random_conditions
 from .train_config import TrainConfig
 
@@ -91,13 +94,14 @@ class Learner:
         torch.manual_seed(config.seed)
         self.networks = build_networks(config, robot).to(self.device)
         self.averages = averages_of(self.networks, self._decay)
+        rates = {'diffusion': config.learning_rate, 'value': config.value_learning_rate,
+                 'dynamics_model': config.dynamics_learning_rate,
+                 'inverse_dynamics': config.dynamics_learning_rate,
+                 'state_value': config.value_learning_rate}
         self.optimizer = torch.optim.AdamW([
-            {'params': self.networks['diffusion'].parameters(), 'lr': config.learning_rate,
-             'weight_decay': 1e-5},
-            {'params': self.networks['value'].parameters(), 'lr': config.value_learning_rate,
-             'weight_decay': 1e-4},
-            {'params': self.networks['dynamics_model'].parameters(),
-             'lr': config.dynamics_learning_rate, 'weight_decay': 1e-4}], fused=True)
+            {'params': network.parameters(), 'lr': rates[name],
+             'weight_decay': 1e-5 if name == 'diffusion' else 1e-4}
+            for name, network in self.networks.items()], fused=True)
         self.scheduler = LambdaLR(self.optimizer, rate)
         self.generator = torch.Generator().manual_seed(config.seed)
         row_dim = robot.action_dim + robot.state_dim
@@ -128,8 +132,21 @@ class Learner:
         return random_conditions(x_0, self.robot.action_dim, self.config.condition_share,
                                  self.generator)
 
-    def denoising_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor, *,
-                       averaged: bool = False) -> Tensor:
+    def draw_wanted(self, values: Tensor) -> Tensor | None:
+        """
+        Draw in which windows the denoiser is told the return that followed.
+
+        :param values: normalised return-to-go of windows, shape (B,).
+        :return: NaN where it is not told, shape (B,); None for a model that never is.
+        """
+        share = self.config.return_share
+        if not share:
+            return None
+        is_told = torch.rand(values.shape, generator=self.generator).to(self.device) < share
+        return torch.where(is_told, values, torch.nan)
+
+    def denoising_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor,
+                       wanted: Tensor | None = None, *, averaged: bool = False) -> Tensor:
         """
         Loss of the denoiser on windows, see ``Diffusion.loss``.
 
@@ -137,10 +154,27 @@ class Learner:
         :param t: diffusion times, 0 to T - 1, shape (B,).
         :param eps: noise, shape (B, H, D).
         :param known: what is known beforehand, see ``draw_conditions``.
+        :param wanted: returns that the denoiser is told, see ``draw_wanted``.
         :param averaged: whether of the averaged weights.
         """
         networks = self.averaged if averaged else self.networks
-        return networks['diffusion'].loss(x_0, t, eps, known, self._weight)
+        return networks['diffusion'].loss(x_0, t, eps, known, self._weight, wanted)
+
+    def consistency_loss(self, teacher: nn.Module, x_0: Tensor, t: Tensor, eps: Tensor,
+                         known: Tensor) -> Tensor:
+        """
+        Loss of a denoiser that learns to denoise in one step from another one.
+
+        :param teacher: a ``Diffusion``.
+        :param x_0: normalised, shape (B, H, D).
+        :param t: diffusion times, 0 to T - 1, shape (B,).
+        :param eps: noise, shape (B, H, D).
+        :param known: what is known beforehand, see ``draw_conditions``.
+        """
+        diffusion = self.networks['diffusion']
+        x_t = diffusion.noised(x_0, t, eps, known)
+        target = consistency_target(teacher, self.averaged['diffusion'], x_t, t, known)
+        return diffusion.weighted_error(diffusion(x_t, t, known), target, known, self._weight)
 
     def value_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, values: Tensor) -> Tensor:
         """
@@ -155,11 +189,38 @@ class Learner:
         x_t = self.networks['diffusion'].noised(x_0, t, eps, known)
         return ((self.networks['value'](x_t, t) - values) ** 2).mean()
 
-    def dynamics_loss(self, x_0: Tensor) -> Tensor:
-        """Loss of the dynamics model on windows (B, H, D)."""
+    def improved_values(self, x_0: Tensor, values: Tensor, end_values: Tensor, fallen: Tensor
+                        ) -> tuple[Tensor, Tensor]:
+        """
+        Return what the value learns in place of recorded returns, and the loss of the state value.
+
+        :param x_0: normalised windows, shape (B, H, D).
+        :param values: normalised return-to-go of their first rows, shape (B,).
+        :param end_values: that of their last rows, shape (B,).
+        :param fallen: whether the robot has fallen in the last row, shape (B,).
+        :return: normalised values (B,), and the loss.
+        """
+        config, states = self.config, x_0[:, :, self.robot.action_dim:]
+        clean = torch.full(values.shape, CLEAN, device=self.device)
+        with torch.no_grad():
+            expected = self.averaged['state_value'](states[:, -1:], clean)
+            achieved = self.averaged['value'](x_0, clean)
+        loss = expectile_loss(achieved - self.networks['state_value'](states[:, :1], clean),
+                              config.expectile)
+        return bootstrapped_returns(values, end_values, expected, fallen,
+                                    config.discount ** (config.horizon - 1)), loss
+
+    def dynamics_losses(self, x_0: Tensor) -> dict[str, Tensor]:
+        """Losses of the dynamics model and the inverse dynamics, if any, on windows (B, H, D)."""
         # First and last pair of a window: nearly independent, and no end of an episode is missed.
         before, after = x_0[:, [0, -2]].flatten(0, 1), x_0[:, [1, -1]].flatten(0, 1)
-        return self.networks['dynamics_model'].loss(before, after[:, self.robot.action_dim:])
+        n_action = self.robot.action_dim
+        next_state = after[:, n_action:]
+        losses = {'dynamics': self.networks['dynamics_model'].loss(before, next_state)}
+        if 'inverse_dynamics' in self.networks:
+            losses['inverse_dynamics'] = self.networks['inverse_dynamics'].loss(
+                before[:, n_action:], next_state, before[:, :n_action])
+        return losses
 
     def descend(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         """Take one gradient step on the sum of losses; return them detached."""

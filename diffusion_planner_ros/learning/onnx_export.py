@@ -23,6 +23,7 @@ from ..schedule import CLEAN
 from .graphs.plan_graph import plan_graph
 from .learner import load_checkpoint
 from .networks.builders import build_networks
+from .networks.return_conditioned import ClassifierFree
 from .random_conditions import first_states
 from .train_config import TrainConfig
 
@@ -51,15 +52,41 @@ def value_and_gradient(value: nn.Module, weights: dict[str, Tensor], x_t: Tensor
 class TrainedModel:
     """The averaged networks of a checkpoint, and the facts that go into the bundle."""
 
-    denoiser: nn.Module
-    """Predicts x_0 (B, H, D) from x_t (B, H, D), t (B,) and what is known (B, H, D)."""
-    value: nn.Module
-    """Predicts the normalised return-to-go (B,) from x_t (B, H, D) and t (B,)."""
-    dynamics_model: nn.Module
-    """Predicts the next state (B, S) from a row (B, D)."""
+    networks: nn.ModuleDict
+    """As ``build_networks`` returns them."""
     robot: Robot
     config: TrainConfig
     facts: dict[str, Any]
+
+    @property
+    def denoiser(self) -> nn.Module:
+        """
+        Predicts x_0 (B, H, D) from x_t (B, H, D), t (B,) and what is known (B, H, D).
+
+        One that can be told a return takes it and a weight, too, see ``ClassifierFree``.
+        """
+        diffusion = self.networks['diffusion']
+        return ClassifierFree(diffusion) if self.config.return_share else diffusion
+
+    @property
+    def value(self) -> nn.Module:
+        """Predicts the normalised return-to-go (B,) from x_t (B, H, D) and t (B,)."""
+        return self.networks['value']
+
+    @property
+    def dynamics_model(self) -> nn.Module:
+        """Predicts the next state (B, S) from a row (B, D)."""
+        return self.networks['dynamics_model']
+
+    @property
+    def inverse_dynamics(self) -> nn.Module | None:
+        """Predicts the action (B, A) between two states (B, S), where states alone are planned."""
+        return dict(self.networks.items()).get('inverse_dynamics')
+
+    @property
+    def has_plan(self) -> bool:
+        """Whether there is a graph of whole plans: it knows joint windows and no wanted return."""
+        return self.config.window == 'joint' and not self.config.return_share
 
     @classmethod
     def load(cls, checkpoint: Path) -> 'TrainedModel':
@@ -81,6 +108,7 @@ class TrainedModel:
         facts = {
             'robot': robot.to_dict(),
             'horizon': config.horizon,
+            'window': config.window,
             'schedule': {'name': config.schedule, 'n_steps': config.n_diffusion_steps},
             'normalizer': {'mean': saved['mean'], 'std': saved['std']},
             'value_normalizer': {'mean': [saved['value_mean']], 'std': [saved['value_std']]},
@@ -88,7 +116,7 @@ class TrainedModel:
             'reward_scale': saved['reward_scale'],
             'training': {**asdict(config), 'n_updates_done': saved['n_updates']},
             'data': saved['facts']}
-        return cls(*networks.values(), robot, config, facts)
+        return cls(networks, robot, config, facts)
 
     def value_and_gradient(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return V(x_t, t) (B,) and its gradient with respect to x_t (B, H, D)."""
@@ -160,11 +188,13 @@ def _save(model: nn.Module, example: dict[str, Tensor], outputs: list[str], file
 
 
 def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
-                    dynamics_file: Path, plan_file: Path, *, optimize: bool = True) -> None:
+                    dynamics_file: Path, plan_file: Path, inverse_file: Path, *,
+                    optimize: bool = True) -> None:
     """
     Write denoiser, value with its gradient, dynamics model and whole plan as ONNX.
 
-    All are for any batch size.
+    All are for any batch size. Inverse dynamics and the whole plan are written where the model has
+    them.
 
     :param optimize: whether to compute ahead what depends on weights alone; onnxruntime does the
         same when it loads a file. Without it every weight is in the file under its own name.
@@ -173,13 +203,22 @@ def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
     x_t, t = model.example(3)
     inputs = {'x_t': x_t, 'times': t}
     known = first_states(x_t, model.robot.action_dim)
-    _save(model.denoiser, {**inputs, 'known': known}, ['x_0'], denoiser_file, optimize=optimize)
+    told = {}
+    if model.config.return_share:
+        told = {'wanted': torch.zeros(len(x_t)), 'weight': torch.ones(len(x_t))}
+    _save(model.denoiser, {**inputs, 'known': known, **told}, ['x_0'], denoiser_file,
+          optimize=optimize)
     _save(ValueWithGradient(model.value, x_t, t), inputs, ['value', 'gradient'], value_file,
           optimize=optimize)
     _save(model.dynamics_model, {'row': x_t[:, 0]}, ['next_state'], dynamics_file,
           optimize=optimize)
-    _write(plan_graph(onnx.load(denoiser_file), onnx.load(value_file),
-                      model.config.n_diffusion_steps), plan_file)
+    if model.inverse_dynamics is not None:
+        state = x_t[:, 0, model.robot.action_dim:]
+        _save(model.inverse_dynamics, {'state': state, 'next_state': state.clone()}, ['action'],
+              inverse_file, optimize=optimize)
+    if model.has_plan:
+        _write(plan_graph(onnx.load(denoiser_file), onnx.load(value_file),
+                          model.config.n_diffusion_steps), plan_file)
 
 
 def _write(graph: onnx.ModelProto, file: Path) -> None:
@@ -200,14 +239,13 @@ class WeightWriter:
 
     :param model: networks of the shapes to be written; their weights do not matter.
     :param folder: for the traced files, which are used up.
-    :param names: files of denoiser, value, dynamics model and plan.
+    :param names: files of denoiser, value, dynamics model, plan and inverse dynamics.
     :raises ModelError: if a weight is not in the traced files under its own name.
     """
 
-    def __init__(self, model: TrainedModel, folder: Path, names: tuple[str, str, str, str]
-                 ) -> None:
+    def __init__(self, model: TrainedModel, folder: Path, names: tuple[str, ...]) -> None:
         export_networks(model, *(folder / name for name in names), optimize=False)
-        *networks, self._plan_file = names
+        *networks, self._plan_file, _ = names
         self._graphs = {name: onnx.load(folder / name) for name in networks}
         for (file, graph), network in zip(
                 self._graphs.items(), exported_networks(model), strict=True):

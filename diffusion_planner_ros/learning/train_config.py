@@ -13,17 +13,21 @@ class TrainConfig:
     """What is learned, and how."""
 
     denoiser: str = setting(
-        'mlp', 'Network: residual MLP on the flattened window, or temporal U-Net.',
-        choices=DENOISERS)
+        'mlp', 'Network: residual MLP on the flattened window, temporal U-Net, or transformer '
+        'over the rows.', choices=DENOISERS)
     width: int = setting(
-        256, 'Hidden width of the MLP, or channels of the U-Net.', low=8, high=4096)
+        256, 'Hidden width of the MLP, channels of the U-Net (a multiple of 8), or features of a '
+        'row in the transformer (a multiple of 32).', low=8, high=4096)
     depth: int = setting(
-        3, 'Residual blocks of the MLP; the U-Net has three resolutions.',
-        low=1, high=64)
+        3, 'Residual blocks of the MLP, or blocks of attention and MLP in the transformer; the '
+        'U-Net has three resolutions.', low=1, high=64)
     value_width: int = setting(256, 'Hidden width of the value network.', low=8, high=4096)
     value_depth: int = setting(2, 'Residual blocks of the value network.', low=1, high=64)
     dynamics_width: int = setting(256, 'Hidden width of the dynamics model.', low=8, high=4096)
     dynamics_depth: int = setting(2, 'Hidden layers of the dynamics model.', low=1, high=64)
+    window: Literal['joint', 'states', 'actions'] = setting(
+        'joint', 'What the denoiser plans: actions and states; states alone, actions following by '
+        'inverse dynamics; or actions alone, given the first state, as a policy does.')
     horizon: int = setting(8, 'Rows of a window, H.', unit='control periods', low=2, high=1024)
     schedule: Literal['cosine', 'linear'] = setting(
         'cosine', 'Noise schedule (Nichol and Dhariwal 2021; Ho et al. 2020).')
@@ -40,6 +44,9 @@ class TrainConfig:
         0.0, 'Share of the windows of which more is known than the first state: the last one, '
         'others, single entries, or the first actions. So plans go where goals tell them.',
         low=0.0, high=1.0)
+    return_share: float = setting(
+        0.0, 'Share of the windows in which the denoiser is told the return that followed, for '
+        "the planner's return_weight; 0 for a denoiser that never is.", low=0.0, high=1.0)
     first_action_weight: float = setting(
         5.0, "Weight of the first action's loss: it is the one that is executed.",
         low=0.0, high=1000.0)
@@ -47,6 +54,11 @@ class TrainConfig:
         0.99, 'Discount of the return-to-go per control period.',
         low=0.0, high=0.9999)
     fall_penalty: float = setting(100.0, 'What a fall costs.', unit='reward', low=0.0, high=1e6)
+    value_target: Literal['returns', 'expectile'] = setting(
+        'returns', 'What the value learns: the returns that were recorded; or the rewards within '
+        'a window and an upper expectile of what can follow (implicit Q-learning).')
+    expectile: float = setting(
+        0.7, 'Which expectile that is; 0.5 is the mean.', low=0.01, high=0.99)
     n_updates: int = setting(40_000, 'Gradient steps.', low=1, high=100_000_000)
     batch_size: int = setting(256, 'Windows per gradient step.', low=1, high=65_536)
     learning_rate: float = setting(

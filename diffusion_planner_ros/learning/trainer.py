@@ -1,6 +1,7 @@
 """Train a diffusion model of trajectories, its value and a dynamics model on windows."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+import copy
 from dataclasses import asdict
 import hashlib
 import math
@@ -19,6 +20,10 @@ from ..schedule import CLEAN
 from .learner import CHECKPOINT_FILE, Learner, load_checkpoint, WARMUP_UPDATES
 from .train_config import TrainConfig
 
+# Settings that a student shares with its teacher.
+NETWORK_SETTINGS = ('denoiser', 'width', 'depth', 'value_width', 'value_depth', 'dynamics_width',
+                    'dynamics_depth', 'window', 'horizon', 'schedule', 'n_diffusion_steps',
+                    'prediction', 'scaling', 'return_share', 'value_target')
 CLEAN_EVERY = 4  # one of so many windows is shown to the value without noise: as it ranks plans
 
 
@@ -35,11 +40,15 @@ class Trainer:
     A learner and the windows that it learns from.
 
     :param windows: of the horizon that the configuration says.
+    :param teacher: checkpoint of a model of the same shape, trained on the same data. The denoiser
+        learns to denoise in one step as that one does in many (consistency distillation).
+    :raises ModelError: if the teacher is missing, or of another shape.
     :raises ConfigError: if torch cannot use the device, or a network cannot take the horizon.
     :raises DatasetError: if the label is the policy's, and the data do not hold it.
     """
 
-    def __init__(self, config: TrainConfig, robot: Robot, windows: Windows) -> None:
+    def __init__(self, config: TrainConfig, robot: Robot, windows: Windows,
+                 teacher: Path | None = None) -> None:
         if config.label == 'policy' and windows.policy_torques is None:
             raise DatasetError("label is 'policy', but there are episodes that do not say what "
                                "their policy chose, expected 'executed', or data of collect alone")
@@ -60,7 +69,22 @@ class Trainer:
         self._starts = torch.as_tensor(windows.starts)
         self._steps = torch.arange(config.horizon)
         for networks in (learner.networks, learner.averaged):
-            networks['dynamics_model'].change_std.copy_(self._change_std())
+            for name in ('dynamics_model', 'inverse_dynamics'):
+                if name in networks:
+                    networks[name].change_std.copy_(self._change_std())
+        self._fallen = torch.as_tensor(windows.fallen, device=learner.device)
+        self._teacher = None if teacher is None else self._learn_from(teacher)
+
+    def _learn_from(self, file: Path) -> torch.nn.Module:
+        """Begin as a teacher is, and return it."""
+        self._check_same(file, saved := load_checkpoint(file), NETWORK_SETTINGS)
+        if self.learner.config.prediction != 'x0' or self.learner.config.return_share:
+            raise ModelError(f"{file}: predicts '{self.learner.config.prediction}' with a "
+                             f'return_share of {self.learner.config.return_share}, expected a '
+                             "teacher that predicts 'x0' and is told no return")
+        self.learner.averages.load_state_dict(saved['averages'])
+        self.learner.networks.load_state_dict(self.learner.averaged.state_dict())
+        return copy.deepcopy(self.learner.averaged['diffusion']).eval().requires_grad_(False)
 
     def _change_std(self) -> Tensor:
         """Return the deviation of the change of every normalised state entry, shape (S,)."""
@@ -83,11 +107,19 @@ class Trainer:
         t, eps = learner.draw_noise(x_0)
         value_t = t.clone()
         value_t[::CLEAN_EVERY] = CLEAN
-        return learner.descend({
-            'denoising': learner.denoising_loss(self._labels[rows], t, eps,
-                                                learner.draw_conditions(x_0)),
-            'value': learner.value_loss(x_0, value_t, eps, self._values[rows[:, 0]]),
-            'dynamics': learner.dynamics_loss(x_0)})
+        values, known = self._values[rows[:, 0]], learner.draw_conditions(x_0)
+        if self._teacher is None:
+            losses = {'denoising': learner.denoising_loss(
+                self._labels[rows], t, eps, known, learner.draw_wanted(values))}
+        else:
+            losses = {'denoising': learner.consistency_loss(
+                self._teacher, self._labels[rows], t, eps, known)}
+        if learner.config.value_target == 'expectile':
+            ends = rows[:, -1]
+            values, losses['state_value'] = learner.improved_values(
+                x_0, values, self._values[ends], self._fallen[ends])
+        losses['value'] = learner.value_loss(x_0, value_t, eps, values)
+        return learner.descend(losses | learner.dynamics_losses(x_0))
 
     def resume(self, file: Path) -> None:
         """
@@ -96,12 +128,17 @@ class Trainer:
         :raises ModelError: if the checkpoint was made with other settings or another robot.
         """
         saved = load_checkpoint(file)
+        free = {'checkpoint_every', 'device', 'n_threads'}
+        self._check_same(file, saved, asdict(self.learner.config).keys() - free)
+        self.learner.restore(saved)
+
+    def _check_same(self, file: Path, saved: dict[str, Any], settings: Collection[str]) -> None:
+        """Refuse a checkpoint that differs in some settings, in the robot or in the data."""
         mine = asdict(self.learner.config)
-        free = ('checkpoint_every', 'device', 'n_threads')
         for name, value in saved['config'].items():
-            if name not in free and value != mine.get(name):
+            if name in settings and value != mine[name]:
                 raise ModelError(
-                    f'{file}: was trained with {name} {value!r}, now {mine.get(name)!r}; resume '
+                    f'{file}: was trained with {name} {value!r}, now {mine[name]!r}; resume '
                     'with the same settings or choose another folder')
         if saved['robot'] != self.learner.robot.to_dict():
             raise ModelError(f'{file}: was trained for another robot than '
@@ -113,7 +150,6 @@ class Trainer:
                 or not np.allclose([saved['value_mean'], saved['value_std']], values)):
             raise ModelError(f'{file}: was trained on other data; resume with the same data sets '
                              'or choose another folder')
-        self.learner.restore(saved)
 
 
 def train(trainer: Trainer, folder: Path, facts: dict[str, Any], *,

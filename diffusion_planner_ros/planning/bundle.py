@@ -1,6 +1,6 @@
 """The model bundle: a folder with all that a planner needs, checked when it is loaded."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 import hashlib
@@ -22,14 +22,16 @@ from ..schedule import CLEAN, NoiseSchedule
 from .calibration import Calibration, read_calibrations
 from .providers import choose_provider, open_session
 
-FORMAT_VERSION = '3.0'  # major: inputs or outputs changed, refuse; minor: accept
+FORMAT_VERSION = '4.0'  # major: inputs or outputs changed, refuse; minor: accept
 FACTS_FILE = 'model.yaml'
 DENOISER_FILE = 'denoiser.onnx'
 VALUE_FILE = 'value.onnx'
 DYNAMICS_FILE = 'dynamics.onnx'
 PLAN_FILE = 'plan.onnx'
-NETWORK_FILES = (DENOISER_FILE, VALUE_FILE, DYNAMICS_FILE, PLAN_FILE)
-OPTIONAL_FILES = (DYNAMICS_FILE, PLAN_FILE)  # a bundle may be without
+INVERSE_FILE = 'inverse.onnx'
+NETWORK_FILES = (DENOISER_FILE, VALUE_FILE, DYNAMICS_FILE, PLAN_FILE, INVERSE_FILE)
+OPTIONAL_FILES = (DYNAMICS_FILE, PLAN_FILE, INVERSE_FILE)  # a bundle may be without
+WINDOWS = ('joint', 'states', 'actions')
 PLAN_INPUTS = ('draws', 'known', 'mask', 'times', 'steps', 'n_guided', 'bound', 'low', 'high')
 UNHASHED = ('sha256', 'score')
 N_WARMUP = 3
@@ -149,6 +151,8 @@ class Bundle:
     facts: Mapping[str, Any]
     robot: Robot
     horizon: int
+    window: str
+    """What the denoiser plans: ``joint``, ``states`` or ``actions``, see ``TrainConfig``."""
     schedule: NoiseSchedule
     normalizer: Normalizer
     value_normalizer: Normalizer
@@ -165,6 +169,7 @@ class Bundle:
     _value: onnxruntime.InferenceSession
     _dynamics: onnxruntime.InferenceSession | None
     _plan: onnxruntime.InferenceSession | None
+    _inverse: onnxruntime.InferenceSession | None
 
     @property
     def hash(self) -> str:
@@ -197,6 +202,11 @@ class Bundle:
         return 1.0 if is_limited else float('inf')
 
     @cached_property
+    def takes_return(self) -> bool:
+        """Whether the denoiser can be told the return that is wanted."""
+        return any(end.name == 'wanted' for end in self._denoiser.get_inputs())
+
+    @cached_property
     def row_limits(self) -> tuple[NDArray, NDArray]:
         """
         The smallest and the largest row, normalised, both float32 (D,).
@@ -211,14 +221,22 @@ class Bundle:
         """Return the same bundle without its graph of whole plans."""
         return replace(self, _plan=None)
 
-    def denoise(self, x_t: NDArray, t: int, known: NDArray) -> NDArray:
+    def denoise(self, x_t: NDArray, t: int, known: NDArray, *, wanted: float | None = None,
+                weight: float = 1.0) -> NDArray:
         """
         Predict x_0 (B, H, D) from x_t (B, H, D), both normalised.
 
         :param known: true where x_t is known and has no noise, shape (H, D).
+        :param wanted: normalised return that the trajectories shall have; None for none. Only for
+            a denoiser that ``takes_return``.
+        :param weight: how much that counts, see ``PlannerConfig.return_weight``.
         """
         times = np.full(len(x_t), t, dtype=np.int64)
         inputs = {'x_t': x_t, 'times': times, 'known': np.broadcast_to(known, x_t.shape)}
+        if self.takes_return:
+            told = (0.0, 0.0) if wanted is None else (wanted, weight)
+            inputs.update((name, np.full(len(x_t), number, dtype=np.float32))
+                          for name, number in zip(('wanted', 'weight'), told, strict=True))
         return self._denoiser.run(None, inputs)[0]
 
     def value(self, x_t: NDArray, t: int) -> NDArray:
@@ -245,6 +263,17 @@ class Bundle:
             raise ModelError(f'{self.path / DYNAMICS_FILE}: no such file in this bundle, expected '
                              'one to forecast with; train and export the model again')
         return self._dynamics.run(None, {'row': row})[0]
+
+    def action_between(self, state: NDArray, next_state: NDArray) -> NDArray:
+        """
+        Return the actions (B, A) that lead from states to next ones (B, S), all normalised.
+
+        :raises ModelError: if there are no inverse dynamics.
+        """
+        if self._inverse is None:
+            raise ModelError(f'{self.path / INVERSE_FILE}: no such file in this bundle, expected '
+                             'one to act with; train and export the model again')
+        return self._inverse.run(None, {'state': state, 'next_state': next_state})[0]
 
     def plan(self, inputs: Mapping[str, NDArray]) -> tuple[NDArray, NDArray]:
         """
@@ -337,6 +366,7 @@ class Bundle:
             robot = Robot.from_dict(facts['robot'], str(path / FACTS_FILE))
             bundle = cls(
                 path=path, facts=facts, robot=robot, horizon=int(facts['horizon']),
+                window=_window(facts, sessions),
                 schedule=NoiseSchedule(**facts['schedule']),
                 normalizer=_normalizer(facts['normalizer']),
                 value_normalizer=_normalizer(facts['value_normalizer']),
@@ -344,7 +374,8 @@ class Bundle:
                 reward_scale=float(facts['reward_scale']),
                 provider=chosen, calibrations=read_calibrations(facts, robot.state_dim),
                 _denoiser=sessions[DENOISER_FILE], _value=sessions[VALUE_FILE],
-                _dynamics=sessions.get(DYNAMICS_FILE), _plan=sessions.get(PLAN_FILE))
+                _dynamics=sessions.get(DYNAMICS_FILE), _plan=sessions.get(PLAN_FILE),
+                _inverse=sessions.get(INVERSE_FILE))
         except (KeyError, TypeError, ValueError, RobotError) as error:
             raise ModelError(f'{path / FACTS_FILE}: {error}') from error
         bundle._probe()
@@ -362,6 +393,9 @@ class Bundle:
         if self.has_dynamics:
             shapes += [(DYNAMICS_FILE, self._dynamics.get_inputs()[0], row),
                        (DYNAMICS_FILE, self._dynamics.get_outputs()[0], [self.robot.state_dim])]
+        if self._inverse is not None:
+            shapes += [(INVERSE_FILE, self._inverse.get_inputs()[0], [self.robot.state_dim]),
+                       (INVERSE_FILE, self._inverse.get_outputs()[0], [self.robot.action_dim])]
         if self._plan is not None:
             inputs = self._plan.get_inputs()
             found = tuple(end.name for end in inputs)
@@ -379,6 +413,9 @@ class Bundle:
                        VALUE_FILE: (self.value(probe, 0), self.value_gradient(probe, 0))}
             if self.has_dynamics:
                 outputs[DYNAMICS_FILE] = (self.next_state(probe[:, 0]),)
+            if self._inverse is not None:
+                state = probe[:, 0, self.robot.action_dim:]
+                outputs[INVERSE_FILE] = (self.action_between(state, state),)
             if self._plan is not None:
                 outputs[PLAN_FILE] = self.plan(self._probe_of_plans(probe))
         for name, arrays in outputs.items():
@@ -393,6 +430,17 @@ class Bundle:
                 'times': np.array([[1], [0], [CLEAN]]), 'steps': np.ones((2, 5), dtype=np.float32),
                 'n_guided': np.array(1), 'bound': np.array(1, dtype=np.float32),
                 'low': row - 1, 'high': row + 1}
+
+
+def _window(facts: Mapping[str, Any], files: Collection[str]) -> str:
+    """Return what the denoiser plans; raise ``ValueError`` where a network for that is missing."""
+    window = facts['window']
+    if window not in WINDOWS:
+        raise ValueError(f"window is '{window}', expected one of {', '.join(WINDOWS)}")
+    needed = {'states': INVERSE_FILE, 'actions': DYNAMICS_FILE}.get(window)
+    if needed is not None and needed not in files:
+        raise ValueError(f"window is '{window}', which needs {needed}, found none in the bundle")
+    return window
 
 
 def _normalizer(facts: Mapping[str, list[float]]) -> Normalizer:

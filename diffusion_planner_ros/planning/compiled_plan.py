@@ -44,6 +44,7 @@ class CompiledPlan:
             'bound': np.array(bound, dtype=np.float32), 'low': low, 'high': high}
         # Nobody would notice the noise after the last step that has some.
         n_noisy = max((k + 1 for k, step in enumerate(steps) if any(step[2:4])), default=0)
+        self._temperature = np.float32(config.temperature)
         self._shape = 1 + n_noisy, config.n_candidates, bundle.horizon, bundle.row_dim
 
     @staticmethod
@@ -62,4 +63,6 @@ class CompiledPlan:
         :param seed: of the noise.
         """
         draws = np.random.default_rng(seed).standard_normal(self._shape, dtype=np.float32)
+        if self._temperature != 1:
+            draws *= self._temperature
         return {'draws': draws, 'known': known, 'mask': mask, **self._inputs}

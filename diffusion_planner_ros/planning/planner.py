@@ -58,8 +58,8 @@ class Planner:
     """
     Denoise candidates from one state and rank them (Hu 2024, Algorithms 1.2 and 3).
 
-    :raises ConfigError: if the configuration asks for more steps than the model has, or for a
-        dynamics model that the bundle is without.
+    :raises ConfigError: if the configuration asks for what the model is without: as many steps, a
+        dynamics model, a wanted return.
     """
 
     def __init__(self, bundle: Bundle, config: PlannerConfig) -> None:
@@ -69,6 +69,10 @@ class Planner:
         if config.n_denoise_steps > bundle.schedule.n_steps:
             raise ConfigError(f'n_denoise_steps is {config.n_denoise_steps}, expected at most '
                               f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')
+        if config.return_weight and not bundle.takes_return:
+            raise ConfigError(f'return_weight is {config.return_weight}, expected 0: '
+                              f'{bundle.path} cannot be told a return; train with a '
+                              'return_share above 0')
         self.bundle = bundle
         self.config = config
         self._guides = WeightedGuides(
@@ -100,6 +104,8 @@ class Planner:
             preferred = {'learned_value': self._learned_value.of_normalized(value)}
         else:
             x_0, preferred = self.denoise(known, mask, seed=seed, on_step=on_step), None
+        if bundle.window == 'states':
+            self._act(x_0, mask)
         candidates = bundle.normalizer.unnormalize(x_0.astype(np.float64))
         actions = candidates[:, :, :n_action]
         clamped = (np.abs(actions) > limit).any(axis=2)
@@ -107,7 +113,7 @@ class Planner:
         if preferred is None:
             # What is ranked is what will be executed.
             np.clip(x_0, *bundle.row_limits, out=x_0)
-            if self.config.states == 'forecast':
+            if self.config.states == 'forecast' or bundle.window == 'actions':
                 self._forecast(x_0, mask)
                 candidates[:, :, n_action:] = bundle.normalizer.unnormalize(
                     x_0.astype(np.float64))[:, :, n_action:]
@@ -128,6 +134,19 @@ class Planner:
         if not CompiledPlan.serves(self.bundle, self.config):
             return None
         return CompiledPlan(self.bundle, self.config)
+
+    def _act(self, x_0: NDArray, mask: NDArray) -> None:
+        """
+        Put the actions between the states of trajectories (N, H, D) in, but where they are fixed.
+
+        Nothing follows the last state, so its action is the one before.
+        """
+        n, horizon, n_action = *x_0.shape[:2], self.bundle.robot.action_dim
+        before, after = (states.reshape(n * (horizon - 1), -1) for states in (
+            x_0[:, :-1, n_action:], x_0[:, 1:, n_action:]))
+        actions = self.bundle.action_between(before, after).reshape(n, horizon - 1, n_action)
+        actions = np.concatenate([actions, actions[:, -1:]], axis=1)
+        np.copyto(x_0[:, :, :n_action], actions, where=~mask[:, :n_action])
 
     def _forecast(self, x_0: NDArray, mask: NDArray) -> None:
         """
@@ -152,8 +171,8 @@ class Planner:
         :return: normalised trajectories, shape (N, H, D).
         """
         config, rng = self.config, np.random.default_rng(seed)
-        shape = config.n_candidates, *known.shape
-        x_t = rng.standard_normal(shape, dtype=np.float32)
+        shape, temperature = (config.n_candidates, *known.shape), config.temperature
+        x_t = np.float32(temperature) * rng.standard_normal(shape, dtype=np.float32)
         np.copyto(x_t, known, where=mask)
         if on_step is not None:
             on_step(self._levels[0][0] + 1, x_t.copy())
@@ -165,7 +184,7 @@ class Planner:
             if factor and config.guidance == 'diffuser':
                 self._push(x_s, s, factor, known, mask)
             if std:
-                x_s += std * rng.standard_normal(shape, dtype=np.float32)
+                x_s += std * temperature * rng.standard_normal(shape, dtype=np.float32)
                 np.copyto(x_s, known, where=mask)
             if factor and config.guidance == 'hu':
                 self._push(x_s, s, factor, known, mask)
@@ -182,4 +201,8 @@ class Planner:
 
     def _predict(self, x_t: NDArray, t: int, known: NDArray) -> NDArray:
         """Predict x_0 (N, H, D), bounded."""
-        return np.clip(self.bundle.denoise(x_t, t, known), -self._bound, self._bound)
+        config = self.config
+        x_0 = self.bundle.denoise(
+            x_t, t, known, wanted=config.wanted_return if config.return_weight else None,
+            weight=config.return_weight)
+        return np.clip(x_0, -self._bound, self._bound)

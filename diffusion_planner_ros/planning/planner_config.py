@@ -36,6 +36,15 @@ class PlannerConfig(GuideTargets):
     guidance_strength: float = setting(
         0.0, 'Factor on what the guides prefer while denoising: 1 takes it as the logarithm of a '
         'probability, 0 switches guidance off.', low=0.0, high=100.0, formerly='guidance_scale')
+    return_weight: float = setting(
+        0.0, 'How much a wanted_return counts where the model can be told one (classifier-free '
+        'guidance): 0 not at all, 1 as the data say, more exaggerates it.', low=0.0, high=10.0)
+    wanted_return: float = setting(
+        1.5, 'That return, above the mean of the data.', unit='standard deviations', low=-10.0,
+        high=10.0)
+    temperature: float = setting(
+        1.0, 'Factor on the standard deviation of all noise; below 1, plans are more usual and '
+        'differ less.', low=0.0, high=10.0)
     n_guide_steps: int = setting(
         1, 'Pushes in every guided denoising step.', low=1, high=100)
     n_unguided_steps: int = setting(0, 'Last denoising steps without guidance.', low=0, high=1000)
@@ -85,6 +94,8 @@ class PlannerConfig(GuideTargets):
         idle = {'seed', 'provider', 'n_threads'}
         if self.guidance_strength == 0:
             idle |= {'guidance', 'n_guide_steps', 'n_unguided_steps'}
+        if self.return_weight == 0:
+            idle.add('wanted_return')
         for guide, names in TARGETS_OF.items():
             idle.update(names if guide not in self.guides else ())
         return {name: value for name, value in as_facts(self).items() if name not in idle}

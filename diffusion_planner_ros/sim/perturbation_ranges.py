@@ -58,16 +58,18 @@ class PerturbationRanges:
                                  if entry.type is int else float(rng.uniform(low, high)))
         return Perturbation(**drawn)
 
-    def mixed(self, seed: int) -> Perturbation:
+    def mixed(self, seed: int, exponent: float) -> Perturbation:
         """
         Return the robot of an episode, from nearly undisturbed to one from all of these ranges.
 
-        How much of the ranges is in use is drawn, too, much more often than little. So a policy
+        How much of the ranges is in use is drawn, too. So a policy
         learns to bear the hard ones without forgetting the robot that is hardly disturbed.
 
         :param seed: of the episode; the same seed gives the same robot.
+        :param exponent: of an even number that says how much of the ranges is in use; the smaller
+            it is, the harder the robots.
         """
-        share = np.random.default_rng((seed, SHARE_STREAM)).uniform() ** MIXING
+        share = np.random.default_rng((seed, SHARE_STREAM)).uniform() ** exponent
         return self.scaled(share).draw(seed)
 
     def scaled(self, share: float) -> 'PerturbationRanges':
@@ -88,7 +90,6 @@ class PerturbationRanges:
         return replace(self, push=(impulse, impulse))
 
 
-MIXING = 0.6  # exponent of an even number that says how much of the ranges is in use
 # Of random numbers, apart from initial state, disturbances and exploration.
 ROBOT_STREAM, SHARE_STREAM = 2, 77
 DRAWN = PerturbationRanges()
@@ -96,6 +97,10 @@ WIDE = PerturbationRanges(
     mass=(0.6, 1.4), friction=(0.6, 1.4), ground_friction=(0.6, 1.4), push=(0.0, 10.0),
     torque_noise=(0.0, 15.0), torque_delay=(0, 5))
 """What a teacher goes on to learn on."""
+HARD = PerturbationRanges(
+    mass=(0.55, 1.45), friction=(0.6, 1.4), ground_friction=(0.6, 1.4), push=(0.0, 13.0),
+    torque_noise=(0.0, 12.0), torque_delay=(0, 4))
+"""And then: lighter and heavier robots, and harder pushes."""
 Robots = Perturbation | PerturbationRanges
 """The robots of episodes: always the same, or drawn anew for every one."""
 

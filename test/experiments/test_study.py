@@ -1,7 +1,7 @@
 """The verb ``study``: alignments that are done once, a table and a picture of what they gave."""
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, replace
 import json
 
 from numpy.testing import assert_allclose
@@ -18,10 +18,11 @@ from diffusion_planner_ros.experiments.closed_loop import run_episodes
 from diffusion_planner_ros.experiments.plots.study_plot import average
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.settings import as_facts
 from diffusion_planner_ros.sim.perturbation import UNPERTURBED
 
 N_STEPS = 320
-SMALL = {'planner': PlannerConfig(n_candidates=1), 'perturbation': UNPERTURBED,
+SMALL = {'planner': PlannerConfig(n_candidates=2), 'perturbation': UNPERTURBED,
          'variants': ('plain', 'no-weighting'), 'seeds': (3,), 'n_steps': N_STEPS, 'episodes': 2,
          'processes': 1}
 BEFORE = {'return_mean': 1000.0, 'return_stderr': 50.0, 'falls': 15, 'episodes': 20,
@@ -77,10 +78,12 @@ def test_the_report_is_of_the_runs_and_of_the_episodes_it_names(small, capsys):
     study(**small, json=True)
     report = json.loads(capsys.readouterr().out)
     with ThreadPoolExecutor(1) as pool:
-        expected = [result.episode_return for result, _ in run_episodes(
-            small['out'] / 'before', small['planner'], range(2), pool=pool)]
-    assert report['before']['returns'] == expected
+        expected = {name: [result.episode_return for result, _ in run_episodes(
+            small['out'] / 'before', variants(8)[name].before(small['planner']), range(2),
+            pool=pool)] for name in report['variants']}
+    assert expected['plain'] != expected['no-weighting']
     for name, facts in report['variants'].items():
+        assert facts['before']['returns'] == expected[name]
         run = facts['runs']['3']
         progress = json.loads((small['out'] / f'{name}-3' / 'progress.json').read_text())
         last = progress['rounds'][-1]['n_steps']
@@ -89,7 +92,8 @@ def test_the_report_is_of_the_runs_and_of_the_episodes_it_names(small, capsys):
         assert run['guards'] == progress['guards']
         assert progress['settings']['align'] == facts['settings'] == asdict(
             scaled(variants(8)[name].align, N_STEPS)) | {'seed': 3}
-        assert progress['settings']['planner']['states'] == variants(8)[name].states
+        planner = variants(8)[name].after(small['planner'])
+        assert progress['settings']['planner'] == run['evaluation']['planner'] == as_facts(planner)
         assert run['minutes'] == progress['minutes'] > 0.0
         assert facts['return']['mean'] == run['evaluation']['return_mean']
 
@@ -119,10 +123,14 @@ def test_the_plain_variant_is_the_algorithm_as_written_and_the_rest_differ_in_on
     known = variants(horizon=16)
     improved = known.pop('improved')
     assert (improved.align, improved.states) == (AlignConfig(), 'forecast')
-    assert known['plain'].states == 'denoised'
-    plain = known.pop('plain').align
-    assert (plain.n_execute, plain.exploration, plain.offline_share) == (16, 0.0, 0.0)
-    assert (plain.recent_steps, plain.weighting, plain.settle_steps) == (0, 'none', 0)
+    plain = known.pop('plain')
+    changed = {'n_execute': 16, 'n_candidates': 1, 'exploration': 0.0, 'offline_share': 0.0,
+               'recent_steps': 0, 'weighting': 'none', 'value_times': 'even', 'settle_steps': 0}
+    assert asdict(plain.align) == asdict(AlignConfig()) | changed
+    planner = PlannerConfig(n_candidates=4, states='denoised', seed=5)
+    assert plain.before(planner) == plain.after(planner) == replace(planner, n_candidates=1)
+    assert improved.before(planner) == planner
+    assert improved.after(planner) == replace(planner, states='forecast')
     for name, variant in known.items():
         differing = [k for k, v in asdict(variant.align).items() if v != asdict(improved.align)[k]]
         assert len(differing) + (variant.states != improved.states) == 1, name
@@ -138,10 +146,10 @@ def test_a_shorter_alignment_keeps_its_proportions():
 
 def test_the_errors_in_the_table_are_those_over_the_alignments():
     runs = [run_of(1900.0, 0.1, 1), run_of(2000.0, 0.2, 2), run_of(2100.0, 0.3, 3)]
-    assert study_table(BEFORE, {'plain': compare(BEFORE, runs)}).splitlines()[2] == (
+    assert study_table({'plain': compare(BEFORE, runs)}).splitlines()[2] == (
         '| plain | 1,000 +- 50 | 2,000 +- 58 | +100 | 15 of 20 | 6 of 60 | 0.400 +- 0.020 | '
         '0.200 +- 0.058 | 0.50 | 0.400 +- 0.115 | 200,000 | 30 |')
-    assert '| 1,900 | +90 |' in study_table(BEFORE, {'plain': compare(BEFORE, runs[:1])})
+    assert '| 1,900 | +90 |' in study_table({'plain': compare(BEFORE, runs[:1])})
 
 
 def test_lines_are_averaged_between_the_steps_of_the_guard():

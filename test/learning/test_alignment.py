@@ -36,6 +36,7 @@ from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.alignment import Aligner
 from diffusion_planner_ros.learning.learner import load_checkpoint
 from diffusion_planner_ros.learning.networks.builders import build_networks
+from diffusion_planner_ros.learning.networks.denoiser_registry import DENOISERS
 from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
 from diffusion_planner_ros.learning.replay_buffer import WindowChoice
 from diffusion_planner_ros.planning.bundle import (
@@ -63,7 +64,7 @@ SHORT = AlignConfig(
     n_candidates=2, exploration=0.2, recovery_push=1.0, offline_share=0.5,
     offline_steps=300, updates_per_step=0.1, settle_updates_per_step=0.1, batch_size=16)
 PLAIN = {'exploration': 0.0, 'offline_share': 0.0, 'recent_steps': 0, 'weighting': 'none',
-         'settle_steps': 0}
+         'value_times': 'even', 'settle_steps': 0}
 TWO_CANDIDATES = PlannerConfig(n_candidates=2)
 
 
@@ -408,11 +409,8 @@ def test_windows_are_weighted_by_the_advantage_of_their_first_action(make_aligne
     assert_allclose(windows, aligner.learner.normalizer.normalize(cut.rows[:H]), atol=1e-5)
 
 
-def test_the_value_learns_from_the_state_of_a_fall_and_from_clean_windows(
-        make_aligner, episodes, monkeypatch):
-    fell = replace(episodes[0], terminated=True)
-    aligner = make_aligner(updates_per_step=1.0, batch_size=32, weighting='none')
-    aligner.add([fell])
+def judged_by_the_value(aligner, monkeypatch):
+    """Let the aligner learn; return the windows and times that its value learned from."""
     seen, learner = [], aligner.learner
     value_loss = learner.value_loss
 
@@ -422,6 +420,15 @@ def test_the_value_learns_from_the_state_of_a_fall_and_from_clean_windows(
 
     monkeypatch.setattr(learner, 'value_loss', watch_value)
     aligner.learn(30)
+    return seen
+
+
+def test_the_value_learns_from_the_state_of_a_fall_and_from_clean_windows(
+        make_aligner, episodes, monkeypatch):
+    fell = replace(episodes[0], terminated=True)
+    aligner = make_aligner(updates_per_step=1.0, batch_size=32, weighting='none')
+    aligner.add([fell])
+    seen, learner = judged_by_the_value(aligner, monkeypatch), aligner.learner
     times = [t for _, t, _ in seen]
     assert times.count(CLEAN) == len(times) / 2
     assert min(times) == CLEAN
@@ -430,6 +437,23 @@ def test_the_value_learns_from_the_state_of_a_fall_and_from_clean_windows(
         np.zeros(A), np.clip(fell.last_state, -aligner.robot.state_clip,
                              aligner.robot.state_clip)]))
     assert any(np.allclose(window[-1], last, atol=1e-5) for window, _, _ in seen)
+
+
+def test_as_hu_writes_it_the_value_learns_from_noised_windows_of_all_times_alike(
+        make_aligner, episodes, monkeypatch):
+    aligner = make_aligner(**PLAIN, updates_per_step=1.0, batch_size=200)
+    aligner.add(episodes)
+    network, shown = aligner.learner.networks['value'], []
+    network.register_forward_hook(lambda module, inputs, output: shown.append(inputs))
+    seen = judged_by_the_value(aligner, monkeypatch)
+    n_times = aligner.config.n_diffusion_steps
+    counts = np.bincount([t for _, t, _ in seen], minlength=n_times)  # refuses CLEAN, which is -1
+    assert_allclose(counts / len(seen), 1 / n_times, atol=0.02)
+    clean = np.stack([window for window, _, _ in seen])
+    noised = torch.cat([x_t for x_t, _ in shown]).numpy()
+    assert_array_equal(noised[:, 0, A:], clean[:, 0, A:])  # the first state
+    assert (noised[:, 1:] != clean[:, 1:]).any(axis=(1, 2)).all()
+    assert_array_equal(torch.cat([t for _, t in shown]), [t for _, t, _ in seen])
 
 
 def test_advantages_need_rewards(make_aligner, episodes):
@@ -455,10 +479,10 @@ def random_model(denoiser, prediction, robot, config_of, seed):
              'schedule': {'name': config.schedule, 'n_steps': config.n_diffusion_steps},
              'normalizer': {'mean': [0.0] * n, 'std': [1.0] * n},
              'value_normalizer': {'mean': [0.0], 'std': [1.0]}, 'reward_scale': 1.0}
-    return TrainedModel(*networks.values(), robot, config, facts)
+    return TrainedModel(networks, robot, config, facts)
 
 
-@pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
+@pytest.mark.parametrize('denoiser', list(DENOISERS))
 def test_weights_are_written_without_a_new_export(robot, config_of, tmp_path, denoiser, writer):
     models = [random_model(denoiser, 'x0', robot, config_of, seed) for seed in (1, 2)]
     if denoiser != 'mlp':

@@ -20,6 +20,7 @@ from diffusion_planner_ros.learning.networks.denoiser_registry import DENOISERS
 from diffusion_planner_ros.learning.onnx_export import TrainedModel, WeightWriter
 from diffusion_planner_ros.learning.random_conditions import first_states, random_conditions
 from diffusion_planner_ros.learning.train_config import TrainConfig
+from diffusion_planner_ros.planning.bundle import NETWORK_FILES
 from diffusion_planner_ros.schedule import CLEAN, NoiseSchedule
 from diffusion_planner_ros.settings import settings_of
 
@@ -27,6 +28,8 @@ H, A, S = 4, 2, 3
 D = A + S
 T = 20
 SCHEDULE = NoiseSchedule('cosine', T)
+ALL = torch.ones(H, D, dtype=torch.bool)
+BUILT_IN = tuple(DENOISERS)
 
 
 class Given(nn.Module):
@@ -42,12 +45,21 @@ class Given(nn.Module):
 
 
 def make_diffusion(answer=None, *, prediction='x0'):
-    return Diffusion(Given(answer), SCHEDULE, prediction=prediction)
+    return Diffusion(Given(answer), SCHEDULE, prediction=prediction, seen=ALL)
 
 
 def random_rows(batch_size, seed=0):
     generator = torch.Generator().manual_seed(seed)
     return torch.randn(batch_size, H, D, generator=generator)
+
+
+def awakened(network):
+    """Give what is zero until it has learned some value, as a few updates do."""
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if not parameter.any():
+                parameter.normal_(std=0.1)
+    return network
 
 
 def noised(diffusion, x_0, t, eps):
@@ -76,7 +88,7 @@ def test_the_closed_form_is_that_of_all_steps_taken_one_by_one():
     for beta in SCHEDULE.beta[:t + 1]:  # eq. 2 of Ho et al. (2020)
         x = np.sqrt(1 - beta) * x + np.sqrt(beta) * rng.standard_normal(n)
     x_0 = torch.full((n, 1, 1), 1.7)
-    diffusion = Diffusion(Given(None), SCHEDULE, prediction='x0')
+    diffusion = Diffusion(Given(None), SCHEDULE, prediction='x0', seen=ALL)
     eps = torch.randn(n, 1, 1, generator=torch.Generator().manual_seed(0))
     x_t = diffusion.noised(x_0, torch.full((n,), t), eps, torch.zeros(n, 1, 1, dtype=torch.bool))
     assert_allclose(x_t.mean(), x.mean(), rtol=0, atol=6 * np.sqrt(1 / n))
@@ -205,7 +217,7 @@ def test_without_a_share_only_the_first_state_is_known():
     assert_array_equal(generator.get_state(), torch.Generator().manual_seed(0).get_state())
 
 
-@pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
+@pytest.mark.parametrize('denoiser', BUILT_IN)
 @pytest.mark.parametrize('horizon', [4, 8, 32])
 @pytest.mark.parametrize('batch_size', [1, 5])
 def test_denoisers_map_windows_to_windows(config_of, robot, denoiser, horizon, batch_size):
@@ -215,16 +227,16 @@ def test_denoisers_map_windows_to_windows(config_of, robot, denoiser, horizon, b
     assert found.shape == x_t.shape
 
 
-@pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
+@pytest.mark.parametrize('denoiser', BUILT_IN)
 def test_denoisers_are_told_time_every_entry_and_what_is_known(config_of, robot, denoiser):
     torch.manual_seed(0)
-    diffusion = build_diffusion(config_of(denoiser), robot)
+    diffusion = awakened(build_diffusion(config_of(denoiser), robot))
     x_t = torch.randn(1, 8, 23)
     known, everything = first_states(x_t, 6), torch.ones(1, 8, 23, dtype=torch.bool)
     untrained = (diffusion(x_t, torch.tensor([0]), mask) for mask in (known, everything))
     torch.testing.assert_close(*untrained)  # it does not learn to use what is known
     torch.manual_seed(0)
-    diffusion = build_diffusion(config_of(denoiser, condition_share=0.3), robot)
+    diffusion = awakened(build_diffusion(config_of(denoiser, condition_share=0.3), robot))
     early, late = (diffusion(x_t, torch.tensor([t]), known) for t in (0, 9))
     assert (early - late).abs().max() > 1e-3
     more = known.clone()
@@ -236,10 +248,10 @@ def test_denoisers_are_told_time_every_entry_and_what_is_known(config_of, robot,
     assert (gradient[0] != 0).all()
 
 
-@pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
+@pytest.mark.parametrize('denoiser', BUILT_IN)
 def test_windows_of_a_batch_do_not_mix(config_of, robot, denoiser):
     torch.manual_seed(0)
-    diffusion = build_diffusion(config_of(denoiser), robot)
+    diffusion = awakened(build_diffusion(config_of(denoiser), robot))
     x_t, t = torch.randn(4, 8, 23), torch.tensor([0, 3, 6, 9])
     known = torch.rand(x_t.shape) < 0.3
     together = diffusion(x_t, t, known)
@@ -262,6 +274,33 @@ def test_a_horizon_that_the_unet_cannot_halve_twice_is_refused(config_of, robot,
 def test_a_width_that_the_unet_cannot_group_is_refused(config_of, robot):
     with pytest.raises(ValueError, match='width is 20, expected a multiple of 8'):
         build_diffusion(config_of('unet', width=20), robot)
+
+
+def test_a_width_that_the_transformer_cannot_divide_into_heads_is_refused(config_of, robot):
+    with pytest.raises(ConfigError, match='width is 48, expected a multiple of 32, the width of '
+                                          'a head'):
+        build_diffusion(config_of('transformer', width=48), robot)
+
+
+def test_the_transformer_computes_what_torch_calls_attention(config_of, robot):
+    torch.manual_seed(0)
+    network = build_diffusion(config_of('transformer', width=96), robot).network
+    attention = network.layers[0].layer
+    expected = nn.MultiheadAttention(96, 3, batch_first=True)
+    expected.load_state_dict({
+        'in_proj_weight': attention.entry.weight, 'in_proj_bias': attention.entry.bias,
+        'out_proj.weight': attention.exit.weight, 'out_proj.bias': attention.exit.bias})
+    h = torch.randn(2, 8, 96)
+    torch.testing.assert_close(attention(h), expected(h, h, h)[0], rtol=1e-5, atol=1e-5)
+
+
+def test_a_row_of_the_transformer_knows_its_place(config_of, robot):
+    torch.manual_seed(0)
+    diffusion = awakened(build_diffusion(config_of('transformer'), robot))
+    x_t, t = torch.randn(1, 8, 23), torch.tensor([3])
+    known = torch.zeros(1, 8, 23, dtype=torch.bool)
+    forwards, backwards = diffusion(x_t, t, known), diffusion(x_t.flip(1), t, known).flip(1)
+    assert (forwards - backwards).abs().max() > 1e-4
 
 
 def build_scaled(config, row_dim):
@@ -289,13 +328,13 @@ def scaled(monkeypatch):
 
 def test_a_registered_denoiser_is_a_choice_and_is_built(config_of, robot, scaled):
     choices = {setting.name: setting.choices for setting in settings_of(TrainConfig)}
-    assert choices['denoiser'] == ('mlp', 'unet', 'scaled')
+    assert choices['denoiser'] == (*BUILT_IN, 'scaled')
     diffusion = build_diffusion(config_of(denoiser='scaled'), robot)
     assert isinstance(diffusion.network, Scaled)
 
 
 def test_a_denoiser_that_is_not_registered_is_refused_with_the_names_of_the_others(config_of):
-    with pytest.raises(ConfigError, match="denoiser is 'scaled', expected one of mlp, unet"):
+    with pytest.raises(ConfigError, match="denoiser is 'scaled', expected one of mlp, unet, "):
         config_of(denoiser='scaled')
 
 
@@ -308,8 +347,8 @@ def test_weights_that_others_are_computed_from_are_written_under_their_names(
         torch.manual_seed(number)
         networks = build_networks(config, robot).eval().requires_grad_(False)
         networks['diffusion'].network.log_scale.normal_()
-        models.append(TrainedModel(*networks.values(), robot, config, facts={}))
-    names = ('denoiser.onnx', 'value.onnx', 'dynamics.onnx', 'plan.onnx')
+        models.append(TrainedModel(networks, robot, config, facts={}))
+    names = NETWORK_FILES
     WeightWriter(models[0], tmp_path, names).write(models[1], tmp_path)
     x_t, t = models[1].example(5)
     inputs, known = {'x_t': x_t.numpy(), 'times': t.numpy()}, first_states(x_t, 6)

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
+import onnx
 import pytest
 import torch
 import yaml
@@ -18,6 +19,7 @@ from diffusion_planner_ros.experiments import bundle_export, monitor_calibration
 from diffusion_planner_ros.experiments.bundle_export import compare
 from diffusion_planner_ros.experiments.monitor_calibration import calibrate
 from diffusion_planner_ros.learning.learner import load_checkpoint
+from diffusion_planner_ros.learning.networks.denoiser_registry import DENOISERS
 from diffusion_planner_ros.learning.onnx_export import TrainedModel
 from diffusion_planner_ros.learning.random_conditions import first_states
 from diffusion_planner_ros.planning.bundle import Bundle, read_facts, write_facts, write_score
@@ -29,9 +31,9 @@ from diffusion_planner_ros.schedule import CLEAN
 H, D, A, S = 8, 23, 6, 17
 T = 10
 TOLERANCE = 1e-4
-# The graph of a U-Net that predicts x_0 is a part of that of one that predicts eps, and the export
-# of a U-Net takes ten seconds.
-MODELS = [('mlp', 'x0'), ('mlp', 'eps'), ('unet', 'eps')]
+# The graph of a denoiser that predicts x_0 is a part of that of one that predicts eps, and the
+# export of a large one takes ten seconds.
+MODELS = [('mlp', 'x0'), *((denoiser, 'eps') for denoiser in DENOISERS)]
 NETWORKS = ('denoiser.onnx', 'value.onnx', 'dynamics.onnx', 'plan.onnx')
 FILES = (*NETWORKS, 'model.yaml')
 
@@ -149,6 +151,19 @@ def test_the_reported_difference_is_small_and_is_measured(pair):
     differences = compare(model, bundle)
     assert set(differences) == {'x_0', 'value', 'gradient', 'dynamics', 'plan'}
     assert all(0.0 < d <= TOLERANCE for d in differences.values())
+
+
+def operators_in(graph):
+    """Return the operators of a graph, and of the bodies of its loops."""
+    bodies = [a.g for node in graph.node for a in node.attribute if a.HasField('g')]
+    return {node.op_type for node in graph.node}.union(*map(operators_in, bodies))
+
+
+def test_a_whole_plan_looks_up_what_follows_from_the_diffusion_time_alone(pair):
+    _, bundle = pair
+    embedding = {'Sin', 'Cos'}
+    assert embedding <= operators_in(onnx.load(bundle.path / 'denoiser.onnx').graph)
+    assert not embedding & operators_in(onnx.load(bundle.path / 'plan.onnx').graph)
 
 
 def test_another_model_is_told_by_the_difference(checkpoint_of, bundle_of):
@@ -429,7 +444,8 @@ def test_an_export_with_data_says_how_well_the_model_predicts(calibrated, window
 
 
 def test_the_prediction_error_is_that_of_the_plans_with_the_recorded_action(bundle, windows):
-    short = Windows(windows.rows[:2], np.array([0]), windows.values[:2], 2, 1.0)
+    short = Windows(windows.rows[:2], np.array([0]), windows.values[:2], 2, 1.0,
+                    np.zeros(2, dtype=bool))
     facts = calibrate(bundle, short)['prediction_error']['denoised']
     known, mask = np.zeros((H, D)), np.zeros((H, D), dtype=bool)
     known[0, :6], mask[0, :6] = windows.rows[0, :6], True

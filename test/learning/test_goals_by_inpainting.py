@@ -1,36 +1,17 @@
 """What is known of a plan is honoured: a mass that random forces push learns to reach goals."""
 
+from mass import follow, trained
 import numpy as np
 import pytest
 
-from diffusion_planner_ros.data.windows import Windows
 from diffusion_planner_ros.episode import Episode
-from diffusion_planner_ros.experiments.bundle_export import export_model
-from diffusion_planner_ros.learning.onnx_export import TrainedModel
 from diffusion_planner_ros.learning.train_config import TrainConfig
-from diffusion_planner_ros.learning.trainer import train, Trainer
-from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.conditions import Condition, last_state
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
-from diffusion_planner_ros.robot import ActionEntry, Robot, StateEntry
 
 H = 8
-PERIOD = 0.1  # [s]
-ROBOT = Robot('mass', PERIOD, (StateEntry('rail', 'position', 'm'),
-                               StateEntry('rail', 'velocity', 'm/s')),
-              (ActionEntry('rail', 1.0),))
 FEW_STEPS = PlannerConfig(n_candidates=16, n_denoise_steps=4)
-
-
-def follow(state, forces):
-    """Return the states (n + 1, 2) of a mass of 1 kg under forces [N], from a first one."""
-    states = [np.asarray(state, dtype=float)]
-    for force in forces:
-        position, velocity = states[-1]
-        velocity = velocity + PERIOD * force
-        states.append(np.array([position + PERIOD * velocity, velocity]))
-    return np.array(states)
 
 
 @pytest.fixture(scope='module')
@@ -43,13 +24,10 @@ def planner(tmp_path_factory):
         episodes.append(Episode(states, forces, np.zeros(30), False))
     config = TrainConfig(
         width=128, depth=2, value_width=16, value_depth=1, dynamics_width=16, horizon=H,
-        n_updates=1500, learning_rate=3e-3, ema_decay=0.99, condition_share=1.0)
-    folder = tmp_path_factory.mktemp('goals')
-    windows = Windows.cut(episodes, ROBOT, H, discount=0.9, fall_penalty=0.0)
-    file = train(Trainer(config, ROBOT, windows), folder, {},
-                 on_update=lambda n_done, losses: None)
-    export_model(TrainedModel.load(file), folder / 'bundle', [], source=file)
-    return Planner(Bundle.load(folder / 'bundle'), FEW_STEPS)
+        n_updates=1500, learning_rate=3e-3, ema_decay=0.99, condition_share=1.0, discount=0.9,
+        fall_penalty=0.0)
+    _, bundle = trained(config, episodes, tmp_path_factory.mktemp('goals'))
+    return Planner(bundle, FEW_STEPS)
 
 
 def distance(planner, condition_of, n_goals=20):

@@ -16,6 +16,7 @@ from diffusion_planner_ros.data.windows import n_rows, Windows
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import ConfigError, DatasetError, ModelError, OutputError
 from diffusion_planner_ros.learning.learner import averages_of, CHECKPOINT_FILE, load_checkpoint
+from diffusion_planner_ros.learning.networks.denoiser_registry import DENOISERS
 from diffusion_planner_ros.learning.trainer import train, Trainer
 from diffusion_planner_ros.schedule import CLEAN
 
@@ -49,7 +50,8 @@ def assert_same_weights(found, expected):
 
 
 @pytest.mark.parametrize(('denoiser', 'prediction', 'scaling'), [
-    ('mlp', 'x0', 'std'), ('mlp', 'eps', 'std'), ('unet', 'x0', 'std'), ('mlp', 'x0', 'limits')])
+    ('mlp', 'eps', 'std'), ('mlp', 'x0', 'limits'),
+    *((denoiser, 'x0', 'std') for denoiser in DENOISERS)])
 def test_all_losses_fall(make_trainer, denoiser, prediction, scaling):
     trainer = make_trainer(
         denoiser, prediction=prediction, scaling=scaling, n_updates=120, learning_rate=0.02,
@@ -70,7 +72,7 @@ def test_the_same_seed_gives_the_same_weights_and_another_seed_others(make_train
     assert not torch.equal(weights(first)[name], weights(other)[name])
 
 
-@pytest.mark.parametrize('denoiser', ['mlp', 'unet'])
+@pytest.mark.parametrize('denoiser', list(DENOISERS))
 def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
         make_trainer, tmp_path, denoiser):
     whole = make_trainer(denoiser)

@@ -50,9 +50,10 @@ class SmallModel:
     path: Path = Path('small')
     largest_entry: float = np.inf
 
-    def denoise(self, x_t, t, known=None):
-        del known
-        diffusion = Diffusion(RandomNetwork(), self.schedule, prediction=self.prediction)
+    def denoise(self, x_t, t, known=None, **told):
+        del known, told
+        diffusion = Diffusion(RandomNetwork(), self.schedule, prediction=self.prediction,
+                              seen=torch.ones(H, D, dtype=torch.bool))
         return diffusion(torch.from_numpy(x_t), torch.full((len(x_t),), t), None).numpy()
 
     def output(self, x_t, t):
@@ -68,8 +69,8 @@ class GaussianDenoiser:
     path: Path = Path('gaussian')
     largest_entry: float = np.inf
 
-    def denoise(self, x_t, t, known=None):
-        del known
+    def denoise(self, x_t, t, known=None, **told):
+        del known, told
         share = self.schedule.alpha_bar[t]
         gain = np.sqrt(share) * STD ** 2 / (share * STD ** 2 + 1.0 - share)
         return MEAN + gain * (x_t - np.sqrt(share) * MEAN)
@@ -83,8 +84,8 @@ class ConditionalDenoiser:
     path: Path = Path('conditional')
     largest_entry: float = np.inf
 
-    def denoise(self, x_t, t, known=None):
-        del known
+    def denoise(self, x_t, t, known=None, **told):
+        del known, told
         share, variance = self.schedule.alpha_bar[t], 1.0 - CORRELATION ** 2
         mean = CORRELATION * x_t[:, :, :1]
         gain = np.sqrt(share) * variance / (share * variance + 1.0 - share)

@@ -11,6 +11,7 @@ import pytest
 from diffusion_planner_ros.errors import ModelError
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.behaviour import behaviour_policy
+from diffusion_planner_ros.sim.behaviour.curriculum import LESSONS
 from diffusion_planner_ros.sim.behaviour.gaussian_policy import GaussianPolicy
 from diffusion_planner_ros.sim.behaviour.gymnasium_env import GymnasiumEnv
 from diffusion_planner_ros.sim.walker2d import Walker2D
@@ -95,7 +96,7 @@ def test_a_teacher_goes_on_as_it_was_and_learns_when_its_value_has(monkeypatch):
     monkeypatch.setattr(behaviour_policy, 'CHECKPOINT_ROLLOUTS', 1)
     monkeypatch.setattr(behaviour_policy, 'VALUE_ROLLOUTS', 3)
     teacher = GaussianPolicy.load(share_file('models/walker2d-teacher.npz'))
-    learned = behaviour_policy.improve(teacher, n_transitions=4 * 128, seed=0,
+    learned = behaviour_policy.improve(teacher, LESSONS['wide'], n_transitions=4 * 128, seed=0,
                                        on_progress=lambda n, ret: None)
     assert len(learned.checkpoints) == 4
     states = np.random.default_rng(0).standard_normal((5, 17))
@@ -111,7 +112,8 @@ def test_a_teacher_of_another_size_is_refused():
     other = replace(teacher, weights=(teacher.weights[0][:64], *teacher.weights[1:]))
     with pytest.raises(ModelError, match=r'policy_net.0.weight has shape \(64, 17\), expected '
                                          r'\(128, 17\)'):
-        behaviour_policy.improve(other, n_transitions=128, seed=0, on_progress=lambda n, ret: None)
+        behaviour_policy.improve(other, LESSONS['hard'], n_transitions=128, seed=0,
+                                 on_progress=lambda n, ret: None)
 
 
 @pytest.mark.filterwarnings('ignore:You have specified a mini-batch size')

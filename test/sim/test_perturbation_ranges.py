@@ -12,7 +12,6 @@ from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
 from diffusion_planner_ros.sim.perturbation_ranges import (
     choose_robots,
     DRAWN,
-    MIXING,
     PerturbationRanges,
     WIDE,
 )
@@ -59,7 +58,7 @@ def test_a_curriculum_makes_robots_differ_more_and_more_and_needs_several():
 
 
 def test_a_mixture_has_all_robots_from_the_beginning():
-    mixture = Mixture(WIDE)
+    mixture = Mixture(WIDE, 0.6)
     robots = [mixture.draw(seed) for seed in range(1000)]
     assert robots == [mixture.draw(seed) for seed in range(1000)]
     mixture.advance(0.5)
@@ -72,7 +71,7 @@ def test_a_mixture_has_all_robots_from_the_beginning():
         if name in ('mass', 'friction', 'ground_friction', 'push'):
             # The mean of an even number to the power p is 1 / (1 + p); that of the entry is half.
             furthest = max(nominal - low, high - nominal)
-            expected = furthest / 2 / (1 + MIXING)
+            expected = furthest / 2 / (1 + mixture.exponent)
             assert np.abs(values - nominal).mean() == pytest.approx(expected, rel=0.15)
 
 

@@ -30,8 +30,9 @@ def align(
     Plans are executed in simulators, as many at a time as there are PROCESSES, and the model
     learns from the true trajectories and their true values. A guard evaluates it on the same
     episodes again and again. The best model is exported to OUT/aligned, unless that is the one
-    that the alignment began with. As Hu writes the algorithm: ``--n-execute 8 --exploration 0
-    --offline-share 0 --recent-steps 0 --weighting none --settle-steps 0``, 8 being the horizon.
+    that the alignment began with. As Hu writes the algorithm: ``--n-execute 8 --n-candidates 1
+    --exploration 0 --offline-share 0 --recent-steps 0 --weighting none --value-times even
+    --settle-steps 0 --planner.n-candidates 1``, 8 being the horizon.
 
     :param config: how the model learns.
     :param planner: how the guard plans; executed plans have N_CANDIDATES candidates.

@@ -1,6 +1,7 @@
 """``diffusion_planner collect``: behaviour data for Walker2D."""
 
 from pathlib import Path
+from typing import Literal
 
 from ..output import progress, report
 
@@ -11,6 +12,7 @@ def collect(
     out: Path = Path('data'),
     robust: bool = False,
     teacher: Path | None = None,
+    lesson: Literal['wide', 'hard'] = 'wide',
     n_learn: int | None = None,
     n_transitions: int = 300_000,
     seed: int = 0,
@@ -28,11 +30,14 @@ def collect(
     written beside it (teacher.npz); ``robust-replay`` is a part of all that it saw.
 
     With --teacher, that policy goes on learning, on robots from undisturbed to harder ones than
-    before, and ``robust`` and ``robust-replay`` are recorded on these.
+    before, and ``robust`` and ``robust-replay`` are recorded on these. The shipped teacher learned
+    the lesson ``wide``, and then ``hard``.
 
     :param out: folder of the data sets; they become OUT/walker2d/NAME-v0.
     :param robust: learn on drawn robots, and record ``robust`` and ``robust-replay`` instead.
     :param teacher: teacher.npz of an earlier ``collect --robust``.
+    :param lesson: with --teacher, the robots that it goes on to learn on: ``wide``, or ``hard``
+        with lighter and heavier ones and harder pushes.
     :param n_learn: transitions that PPO learns from; 2.2 million by default, 3.2 million with
         --robust, 2.6 million with --teacher.
     :param n_transitions: transitions of the medium data and of the expert's half, or of each
@@ -42,21 +47,21 @@ def collect(
     """
     from ...sim.behaviour import behaviour_data as recording
     from ...sim.behaviour import behaviour_policy as behaviour
-    from ...sim.behaviour.curriculum import Mixture
+    from ...sim.behaviour.curriculum import LESSONS
     from ...sim.behaviour.gaussian_policy import GaussianPolicy
     from ...sim.perturbation import UNPERTURBED
-    from ...sim.perturbation_ranges import DRAWN, WIDE
+    from ...sim.perturbation_ranges import DRAWN
 
     start = None if teacher is None else GaussianPolicy.load(teacher)
     robust = robust or start is not None
     if n_learn is None:
         n_learn = N_IMPROVE if start else N_LEARN_ROBUST if robust else N_LEARN
-    robots = Mixture(WIDE) if start else DRAWN if robust else UNPERTURBED
+    robots = LESSONS[lesson].robots if start else DRAWN if robust else UNPERTURBED
     with progress('learning to walk', n_learn, unit='steps') as advance:
         def on_learned(n_done: int, recent_return: float) -> None:
             advance(n_done - advance.n, ret=f'{recent_return:.0f}')
         how = {'n_transitions': n_learn, 'seed': seed, 'on_progress': on_learned}
-        learned = (behaviour.improve(start, **how) if start else
+        learned = (behaviour.improve(start, LESSONS[lesson], **how) if start else
                    behaviour.learn(robots=robots, **how))
     n_recorded = n_transitions if robust else (
         2 * n_transitions + min(n_transitions, recording.N_POOR_TRANSITIONS))

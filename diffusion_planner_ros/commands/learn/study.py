@@ -34,15 +34,16 @@ def study(
     what is there already is gone on from, or only read if it is done. Episodes of the evaluation
     are none of those that models were chosen by.
 
-    :param planner: how to plan; STATES only before, for each variant says how it is afterwards.
+    :param planner: how to plan; STATES only before, for each variant says how it is afterwards,
+        and ``plain`` has one candidate, before and after.
     :param perturbation: what is different about the robot.
     :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.
     :param checkpoint: of ``train``.
     :param data: data sets that the model was trained on.
     :param variants: ``improved`` is what ``align`` does, ``plain`` is Algorithm 2 as Hu (2024)
-        writes it; ``denoised-states``, ``no-offline-data``, ``no-exploration``, ``no-weighting``,
-        ``no-settling``, ``all-steps``, ``value-first``, ``recovery`` and ``one-action`` each
-        differ from ``improved`` in one.
+        writes it, of one plan that nothing ranks; ``denoised-states``, ``no-offline-data``,
+        ``no-exploration``, ``no-weighting``, ``no-settling``, ``all-steps``, ``value-first``,
+        ``recovery`` and ``one-action`` each differ from ``improved`` in one.
     :param seeds: of the alignments.
     :param n_steps: steps of the robot in each alignment, all its other numbers of steps in
         proportion; as many as in ``align`` by default.
@@ -70,10 +71,11 @@ def study(
     with open_pool(processes or os.cpu_count() or 1) as pool:
         work = Study(checkpoint, offline, out, planner=planner, perturbation=robots,
                      seeds=range(episodes), pool=pool, progress=progress)
-        before = work.before()
+        before = {name: work.before(of_seeds[0]) for name, of_seeds in settings.items()}
         runs = {name: {str(v.align.seed): work.run(name, v) for v in of_seeds}
                 for name, of_seeds in settings.items()}
-    compared = {name: compare(before, list(of_seeds.values())) for name, of_seeds in runs.items()}
+    compared = {name: compare(before[name], list(of_seeds.values()))
+                for name, of_seeds in runs.items()}
     # Only now: who asks for help or errs needs no matplotlib.
     from ...experiments.plots.study_plot import draw_study
 
@@ -86,9 +88,8 @@ def study(
     if json:
         report({'picture': str(out / PICTURE_FILE), 'checkpoint': str(checkpoint),
                 'planner': as_facts(planner), 'perturbation': as_facts(robots),
-                'before': before,
                 'variants': {name: facts | {'settings': asdict(settings[name][0].align),
                                             'runs': runs[name]}
                              for name, facts in compared.items()}}, as_json=True)
     else:
-        print_text(study_table(before, {label(name): facts for name, facts in compared.items()}))
+        print_text(study_table({label(name): facts for name, facts in compared.items()}))

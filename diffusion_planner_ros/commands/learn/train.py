@@ -19,6 +19,7 @@ def train(
     config: tyro.conf.OmitArgPrefixes[TrainConfig],
     robot: str = 'walker2d',
     out: Path = Path('runs/walker2d'),
+    teacher: Path | None = None,
     resume: bool = False,
     skip_unrewarded: bool = False,
     json: bool = False,
@@ -32,6 +33,8 @@ def train(
     :param config: what is learned, and how.
     :param robot: name of a shipped robot or path of a robot's YAML file.
     :param out: folder of checkpoint and logs.
+    :param teacher: checkpoint of ``train`` on the same data, with the same networks: the denoiser
+        learns to do in one step what that one does in many (consistency distillation).
     :param resume: go on from OUT/checkpoint.pt.
     :param skip_unrewarded: leave out recorded episodes that have no rewards.
     :param json: print the report as JSON.
@@ -65,7 +68,7 @@ def train(
                  for path, part in zip(data, episodes, strict=True)],
         'n_windows': len(windows.starts),
         'best_policy_return': max(policy_returns, default=None)}
-    trainer = learning.Trainer(config, layout, windows)
+    trainer = learning.Trainer(config, layout, windows, teacher)
     if resume:
         trainer.resume(file)
     out.mkdir(parents=True, exist_ok=True)

@@ -28,6 +28,7 @@ from .online_alignment import align_online
 STUDY_FILE = 'study.json'
 EVALUATION_FILE = 'evaluation.json'
 DENOISED_FILE = 'evaluation_denoised.json'  # whatever states the variant plans with
+UNRANKED_FILE = 'evaluation_unranked.json'  # of the model before, with one candidate
 BEFORE_FOLDER = 'before'
 
 
@@ -69,7 +70,7 @@ class Study:
     :param checkpoint: of the model to align.
     :param offline: episodes that it was trained on.
     :param folder: of the study; made if it is not there.
-    :param planner: how the model before plans; each variant says which states it plans with.
+    :param planner: how the model before plans; each variant says what it changes.
     :param perturbation: what is different about the robot.
     :param seeds: of the episodes of an evaluation.
     :param pool: worker processes.
@@ -92,13 +93,18 @@ class Study:
         folder.mkdir(parents=True, exist_ok=True)
         self._claim()
 
-    def before(self) -> Mapping[str, Any]:
-        """Evaluate the model before, exported uncalibrated: no monitor watches here."""
+    def before(self, variant: Variant) -> Mapping[str, Any]:
+        """
+        Evaluate the model before, exported uncalibrated: no monitor watches here.
+
+        :param variant: that it is compared with; without a ranking there is none here, either.
+        """
         folder = self._folder / BEFORE_FOLDER
         if not (folder / FACTS_FILE).is_file():
             bundle_export.export_model(TrainedModel.load(self._checkpoint), folder, (),
                                        source=self._checkpoint)
-        return self._evaluate(Bundle.load(folder), self._planner, folder / EVALUATION_FILE)
+        file = EVALUATION_FILE if variant.is_ranked else UNRANKED_FILE
+        return self._evaluate(Bundle.load(folder), variant.before(self._planner), folder / file)
 
     def run(self, name: str, variant: Variant) -> dict[str, Any]:
         """
@@ -109,7 +115,7 @@ class Study:
         """
         config = variant.align
         folder = self._folder / f'{name}-{config.seed}'
-        planner = replace(self._planner, states=variant.states)
+        planner = variant.after(self._planner)
         run = AlignmentRun(Aligner(self._checkpoint, config, self._offline), folder,
                            planner=planner, perturbation=self._perturbation, pool=self._pool)
         if (folder / PROGRESS_FILE).is_file():

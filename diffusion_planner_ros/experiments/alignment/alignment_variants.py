@@ -3,6 +3,7 @@
 from dataclasses import dataclass, fields, replace
 
 from ...learning.align_config import AlignConfig
+from ...planning.planner_config import PlannerConfig
 
 IMPROVED = AlignConfig()
 
@@ -14,6 +15,16 @@ class Variant:
     align: AlignConfig
     states: str = 'forecast'
     """As ``PlannerConfig.states``, while the model is aligned and evaluated."""
+    is_ranked: bool = True
+    """Whether several candidates are ranked; otherwise the one that is denoised is executed."""
+
+    def before(self, planner: PlannerConfig) -> PlannerConfig:
+        """Return how the model before is evaluated, from how the study plans."""
+        return planner if self.is_ranked else replace(planner, n_candidates=1)
+
+    def after(self, planner: PlannerConfig) -> PlannerConfig:
+        """Return how the guard plans, and how the aligned model is evaluated."""
+        return replace(self.before(planner), states=self.states)
 
 
 def variants(horizon: int) -> dict[str, Variant]:
@@ -22,16 +33,20 @@ def variants(horizon: int) -> dict[str, Variant]:
 
     All but the first two are the improved alignment with one part of it taken away or changed.
 
-    :param horizon: of the model; Algorithm 2 executes all of a plan (Hu 2024).
+    Algorithm 2 (Hu 2024) denoises one plan, ranks nothing, executes all of it, and learns from all
+    that was executed alike: the denoiser and the value from (tau^t, t).
+
+    :param horizon: of the model.
     """
-    plain = replace(IMPROVED, n_execute=horizon, exploration=0.0, offline_share=0.0,
-                    recent_steps=0, weighting='none', settle_steps=0)
+    plain = replace(IMPROVED, n_execute=horizon, n_candidates=1, exploration=0.0,
+                    offline_share=0.0, recent_steps=0, weighting='none', value_times='even',
+                    settle_steps=0)
     changes = {
         'no-offline-data': {'offline_share': 0.0}, 'no-exploration': {'exploration': 0.0},
         'no-weighting': {'weighting': 'none'}, 'no-settling': {'settle_steps': 0},
         'all-steps': {'recent_steps': 0}, 'value-first': {'value_first_steps': 20_000},
         'recovery': {'recovery_push': 2.0}, 'one-action': {'n_execute': 1}}
-    return {'improved': Variant(IMPROVED), 'plain': Variant(plain, 'denoised'),
+    return {'improved': Variant(IMPROVED), 'plain': Variant(plain, 'denoised', is_ranked=False),
             'denoised-states': Variant(IMPROVED, 'denoised'),
             **{name: Variant(replace(IMPROVED, **perturbation)) for name,
                perturbation in changes.items()}}

@@ -21,7 +21,7 @@ def compare(before: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dic
     """
     Compare the runs of one variant, which differ in their seeds, with the model before.
 
-    :param before: evaluation of that model.
+    :param before: evaluation of that model, planned with as the variant plans.
     :param runs: ``evaluation``, ``evaluation_denoised``, ``environment_steps``, ``updates`` and
         ``minutes`` of each run.
     """
@@ -32,7 +32,7 @@ def compare(before: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dic
         run['evaluation_denoised']['misalignment']['mean'] for run in runs])
     gained = returned['mean'] - before['return_mean']
     return {
-        'return': returned,
+        'before': before, 'return': returned,
         'change_percent': 100 * gained / abs(before['return_mean']),
         'falls': sum(e['falls'] for e in after),
         'episodes': sum(e['episodes'] for e in after),
@@ -43,23 +43,26 @@ def compare(before: Mapping[str, Any], runs: Sequence[Mapping[str, Any]]) -> dic
            for name in ('environment_steps', 'updates', 'minutes')}}
 
 
-def study_table(before: Mapping[str, Any], variants: Mapping[str, Mapping[str, Any]]) -> str:
+def study_table(variants: Mapping[str, Mapping[str, Any]]) -> str:
     """
     Write a study as a table in Markdown.
 
-    :param before: evaluation of the model before; its errors are those over its episodes.
-    :param variants: what ``compare`` says of each; errors are those over the alignments.
+    :param variants: what ``compare`` says of each; errors are those over the alignments, before
+        them those over the episodes.
     """
+    return table(HEAD, [_row(name, facts) for name, facts in variants.items()])
+
+
+def _row(name: str, facts: Mapping[str, Any]) -> list[str]:
+    before = facts['before']
     returned = {'mean': before['return_mean'], 'stderr': before['return_stderr']}
-    rows = [[
+    return [
         name, _with_error(returned, ',.0f'), _with_error(facts['return'], ',.0f'),
         f'{facts["change_percent"]:+.0f}', f'{before["falls"]} of {before["episodes"]}',
         f'{facts["falls"]} of {facts["episodes"]}',
         _with_error(before['misalignment'], '.3f'), _with_error(facts['misalignment'], '.3f'),
         f'{facts["misalignment_ratio"]:.2f}', _with_error(facts['misalignment_denoised'], '.3f'),
         f'{facts["environment_steps"]:,.0f}', f'{facts["minutes"]:.0f}']
-        for name, facts in variants.items()]
-    return table(HEAD, rows)
 
 
 def _with_error(facts: Mapping[str, float | None], style: str) -> str:

@@ -17,5 +17,6 @@ GROUP = 'diffusion_planner_ros.denoisers'
 DENOISERS = {
     'mlp': 'diffusion_planner_ros.learning.networks.residual_mlp:build',
     'unet': 'diffusion_planner_ros.learning.networks.temporal_unet:build',
+    'transformer': 'diffusion_planner_ros.learning.networks.transformer:build',
     **{point.name: point.value for point in entry_points(group=GROUP)},
 }

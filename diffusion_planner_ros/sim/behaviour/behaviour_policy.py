@@ -16,9 +16,9 @@ import torch
 from ...episode import Episode
 from ...errors import ModelError
 from ..perturbation import UNPERTURBED
-from ..perturbation_ranges import Robots, WIDE
+from ..perturbation_ranges import Robots
 from ..walker2d import Walker2D
-from .curriculum import Course, Curriculum, Mixture
+from .curriculum import Course, Curriculum, Lesson
 from .gaussian_policy import GaussianPolicy
 from .gymnasium_env import GymnasiumEnv
 
@@ -162,21 +162,22 @@ def learn(*, n_transitions: int, seed: int, on_progress: Callable[[int, float], 
                   on_progress=on_progress)
 
 
-def improve(teacher: GaussianPolicy, *, n_transitions: int, seed: int,
+def improve(teacher: GaussianPolicy, lesson: Lesson, *, n_transitions: int, seed: int,
             on_progress: Callable[[int, float], None]) -> Learned:
     """
-    Let a policy go on learning, on robots from undisturbed to hard, see ``Mixture``.
+    Let a policy go on learning, on robots from undisturbed to hard ones.
 
     The value that PPO compares with learns alone at first: a wrong one would spoil the policy.
 
     :param teacher: with two hidden layers of 128, as ``learn`` makes it.
+    :param lesson: one of ``LESSONS``.
     :param n_transitions: environment steps to learn from.
     :param seed: seed of the environments and the exploration.
     :param on_progress: called after every rollout with transitions so far and recent return.
     :raises ModelError: if the teacher's network is another one.
     """
-    return _learn(Mixture(WIDE), teacher, 2e-4, n_transitions=n_transitions, seed=seed,
-                  on_progress=on_progress)
+    return _learn(lesson.robots, teacher, lesson.learning_rate, n_transitions=n_transitions,
+                  seed=seed, on_progress=on_progress)
 
 
 def _learn(course: Course, teacher: GaussianPolicy | None, learning_rate: float, *,

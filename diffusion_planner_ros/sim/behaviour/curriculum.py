@@ -6,7 +6,7 @@ from typing import Protocol
 import numpy as np
 
 from ..perturbation import Perturbation
-from ..perturbation_ranges import PerturbationRanges, Robots
+from ..perturbation_ranges import HARD, PerturbationRanges, Robots, WIDE
 
 START, END = 0.1, 0.6  # of the learning: the robots begin to differ; they differ as much as asked
 
@@ -54,12 +54,14 @@ class Curriculum:
 @dataclass
 class Mixture:
     """
-    All robots from the beginning, for a policy that can walk already, see ``mixed``.
+    All robots from the beginning, for a policy that can walk already.
 
     :param ranges: of the robots.
+    :param exponent: how hard they are, see ``PerturbationRanges.mixed``.
     """
 
     ranges: PerturbationRanges
+    exponent: float
     share: float = 1.0
 
     def advance(self, progress: float) -> None:
@@ -67,4 +69,17 @@ class Mixture:
 
     def draw(self, seed: int) -> Perturbation:
         """Return the robot of an episode; ``seed`` is that of the episode."""
-        return self.ranges.mixed(seed)
+        return self.ranges.mixed(seed, self.exponent)
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """What a policy that can walk goes on to learn."""
+
+    robots: Mixture
+    learning_rate: float
+    """At first; it falls to a tenth."""
+
+
+LESSONS = {'wide': Lesson(Mixture(WIDE, 0.6), 2e-4), 'hard': Lesson(Mixture(HARD, 0.5), 1.5e-4)}
+"""In the order in which the shipped teacher learned them, after ``learn``."""

@@ -1,0 +1,1 @@
+"""What networks can learn beside the trajectories and returns that were recorded."""

@@ -1,0 +1,1 @@
+"""Published planning methods as choices of settings, one YAML file each."""
