@@ -9,6 +9,7 @@ from .errors import ConfigError
 
 SCHEDULES = ('linear', 'cosine')
 MAX_BETA = 0.999
+MAX_AMPLIFICATION = 5.0  # of errors of a predicted eps in x_0: measured, see docs/planning.md
 CLEAN = -1  # diffusion time of a trajectory without noise: the one before the first step
 
 
@@ -65,6 +66,13 @@ class NoiseSchedule:
     name: str
     n_steps: int
     """Number of diffusion steps, T."""
+    max_amplification: float = float('inf')
+    """
+    Bound of ``1 / sqrt(alpha_bar)`` at the times that are sampled.
+
+    By that factor x_0 has larger errors than the eps that it is computed from (Ho et al. 2020,
+    eq. 15). Infinite where x_0 itself is predicted.
+    """
 
     def __post_init__(self) -> None:
         if self.name not in SCHEDULES:
@@ -83,15 +91,21 @@ class NoiseSchedule:
         """Share of x_0 left in x_t (as variance), shape (T,)."""
         return np.cumprod(1.0 - self.beta)
 
+    @property
+    def n_sampled(self) -> int:
+        """Number of diffusion times that can be sampled: T, or fewer of the least noise."""
+        return int(np.sum(self.alpha_bar ** -0.5 <= self.max_amplification))
+
     def ddim_steps(self, n_denoise_steps: int) -> NDArray:
         """
         Return the diffusion times that a sampler of fewer steps visits, see ``trailing_times``.
 
-        They begin with the most noise, as the sampler begins with pure noise.
+        They begin with the most noise that can be sampled, as the sampler begins with pure noise:
+        normalised data have about unit variance, and so has x_t at any time.
 
-        :param n_denoise_steps: 1 to T.
+        :param n_denoise_steps: 1 to ``n_sampled``.
         """
-        return trailing_times(self.n_steps, n_denoise_steps)
+        return trailing_times(self.n_sampled, n_denoise_steps)
 
     def levels(self, n_denoise_steps: int) -> list[tuple[int, float]]:
         """
@@ -99,7 +113,7 @@ class NoiseSchedule:
 
         Python numbers: numpy would turn single precision arrays into double with its own.
 
-        :param n_denoise_steps: 1 to T.
+        :param n_denoise_steps: 1 to ``n_sampled``.
         :return: those of ``ddim_steps``, and ``CLEAN`` with 1 at the end.
         """
         alpha_bar = self.alpha_bar.tolist()

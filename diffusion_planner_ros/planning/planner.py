@@ -66,9 +66,12 @@ class Planner:
         if config.states == 'forecast' and not bundle.has_dynamics:
             raise ConfigError(f"states is 'forecast', expected 'denoised': {bundle.path} has no "
                               'dynamics model; train and export the model again')
-        if config.n_denoise_steps > bundle.schedule.n_steps:
+        schedule = bundle.schedule
+        if config.n_denoise_steps > schedule.n_sampled:
+            which = ('' if schedule.n_sampled == schedule.n_steps else
+                     f': of its {schedule.n_steps}, those at which a predicted eps tells x_0')
             raise ConfigError(f'n_denoise_steps is {config.n_denoise_steps}, expected at most '
-                              f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')
+                              f'{schedule.n_sampled}, the diffusion steps of {bundle.path}{which}')
         if config.return_weight and not bundle.takes_return:
             raise ConfigError(f'return_weight is {config.return_weight}, expected 0: '
                               f'{bundle.path} cannot be told a return; train with a '
@@ -79,7 +82,7 @@ class Planner:
             {name: GUIDES[name](bundle, config) for name in config.guides}, config.guide_weights)
         self._learned_value = LearnedValue(bundle, config)
         self._bound = min(config.clip_denoised, bundle.largest_entry)
-        self._levels = bundle.schedule.levels(config.n_denoise_steps)
+        self._levels = schedule.levels(config.n_denoise_steps)
         self._push_factors = push_factors(
             config.guidance, config.guidance_strength, config.n_unguided_steps, self._levels)
 
@@ -167,7 +170,8 @@ class Planner:
         :param known: normalised values, shape (H, D); ``mask`` says where they hold.
         :param seed: of the noise.
         :param on_step: called with diffusion time t and x_t, shape (N, H, D), before every step
-            and at the end; here t counts as in Ho et al. (2020), from T of pure noise to 0.
+            and at the end; here t counts as in Ho et al. (2020), from T of pure noise to 0;
+            from less, where the model predicts eps.
         :return: normalised trajectories, shape (N, H, D).
         """
         config, rng = self.config, np.random.default_rng(seed)

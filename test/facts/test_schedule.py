@@ -11,6 +11,7 @@ import torch
 from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.planning.samplers import ddim_step
 from diffusion_planner_ros.schedule import (
+    MAX_AMPLIFICATION,
     NoiseSchedule,
     posterior_variance,
     SCHEDULES,
@@ -138,6 +139,18 @@ def test_times_fall_from_the_most_noise_and_are_as_many_as_asked(n_steps):
         assert times[0] == n_steps - 1
         assert np.all(np.diff(times) < 0)
         assert times[-1] >= 0
+
+
+@pytest.mark.parametrize('name', SCHEDULES)
+@pytest.mark.parametrize('n_steps', [2, 3, 10, 20, 100, 1000])
+def test_where_eps_is_predicted_sampling_begins_where_x_0_can_be_computed_from_it(name, n_steps):
+    every = NoiseSchedule(name, n_steps)
+    schedule = NoiseSchedule(name, n_steps, max_amplification=MAX_AMPLIFICATION)
+    assert 1 <= schedule.n_sampled < every.n_sampled == n_steps
+    first = schedule.levels(1)[0]
+    assert first == every.levels(n_steps)[n_steps - schedule.n_sampled]
+    assert first[1] ** -0.5 <= MAX_AMPLIFICATION < schedule.alpha_bar[schedule.n_sampled] ** -0.5
+    assert schedule.levels(schedule.n_sampled) == every.levels(n_steps)[-schedule.n_sampled - 1:]
 
 
 def test_an_unknown_schedule_is_refused():

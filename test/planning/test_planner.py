@@ -266,6 +266,18 @@ def test_more_steps_than_the_model_has_are_refused(make_planner):
         make_planner(n_denoise_steps=T + 1)
 
 
+def test_more_steps_than_a_predicted_eps_allows_are_refused(bundle_of, state):
+    bundle = Bundle.load(bundle_of('mlp', 'eps'))
+    n_sampled = bundle.schedule.n_sampled
+    with pytest.raises(ConfigError, match=f'n_denoise_steps is {T}, expected at most {n_sampled}, '
+                                          rf'the .*_eps: of its {T}, those at which a predicted'):
+        Planner(bundle, PlannerConfig(n_denoise_steps=T))
+    times = []
+    planner = Planner(bundle, PlannerConfig(n_denoise_steps=n_sampled))
+    planner.plan(state, on_step=lambda t, x_t: times.append(t))
+    assert times == list(range(n_sampled, -1, -1))
+
+
 @pytest.mark.parametrize('number', [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(('index', 'name'), [
     (0, r"position of joint 'rootz' is .*finite number \[m\]"),

@@ -14,7 +14,7 @@ from diffusion_planner_ros.learning.diffusion import Diffusion
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.samplers import ddim_step, ddpm_step, SAMPLERS
-from diffusion_planner_ros.schedule import NoiseSchedule
+from diffusion_planner_ros.schedule import MAX_AMPLIFICATION, NoiseSchedule
 
 H, D = 4, 5
 N = 8
@@ -91,6 +91,22 @@ class ConditionalDenoiser:
         gain = np.sqrt(share) * variance / (share * variance + 1.0 - share)
         second = mean + gain * (x_t[:, :, 1:] - np.sqrt(share) * mean)
         return np.concatenate([np.full_like(mean, 99.0), second], axis=2)
+
+
+@dataclass(frozen=True)
+class InexactNoise:
+    """A denoiser of x_0 ~ N(0, 1) whose prediction of eps is wrong by ``error``."""
+
+    schedule: NoiseSchedule
+    error: float
+    path: Path = Path('inexact')
+    largest_entry: float = np.inf
+
+    def denoise(self, x_t, t, known=None, **told):
+        del known, told
+        share = self.schedule.alpha_bar[t]
+        eps = np.sqrt(1.0 - share) * x_t + self.error
+        return (x_t - np.sqrt(1.0 - share) * eps) / np.sqrt(share)
 
 
 def make_planner(model, **settings):
@@ -177,6 +193,30 @@ def test_samples_of_the_optimal_denoiser_have_mean_and_deviation_of_the_gaussian
     # infinitely small.
     assert_allclose(x_0.mean(), MEAN, rtol=0, atol=4.5 * STD / np.sqrt(x_0.size))
     assert_allclose(x_0.std(), STD, rtol=0.01 + 4.5 / np.sqrt(2 * x_0.size))
+
+
+def sample_inexactly(error, max_amplification, n_steps=T, **settings):
+    model = InexactNoise(NoiseSchedule('cosine', n_steps, max_amplification), error)
+    planner = make_planner(model, n_candidates=64, **settings)
+    return planner.denoise(np.zeros((8, 16), np.float32), np.zeros((8, 16), bool), seed=0)
+
+
+@pytest.mark.parametrize('sampler', SAMPLERS)
+@pytest.mark.parametrize('n_denoise_steps', [2, 5, 17])
+def test_an_error_of_eps_is_not_amplified_more_than_the_schedule_allows(sampler, n_denoise_steps):
+    settings = {'sampler': sampler, 'n_denoise_steps': n_denoise_steps, 'clip_denoised': 6.0}
+    exact, bounded, free = (
+        sample_inexactly(error, bound, **settings)
+        for error, bound in ((0.0, MAX_AMPLIFICATION), (0.1, MAX_AMPLIFICATION), (0.1, np.inf)))
+    assert_allclose(bounded, exact, rtol=0, atol=0.1 * MAX_AMPLIFICATION)
+    if n_denoise_steps == 2:  # an error of 6, the bound of x_0, half of which is left
+        assert np.abs(free - exact).mean() > 1.0
+
+
+def test_normalized_data_are_sampled_from_less_than_the_most_noise():
+    x_0 = sample_inexactly(0.0, MAX_AMPLIFICATION, n_steps=1000, n_denoise_steps=800)
+    assert_allclose(x_0.mean(), 0.0, rtol=0, atol=4.5 / np.sqrt(x_0.size))
+    assert_allclose(x_0.std(), 1.0, rtol=0.01 + 4.5 / np.sqrt(2 * x_0.size))
 
 
 def deviation_error(sampler, n_denoise_steps):
