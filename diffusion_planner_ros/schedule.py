@@ -9,18 +9,36 @@ from .errors import ConfigError
 
 SCHEDULES = ('linear', 'cosine')
 MAX_BETA = 0.999
+MAX_AMPLIFICATION = 5.0  # of errors of a predicted eps in x_0: measured, see docs/planning.md
 CLEAN = -1  # diffusion time of a trajectory without noise: the one before the first step
+
+
+def trailing_times(n_steps: int, n_visited: int) -> NDArray:
+    """
+    Return the diffusion times that fewer steps visit, from T - 1 downwards, shape (n_visited,).
+
+    Evenly spaced and always beginning with the most noise (Lin et al. 2024,
+    https://arxiv.org/abs/2305.08891: "trailing").
+
+    :param n_steps: T.
+    :param n_visited: 1 to T.
+    """
+    spacing = n_steps / n_visited
+    return np.round(np.arange(n_steps, 0, -spacing)[:n_visited]).astype(int) - 1
 
 
 def linear_beta(n_steps: int) -> NDArray:
     """
     Linear schedule of Ho et al. (2020), https://arxiv.org/abs/2006.11239.
 
-    The bounds of the paper (1e-4 to 0.02) belong to 1,000 steps; they are scaled so that fewer
-    steps destroy as much.
+    The bounds of the paper (1e-4 to 0.02) belong to 1,000 steps. Of fewer steps, each adds what
+    several of those add, so that any number of them destroys as much.
+
+    :param n_steps: 1 to 1,000.
     """
-    scale = 1000.0 / n_steps
-    return np.clip(np.linspace(scale * 1e-4, scale * 0.02, n_steps), 0.0, MAX_BETA)
+    alpha_bar = np.cumprod(1.0 - np.linspace(1e-4, 0.02, 1000))
+    after = alpha_bar[trailing_times(1000, n_steps)[::-1]]
+    return 1.0 - after / np.append(1.0, after[:-1])
 
 
 def cosine_beta(n_steps: int) -> NDArray:
@@ -48,6 +66,13 @@ class NoiseSchedule:
     name: str
     n_steps: int
     """Number of diffusion steps, T."""
+    max_amplification: float = float('inf')
+    """
+    Bound of ``1 / sqrt(alpha_bar)`` at the times that are sampled.
+
+    By that factor x_0 has larger errors than the eps that it is computed from (Ho et al. 2020,
+    eq. 15). Infinite where x_0 itself is predicted.
+    """
 
     def __post_init__(self) -> None:
         if self.name not in SCHEDULES:
@@ -66,17 +91,21 @@ class NoiseSchedule:
         """Share of x_0 left in x_t (as variance), shape (T,)."""
         return np.cumprod(1.0 - self.beta)
 
+    @property
+    def n_sampled(self) -> int:
+        """Number of diffusion times that can be sampled: T, or fewer of the least noise."""
+        return int(np.sum(self.alpha_bar ** -0.5 <= self.max_amplification))
+
     def ddim_steps(self, n_denoise_steps: int) -> NDArray:
         """
-        Diffusion times that a sampler of fewer steps visits, from T - 1 downwards.
+        Return the diffusion times that a sampler of fewer steps visits, see ``trailing_times``.
 
-        Evenly spaced and always beginning with the most noise, as the sampler begins with pure
-        noise (Lin et al. 2024, https://arxiv.org/abs/2305.08891: "trailing").
+        They begin with the most noise that can be sampled, as the sampler begins with pure noise:
+        normalised data have about unit variance, and so has x_t at any time.
 
-        :param n_denoise_steps: 1 to T.
+        :param n_denoise_steps: 1 to ``n_sampled``.
         """
-        spacing = self.n_steps / n_denoise_steps
-        return np.round(np.arange(self.n_steps, 0, -spacing)[:n_denoise_steps]).astype(int) - 1
+        return trailing_times(self.n_sampled, n_denoise_steps)
 
     def levels(self, n_denoise_steps: int) -> list[tuple[int, float]]:
         """
@@ -84,7 +113,7 @@ class NoiseSchedule:
 
         Python numbers: numpy would turn single precision arrays into double with its own.
 
-        :param n_denoise_steps: 1 to T.
+        :param n_denoise_steps: 1 to ``n_sampled``.
         :return: those of ``ddim_steps``, and ``CLEAN`` with 1 at the end.
         """
         alpha_bar = self.alpha_bar.tolist()

@@ -1,4 +1,8 @@
-"""How far a state is from the one that was predicted: one measure for all who compare states."""
+"""
+How far a state is from the one that was predicted: one measure for all who compare states.
+
+Its unit is the normaliser's: the standard deviations of the data, or halves of their range.
+"""
 
 import numpy as np
 from numpy.typing import NDArray

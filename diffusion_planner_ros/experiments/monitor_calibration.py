@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..data.windows import Windows
+from ..normalizer import Normalizer
 from ..planning.bundle import Bundle
 from ..planning.calibration import PERCENTILES
 from ..planning.conditions import first_actions
@@ -44,7 +45,8 @@ def calibrate(bundle: Bundle, windows: Windows, planner: PlannerConfig | None = 
     recorded = windows.rows[:, bundle.robot.action_dim:]
     return {'prediction_error': measured,
             'state_range': {'min': recorded.min(axis=0).tolist(),
-                            'max': recorded.max(axis=0).tolist()}}
+                            'max': recorded.max(axis=0).tolist(),
+                            'std': Normalizer.fit(recorded).std.tolist()}}
 
 
 def _errors(planner: Planner, windows: Windows, starts: np.ndarray) -> np.ndarray:

@@ -63,7 +63,7 @@ def record_cycle(bundle: Bundle, seed: int) -> WalkCycle:
         raise RobotError(f"robot '{bundle.robot.name}' has no URDF beside its YAML file, expected "
                          'one')
     urdf, planner = Urdf.load(file), Planner(bundle, PlannerConfig(
-        n_candidates=N_CANDIDATES, n_denoise_steps=min(N_DENOISE_STEPS, bundle.schedule.n_steps),
+        n_candidates=N_CANDIDATES, n_denoise_steps=min(N_DENOISE_STEPS, bundle.schedule.n_sampled),
         seed=noise_seed(PlannerConfig(), seed)))
     positions: list[NDArray] = []
 

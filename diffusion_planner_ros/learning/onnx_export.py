@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 import logging
 from pathlib import Path
 from typing import Any
@@ -114,7 +114,7 @@ class TrainedModel:
             'value_normalizer': {'mean': [saved['value_mean']], 'std': [saved['value_std']]},
             'value_clean_time': CLEAN,
             'reward_scale': saved['reward_scale'],
-            'training': {**saved['config'], 'n_updates_done': saved['n_updates']},
+            'training': {**asdict(config), 'n_updates_done': saved['n_updates']},
             'data': saved['facts']}
         return cls(networks, robot, config, facts)
 

@@ -29,9 +29,15 @@ class TrainConfig:
         'joint', 'What the denoiser plans: actions and states; states alone, actions following by '
         'inverse dynamics; or actions alone, given the first state, as a policy does.')
     horizon: int = setting(8, 'Rows of a window, H.', unit='control periods', low=2, high=1024)
-    schedule: Literal['cosine', 'linear'] = setting('cosine', 'Noise schedule.')
+    schedule: Literal['cosine', 'linear'] = setting(
+        'cosine', 'Noise schedule (Nichol and Dhariwal 2021; Ho et al. 2020).')
     n_diffusion_steps: int = setting(20, 'Diffusion steps, T.', low=2, high=1000)
-    prediction: Literal['x0', 'eps'] = setting('x0', 'What the network predicts.')
+    prediction: Literal['x0', 'eps'] = setting(
+        'x0', 'What the network predicts: the clean trajectory, or its noise, which takes more '
+        'updates to learn and more denoising steps to plan with.')
+    scaling: Literal['std', 'limits'] = setting(
+        'std', 'How data are scaled, entry by entry: to mean 0 and standard deviation 1, or from '
+        'their smallest and largest value to -1 and 1, beyond which no plan is denoised then.')
     label: Literal['executed', 'policy'] = setting(
         'executed', 'Actions that the denoiser imitates: the executed ones, or what the policy '
         'meant before exploration noise was added, where the data say so. Value and dynamics '

@@ -23,7 +23,7 @@ from .train_config import TrainConfig
 # Settings that a student shares with its teacher.
 NETWORK_SETTINGS = ('denoiser', 'width', 'depth', 'value_width', 'value_depth', 'dynamics_width',
                     'dynamics_depth', 'window', 'horizon', 'schedule', 'n_diffusion_steps',
-                    'prediction', 'return_share', 'value_target')
+                    'prediction', 'scaling', 'return_share', 'value_target')
 CLEAN_EVERY = 4  # one of so many windows is shown to the value without noise: as it ranks plans
 
 
@@ -52,10 +52,10 @@ class Trainer:
         if config.label == 'policy' and windows.policy_torques is None:
             raise DatasetError("label is 'policy', but there are episodes that do not say what "
                                "their policy chose, expected 'executed', or data of collect alone")
+        fit = Normalizer.fit_limits if config.scaling == 'limits' else Normalizer.fit
         self.learner = Learner(
-            config, robot, Normalizer.fit(windows.rows),
-            Normalizer.fit(windows.values[:, None]), reward_scale=windows.reward_scale,
-            rate=cosine_rate(config.n_updates),
+            config, robot, fit(windows.rows), Normalizer.fit(windows.values[:, None]),
+            reward_scale=windows.reward_scale, rate=cosine_rate(config.n_updates),
             data_sha256=hashlib.sha256(
                 windows.rows.tobytes() + windows.starts.tobytes()).hexdigest())
         learner = self.learner

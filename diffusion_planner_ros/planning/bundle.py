@@ -18,7 +18,7 @@ from ..errors import ConfigError, ModelError, RobotError, StateError
 from ..files import written
 from ..normalizer import Normalizer
 from ..robot import Robot
-from ..schedule import CLEAN, NoiseSchedule
+from ..schedule import CLEAN, MAX_AMPLIFICATION, NoiseSchedule
 from .calibration import Calibration, read_calibrations
 from .providers import choose_provider, open_session
 
@@ -191,6 +191,16 @@ class Bundle:
         """Whether there is a graph of whole plans."""
         return self._plan is not None
 
+    @property
+    def largest_entry(self) -> float:
+        """
+        Largest magnitude of a normalised entry in the training data.
+
+        1 where they were scaled by their limits; infinite where no limit is known.
+        """
+        is_limited = self.facts.get('training', {}).get('scaling') == 'limits'
+        return 1.0 if is_limited else float('inf')
+
     @cached_property
     def takes_return(self) -> bool:
         """Whether the denoiser can be told the return that is wanted."""
@@ -357,7 +367,7 @@ class Bundle:
             bundle = cls(
                 path=path, facts=facts, robot=robot, horizon=int(facts['horizon']),
                 window=_window(facts, sessions),
-                schedule=NoiseSchedule(**facts['schedule']),
+                schedule=_schedule(facts),
                 normalizer=_normalizer(facts['normalizer']),
                 value_normalizer=_normalizer(facts['value_normalizer']),
                 value_clean_time=int(facts.get('value_clean_time', 0)),
@@ -431,6 +441,13 @@ def _window(facts: Mapping[str, Any], files: Collection[str]) -> str:
     if needed is not None and needed not in files:
         raise ValueError(f"window is '{window}', which needs {needed}, found none in the bundle")
     return window
+
+
+def _schedule(facts: Mapping[str, Any]) -> NoiseSchedule:
+    """Return the noise schedule, in which a model that predicts eps cannot sample all times."""
+    if facts.get('training', {}).get('prediction') == 'eps':
+        return NoiseSchedule(**facts['schedule'], max_amplification=MAX_AMPLIFICATION)
+    return NoiseSchedule(**facts['schedule'])
 
 
 def _normalizer(facts: Mapping[str, list[float]]) -> Normalizer:

@@ -21,6 +21,8 @@ class Calibration:
     """Smallest value of every state entry in the data [SI], shape (S,)."""
     state_max: NDArray
     """Largest value of every state entry in the data [SI], shape (S,)."""
+    state_std: NDArray
+    """Standard deviation of every state entry in the data [SI], shape (S,)."""
     planner: Mapping[str, Any]
     """The settings that it was measured with, see ``PlannerConfig.decisive``."""
 
@@ -51,10 +53,13 @@ def read_calibrations(facts: Mapping[str, Any], state_dim: int) -> dict[str, Cal
     """
     if 'prediction_error' not in facts:
         return {}
-    low, high = (np.array(facts['state_range'][k], dtype=np.float64) for k in ('min', 'max'))
-    if low.shape != (state_dim,) or high.shape != (state_dim,) or not np.all(low <= high):
-        raise ValueError(f'state_range: shapes are {low.shape} and {high.shape}, expected '
-                         f'({state_dim},), and min at most max')
+    # Bundles that do not say the standard deviations are scaled by them.
+    found = {'std': facts['normalizer']['std'][-state_dim:], **facts['state_range']}
+    low, high, std = (np.array(found[k], dtype=np.float64) for k in ('min', 'max', 'std'))
+    if (any(array.shape != (state_dim,) for array in (low, high, std))
+            or not np.all(low <= high) or not np.all(std > 0)):
+        raise ValueError(f'state_range: shapes are {low.shape}, {high.shape} and {std.shape}, '
+                         f'expected ({state_dim},), min at most max, and std above 0')
     found = {}
     for states, measured in facts['prediction_error'].items():
         errors = np.array(measured['percentiles'], dtype=np.float64)
@@ -62,5 +67,5 @@ def read_calibrations(facts: Mapping[str, Any], state_dim: int) -> dict[str, Cal
                 or not np.all(np.diff(errors) >= 0) or not errors[0] >= 0 or not errors[99] > 0):
             raise ValueError(f'prediction_error: percentiles of {states} states are not usable, '
                              f'expected {len(PERCENTILES)} ascending numbers of at least 0')
-        found[states] = Calibration(errors, low, high, measured['planner'])
+        found[states] = Calibration(errors, low, high, std, measured['planner'])
     return found

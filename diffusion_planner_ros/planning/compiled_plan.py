@@ -35,12 +35,13 @@ class CompiledPlan:
             noise = (of_noise, 0.0) if is_before else (0.0, of_noise)
             steps.append([of_x_0, of_x_t, *noise, push])
         n_guided = sum(push != 0 for push in pushes)
+        bound = min(config.clip_denoised, bundle.largest_entry)
         low, high = bundle.row_limits
         self._inputs = {
             'times': np.array([t for t, _ in levels], dtype=np.int64)[:, None],
             'steps': np.array(steps, dtype=np.float32),
             'n_guided': np.array(n_guided, dtype=np.int64),
-            'bound': np.array(config.clip_denoised, dtype=np.float32), 'low': low, 'high': high}
+            'bound': np.array(bound, dtype=np.float32), 'low': low, 'high': high}
         # Nobody would notice the noise after the last step that has some.
         n_noisy = max((k + 1 for k, step in enumerate(steps) if any(step[2:4])), default=0)
         self._temperature = np.float32(config.temperature)

@@ -82,7 +82,6 @@ class PredictionMonitor:
         self._bundle = bundle
         self._robot = bundle.robot
         self._normalizer = bundle.normalizer
-        self._std = bundle.normalizer.std[-bundle.robot.state_dim:]
         self.calibration = bundle.calibrations.get(
             'forecast' if bundle.has_dynamics else 'denoised')
         """What is normal; None where it was not measured."""
@@ -141,7 +140,7 @@ class PredictionMonitor:
         elif predicted is not None:
             self._n_equal += 1
         outside = np.maximum(calibration.state_min - arrived, arrived - calibration.state_max)
-        deviation = max(0.0, float((outside / self._std).max()))
+        deviation = max(0.0, float((outside / calibration.state_std).max()))
         score = median(self._errors) / calibration.scale if self._errors else nan
         percentile = nan if predicted is None else calibration.percentile(error)
         return Surprise(error, percentile, score, deviation, self._n_equal,

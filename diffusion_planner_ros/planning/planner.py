@@ -66,9 +66,12 @@ class Planner:
         if config.states == 'forecast' and not bundle.has_dynamics:
             raise ConfigError(f"states is 'forecast', expected 'denoised': {bundle.path} has no "
                               'dynamics model; train and export the model again')
-        if config.n_denoise_steps > bundle.schedule.n_steps:
+        schedule = bundle.schedule
+        if config.n_denoise_steps > schedule.n_sampled:
+            which = ('' if schedule.n_sampled == schedule.n_steps else
+                     f': of its {schedule.n_steps}, those at which a predicted eps tells x_0')
             raise ConfigError(f'n_denoise_steps is {config.n_denoise_steps}, expected at most '
-                              f'{bundle.schedule.n_steps}, the diffusion steps of {bundle.path}')
+                              f'{schedule.n_sampled}, the diffusion steps of {bundle.path}{which}')
         if config.return_weight and not bundle.takes_return:
             raise ConfigError(f'return_weight is {config.return_weight}, expected 0: '
                               f'{bundle.path} cannot be told a return; train with a '
@@ -78,7 +81,8 @@ class Planner:
         self._guides = WeightedGuides(
             {name: GUIDES[name](bundle, config) for name in config.guides}, config.guide_weights)
         self._learned_value = LearnedValue(bundle, config)
-        self._levels = bundle.schedule.levels(config.n_denoise_steps)
+        self._bound = min(config.clip_denoised, bundle.largest_entry)
+        self._levels = schedule.levels(config.n_denoise_steps)
         self._push_factors = push_factors(
             config.guidance, config.guidance_strength, config.n_unguided_steps, self._levels)
 
@@ -153,7 +157,7 @@ class Planner:
 
         A state that is fixed stays as it is.
         """
-        bound, n_action = self.config.clip_denoised, self.bundle.robot.action_dim
+        bound, n_action = self._bound, self.bundle.robot.action_dim
         for k in range(self.bundle.horizon - 1):
             states = np.clip(self.bundle.next_state(x_0[:, k]), -bound, bound)
             np.copyto(x_0[:, k + 1, n_action:], states, where=~mask[k + 1, n_action:])
@@ -166,7 +170,8 @@ class Planner:
         :param known: normalised values, shape (H, D); ``mask`` says where they hold.
         :param seed: of the noise.
         :param on_step: called with diffusion time t and x_t, shape (N, H, D), before every step
-            and at the end; here t counts as in Ho et al. (2020), from T of pure noise to 0.
+            and at the end; here t counts as in Ho et al. (2020), from T of pure noise to 0;
+            from less, where the model predicts eps.
         :return: normalised trajectories, shape (N, H, D).
         """
         config, rng = self.config, np.random.default_rng(seed)
@@ -204,4 +209,4 @@ class Planner:
         x_0 = self.bundle.denoise(
             x_t, t, known, wanted=config.wanted_return if config.return_weight else None,
             weight=config.return_weight)
-        return np.clip(x_0, -config.clip_denoised, config.clip_denoised)
+        return np.clip(x_0, -self._bound, self._bound)

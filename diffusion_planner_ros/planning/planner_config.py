@@ -20,7 +20,8 @@ class PlannerConfig(GuideTargets):
         8, 'Trajectories denoised together, N; the one that the guides prefer is chosen.', low=1,
         high=256)
     sampler: str = setting(
-        'ddim', 'How noise becomes a trajectory: deterministic (ddim) or ancestral (ddpm).',
+        'ddim', 'How noise becomes a trajectory: deterministic (ddim), ancestral (ddpm), or '
+        'deterministic and of second order (dpm_solver).',
         choices=SAMPLERS)
     n_denoise_steps: int = setting(
         2, 'Denoising steps; at most those of the model.', low=1, high=1000)
@@ -51,7 +52,8 @@ class PlannerConfig(GuideTargets):
         'denoised', "States of the candidates, which the guides rank: as they were denoised, or "
         "as the bundle's dynamics model forecasts them from the candidates' actions.")
     clip_denoised: float = setting(
-        6.0, 'Bound of every normalised entry of a denoised trajectory.',
+        6.0, 'Bound of every normalised entry of a denoised trajectory; a model that was '
+        'trained with scaling limits has the bound 1.',
         unit='standard deviations', low=1.0, high=100.0)
     seed: int = setting(
         0, 'Seed of the noise; the same seed, state and time give the same plan.',

@@ -10,12 +10,12 @@ may run as a compiled plan, which is faster.
 
 from collections.abc import Callable, Generator, Sequence
 from itertools import pairwise
-from math import sqrt
+from math import log, sqrt
 from typing import Protocol
 
 from numpy.typing import NDArray
 
-from ..schedule import posterior_variance
+from ..schedule import CLEAN, posterior_variance
 
 Model = Callable[[NDArray, int], NDArray]
 """Predicts x_0 (B, H, D) from x_t (B, H, D) and its diffusion time, all normalised."""
@@ -49,7 +49,32 @@ def ddpm(model: Model, x_t: NDArray, levels: Sequence[tuple[int, float]]) -> Ste
         x_t = yield s, *ddpm_step(x_t, model(x_t, t), alpha_bar_t, alpha_bar_s)
 
 
-SAMPLERS: dict[str, Sampler] = {'ddim': ddim, 'ddpm': ddpm}
+def dpm_solver(model: Model, x_t: NDArray, levels: Sequence[tuple[int, float]]) -> Steps:
+    """
+    Second order: Lu et al. (2022), https://arxiv.org/abs/2211.01095, Algorithm 2, 2M.
+
+    A DDIM step from an x_0 that is extrapolated half a step from the last two predictions. The
+    first step has but one of them, and the last step, to no noise at all, is infinitely long in
+    lambda, so these two are those of DDIM.
+    """
+    before = None  # last prediction of x_0, and the step of lambda that followed it
+    for (t, alpha_bar_t), (s, alpha_bar_s) in pairwise(levels):
+        x_0 = extrapolated = model(x_t, t)
+        if s != CLEAN:
+            step = _half_log_snr(alpha_bar_s) - _half_log_snr(alpha_bar_t)
+            if before is not None:
+                x_0_before, step_before = before
+                extrapolated = x_0 + step / step_before / 2.0 * (x_0 - x_0_before)
+            before = x_0, step
+        x_t = yield s, ddim_step(x_t, extrapolated, alpha_bar_t, alpha_bar_s), 0.0
+
+
+def _half_log_snr(alpha_bar: float) -> float:
+    """Return lambda of Lu et al. (2022): half the logarithm of the signal-to-noise ratio."""
+    return log(alpha_bar / (1.0 - alpha_bar)) / 2.0
+
+
+SAMPLERS: dict[str, Sampler] = {'ddim': ddim, 'ddpm': ddpm, 'dpm_solver': dpm_solver}
 """By the name that ``PlannerConfig.sampler`` takes."""
 
 

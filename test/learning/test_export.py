@@ -489,7 +489,8 @@ def test_an_export_from_data_that_are_not_there_leaves_the_bundle_alone(copy, ch
     (lambda f: f['prediction_error']['denoised'].pop('percentiles'), ("'percentiles'",)),
     (lambda f: f.pop('state_range'), ("'state_range'",)),
     (lambda f: f['state_range']['min'].pop(), ('state_range', '(16,)', 'expected (17,)')),
-    (lambda f: f['state_range']['min'].__setitem__(0, 1e9), ('state_range', 'at most max'))])
+    (lambda f: f['state_range']['min'].__setitem__(0, 1e9), ('state_range', 'at most max')),
+    (lambda f: f['state_range']['std'].__setitem__(0, 0.0), ('state_range', 'std above 0'))])
 def test_a_calibration_that_makes_no_sense_is_refused(calibrated, change, words):
     facts = yaml.safe_load((calibrated / 'model.yaml').read_text())
     change(facts)

@@ -49,11 +49,13 @@ def assert_same_weights(found, expected):
         assert torch.equal(found[name], tensor), name
 
 
-@pytest.mark.parametrize(('denoiser', 'prediction'), [
-    ('mlp', 'eps'), *((denoiser, 'x0') for denoiser in DENOISERS)])
-def test_all_losses_fall(make_trainer, denoiser, prediction):
-    trainer = make_trainer(denoiser, prediction=prediction, n_updates=120, learning_rate=0.02,
-                           value_learning_rate=0.02, dynamics_learning_rate=0.02)
+@pytest.mark.parametrize(('denoiser', 'prediction', 'scaling'), [
+    ('mlp', 'eps', 'std'), ('mlp', 'x0', 'limits'),
+    *((denoiser, 'x0', 'std') for denoiser in DENOISERS)])
+def test_all_losses_fall(make_trainer, denoiser, prediction, scaling):
+    trainer = make_trainer(
+        denoiser, prediction=prediction, scaling=scaling, n_updates=120, learning_rate=0.02,
+        value_learning_rate=0.02, dynamics_learning_rate=0.02)
     losses = [trainer.update() for _ in range(120)]
     for name in ('denoising', 'value', 'dynamics'):
         series = [float(step[name]) for step in losses]

@@ -160,7 +160,7 @@ def test_describes_every_parameter_with_unit_and_range(driver):
     assert (candidates.integer_range[0].from_value, candidates.integer_range[0].to_value) == (1,
                                                                                               256)
     assert age.description.endswith('[s]')
-    assert sampler.additional_constraints == 'one of ddim, ddpm'
+    assert sampler.additional_constraints == 'one of ddim, ddpm, dpm_solver'
     assert provider.read_only and not candidates.read_only
     assert limit.additional_constraints == 'a list of numbers from 0 to 10000 [N m]'
 

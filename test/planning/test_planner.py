@@ -14,7 +14,7 @@ from diffusion_planner_ros.planning.conditions import Condition
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.providers import PROVIDERS
-from diffusion_planner_ros.planning.samplers import ddpm_step
+from diffusion_planner_ros.planning.samplers import ddpm_step, SAMPLERS
 from diffusion_planner_ros.settings import settings_of
 
 H, S, A = 8, 17, 6
@@ -22,7 +22,6 @@ T = 10
 SETTINGS = list(settings_of(PlannerConfig))
 WITH_RANGE = [k for k in SETTINGS if k.low is not None]
 WITH_CHOICES = [k for k in SETTINGS if k.choices]
-SAMPLERS = ('ddim', 'ddpm')
 
 
 @pytest.fixture
@@ -265,6 +264,18 @@ def test_any_number_of_steps_up_to_those_of_the_model_gives_a_plan(
 def test_more_steps_than_the_model_has_are_refused(make_planner):
     with pytest.raises(ConfigError, match=f'n_denoise_steps is {T + 1}, expected at most {T}'):
         make_planner(n_denoise_steps=T + 1)
+
+
+def test_more_steps_than_a_predicted_eps_allows_are_refused(bundle_of, state):
+    bundle = Bundle.load(bundle_of('mlp', 'eps'))
+    n_sampled = bundle.schedule.n_sampled
+    with pytest.raises(ConfigError, match=f'n_denoise_steps is {T}, expected at most {n_sampled}, '
+                                          rf'the .*_eps: of its {T}, those at which a predicted'):
+        Planner(bundle, PlannerConfig(n_denoise_steps=T))
+    times = []
+    planner = Planner(bundle, PlannerConfig(n_denoise_steps=n_sampled))
+    planner.plan(state, on_step=lambda t, x_t: times.append(t))
+    assert times == list(range(n_sampled, -1, -1))
 
 
 @pytest.mark.parametrize('number', [np.nan, np.inf, -np.inf])

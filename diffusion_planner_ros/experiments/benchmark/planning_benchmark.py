@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import product
 import os
 import platform
@@ -45,7 +45,8 @@ def torch_planner(bundle: Bundle, config: PlannerConfig) -> TorchPlanner:
 
     :raises ModelError: if the bundle does not say how it was trained.
     """
-    training = bundle.facts.get('training', {})
+    # Bundles that do not say how their data were scaled are of a time before there was a choice.
+    training = {'scaling': 'std', **bundle.facts.get('training', {})}
     try:
         settings = {f.name: training[f.name] for f in fields(TrainConfig)}
     except KeyError as error:
@@ -56,7 +57,8 @@ def torch_planner(bundle: Bundle, config: PlannerConfig) -> TorchPlanner:
         denoiser=networks['diffusion'], value=networks['value'], schedule=bundle.schedule,
         normalizer=bundle.normalizer, value_normalizer=bundle.value_normalizer,
         row_limits=bundle.row_limits, horizon=bundle.horizon,
-        value_unit=float(LearnedValue(bundle).of_normalized(1.0)), config=config)
+        value_unit=float(LearnedValue(bundle).of_normalized(1.0)), config=replace(
+            config, clip_denoised=min(config.clip_denoised, bundle.largest_entry)))
 
 
 @contextmanager

@@ -178,10 +178,10 @@ class PlanDisplay:
     def _denoise(self, shown: Shown) -> list[MarkerArray]:
         """Plan again in small steps, and draw some of them, from noise to the plan."""
         bundle = shown.planner.bundle
-        n_steps = bundle.schedule.n_steps
+        schedule = bundle.schedule
         config = shown.planner.config
         planner = Planner(bundle, replace(
-            config, n_denoise_steps=min(n_steps, MAX_DENOISE_STEPS),
+            config, n_denoise_steps=min(schedule.n_sampled, MAX_DENOISE_STEPS),
             n_candidates=min(config.n_candidates, MAX_DRAWN)))
         recorded: list[tuple[int, NDArray]] = []
         period = round(bundle.robot.control_period * NANOSECONDS)
@@ -194,5 +194,5 @@ class PlanDisplay:
         chosen = np.unique(np.linspace(0, len(recorded) - 1, N_SHOWN_STEPS).round().astype(int))
         return [denoising_markers(
             bundle.normalizer.unnormalize(x_t.astype(np.float64))[..., plan.action_dim:],
-            plan.values, t, n_steps, bundle.robot, self._urdf, shown.positions, header)
+            plan.values, t, schedule.n_steps, bundle.robot, self._urdf, shown.positions, header)
             for t, x_t in (recorded[i] for i in chosen)]

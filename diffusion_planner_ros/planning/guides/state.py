@@ -16,7 +16,8 @@ class State:
     """
     Minus half the squared distance from ``target_state``, summed over entries and rows.
 
-    Distances are in standard deviations of the training data.
+    Distances are in standard deviations of the training data, or in halves of their range where
+    that is how they were scaled.
 
     :param config: says the target.
     :raises ConfigError: if the target has another length than the robot's state.
