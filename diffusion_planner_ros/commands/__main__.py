@@ -43,8 +43,10 @@ def main() -> None:
     try:
         import tyro
 
+        from .preset_option import with_preset
+
         tyro.extras.subcommand_cli_from_dict(
-            verbs(), prog='diffusion_planner',
+            with_preset(verbs(), sys.argv[1:]), prog='diffusion_planner',
             description='Diffusion planning on ROS 2: from recorded data to joint torques.')
         sys.stdout.flush()
     except PlannerError as error:

@@ -8,6 +8,7 @@ import tyro
 
 from ...learning.train_config import TrainConfig
 from ..output import progress, report
+from ..preset_option import PresetName
 
 if TYPE_CHECKING:
     from ...episode import Episode
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 def train(
     data: tuple[Path, ...],
     config: tyro.conf.OmitArgPrefixes[TrainConfig],
+    preset: PresetName = None,
     robot: str = 'walker2d',
     out: Path = Path('runs/walker2d'),
     resume: bool = False,
@@ -30,6 +32,8 @@ def train(
 
     :param data: folders of Minari data sets or HDF5 files in D4RL's layout; at least one.
     :param config: what is learned, and how.
+    :param preset: published method whose settings are the defaults of CONFIG, see
+        docs/compare.md.
     :param robot: name of a shipped robot or path of a robot's YAML file.
     :param out: folder of checkpoint and logs.
     :param resume: go on from OUT/checkpoint.pt.
