@@ -20,6 +20,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .learn.study import study
     from .learn.train import train
     from .measure.benchmark import benchmark
+    from .measure.compare import compare
     from .measure.diagnose import diagnose
     from .measure.endure import endure
     from .measure.evaluate import evaluate
@@ -29,10 +30,10 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .walk import walk
 
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
-            'endure': endure, 'benchmark': benchmark, 'goals': goals, 'info': info,
-            'collect': collect, 'train': train, 'align': align, 'study': study, 'export': export,
-            'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot, 'animate': animate,
-            'soak': soak}
+            'endure': endure, 'benchmark': benchmark, 'compare': compare, 'goals': goals,
+            'info': info, 'collect': collect, 'train': train, 'align': align, 'study': study,
+            'export': export, 'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot,
+            'animate': animate, 'soak': soak}
 
 
 def main() -> None:

@@ -27,6 +27,7 @@ from diffusion_planner_ros.commands.learn.collect import collect
 from diffusion_planner_ros.commands.learn.export import export
 from diffusion_planner_ros.commands.learn.study import study
 from diffusion_planner_ros.commands.learn.train import train
+from diffusion_planner_ros.commands.measure.compare import compare
 from diffusion_planner_ros.commands.measure.diagnose import diagnose
 from diffusion_planner_ros.commands.measure.endure import endure
 from diffusion_planner_ros.commands.measure.evaluate import evaluate
@@ -60,7 +61,8 @@ from diffusion_planner_ros.sim.walker2d import normalized_score
 VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': collect,
          'diagnose': diagnose, 'train': train, 'export': export, 'info': info,
          'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
-         'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure}
+         'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure,
+         'compare': compare}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
@@ -342,6 +344,9 @@ def test_evaluate_draws_robots_when_asked_to(journey):
     (('align', '--checkpoint', 'nowhere.pt'), 'nowhere.pt: no such checkpoint'),
     (('train', '--data', 'nowhere.hdf5'), 'nowhere.hdf5: no such file'),
     (('walk', '--preset', 'nameless'), "preset is 'nameless', expected one of diffuser, guided"),
+    (('compare', '--methods', 'walkman'), "methods has 'walkman', expected one of"),
+    (('compare', '--data', 'nowhere', '--seeds', '1', '1'), 'seeds is (1, 1), expected at least'),
+    (('compare', '--data', 'a/x', 'b/x'), 'data is a/x, b/x, expected at least one data set'),
     (('walk', '--preset'), '--preset names no preset, expected one of diffuser, guided'),
     (('evaluate', '--real-time'), '--real-time needs --through-ros'),
     (('evaluate', '--episodes', '0'), 'episodes is 0, expected at least 1')])

@@ -40,10 +40,9 @@ def train(
     :param skip_unrewarded: leave out recorded episodes that have no rewards.
     :param json: print the report as JSON.
     """
-    import numpy as np
     from torch.utils.tensorboard import SummaryWriter
 
-    from ...data.minari_format import read_metadata
+    from ...data.data_facts import data_facts
     from ...data.windows import Windows
     from ...errors import DatasetError, ModelError
     from ...learning import trainer as learning
@@ -57,18 +56,11 @@ def train(
         raise ModelError(f'{file}: exists already; add --resume to go on from it, or choose '
                          'another --out')
     layout = Robot.load(robot)
-    episodes = [_read(path, layout, skip_unrewarded) for path in data]
-    everything = [e for part in episodes for e in part]
+    episodes = {path: _read(path, layout, skip_unrewarded) for path in data}
+    everything = [e for part in episodes.values() for e in part]
     windows = Windows.cut(everything, layout, config.horizon, discount=config.discount,
                           fall_penalty=config.fall_penalty)
-    policy_returns = [m['policy_return'] for m in map(read_metadata, data) if 'policy_return' in m]
-    facts = {
-        'data': [{'name': path.name, 'episodes': len(part),
-                  'transitions': sum(map(len, part)),
-                  'mean_return': float(np.mean([e.total_return for e in part]))}
-                 for path, part in zip(data, episodes, strict=True)],
-        'n_windows': len(windows.starts),
-        'best_policy_return': max(policy_returns, default=None)}
+    facts = {**data_facts(episodes), 'n_windows': len(windows.starts)}
     trainer = learning.Trainer(config, layout, windows)
     if resume:
         trainer.resume(file)
