@@ -1,12 +1,14 @@
 """The policies that methods are compared with: what they learn from, and that they learn."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from diffusion_planner_ros.data.formats import read_episodes
 from diffusion_planner_ros.data.minari_format import read_metadata
 from diffusion_planner_ros.episode import Episode
-from diffusion_planner_ros.errors import ModelError
+from diffusion_planner_ros.errors import ConfigError, ModelError
 from diffusion_planner_ros.experiments.comparison.baselines.baseline_registry import BASELINES
 from diffusion_planner_ros.experiments.comparison.baselines.behaviour import behaviour_facts
 from diffusion_planner_ros.experiments.comparison.baselines.onnx_policy import OnnxPolicy
@@ -101,6 +103,12 @@ def test_a_baseline_goes_on_from_its_checkpoint(name, rewarded, tmp_path):
                                before.distribution(states)[0])
     again.update()
     assert again.n_done == 6
+
+
+def test_a_missing_library_is_named_with_the_remedy(rewarded, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'd3rlpy', None)
+    with pytest.raises(ConfigError, match=r"'iql' needs the library d3rlpy.*\[compare\]"):
+        BASELINES['iql'](rewarded, seed=0, n_updates=1)
 
 
 def test_a_folder_without_a_policy_is_refused(tmp_path):

@@ -346,6 +346,7 @@ def test_evaluate_draws_robots_when_asked_to(journey):
     (('walk', '--preset', 'nameless'), "preset is 'nameless', expected one of diffuser, guided"),
     (('compare', '--methods', 'walkman'), "methods has 'walkman', expected one of"),
     (('compare', '--data', 'nowhere', '--seeds', '1', '1'), 'seeds is (1, 1), expected at least'),
+    (('compare', '--data', 'nowhere'), 'nowhere: no such file or folder, expected a data set'),
     (('compare', '--data', 'a/x', 'b/x'), 'data is a/x, b/x, expected at least one data set'),
     (('walk', '--preset'), '--preset names no preset, expected one of diffuser, guided'),
     (('evaluate', '--real-time'), '--real-time needs --through-ros'),

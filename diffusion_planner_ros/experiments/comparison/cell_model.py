@@ -9,6 +9,7 @@ from typing import Any
 
 from ...data.data_facts import data_facts
 from ...data.formats import read_episodes
+from ...errors import DatasetError
 from ...learning.learner import CHECKPOINT_FILE
 from ...learning.train_config import TrainConfig
 from ...robot import Robot
@@ -33,10 +34,16 @@ class DataSet:
 
     @classmethod
     def at(cls, path: Path, robot: str) -> 'DataSet':
-        """Hash a file, or all files of a folder in the order of their names."""
+        """
+        Hash a file, or all files of a folder in the order of their names.
+
+        :raises DatasetError: if there is no such file or folder.
+        """
+        if not path.exists():
+            raise DatasetError(f'{path}: no such file or folder, expected a data set')
         files = sorted(f for f in path.rglob('*') if f.is_file()) if path.is_dir() else [path]
         digest = hashlib.sha256()
-        for file in filter(Path.is_file, files):
+        for file in files:
             digest.update(file.read_bytes())
         return cls(path, digest.hexdigest(), robot)
 
