@@ -9,6 +9,10 @@ from ..errors import PlannerError
 
 def verbs() -> dict[str, Callable[..., None]]:
     """Return what a user can ask for, by name; imported only now, as it takes a while."""
+    from .figures.compounding import compounding
+    from .figures.gaits import gaits
+    from .figures.overestimation import overestimation
+    from .figures.torques import torques
     from .inspect.animate import animate
     from .inspect.info import info
     from .inspect.snapshot import snapshot
@@ -32,7 +36,8 @@ def verbs() -> dict[str, Callable[..., None]]:
             'endure': endure, 'benchmark': benchmark, 'goals': goals, 'info': info,
             'collect': collect, 'train': train, 'align': align, 'study': study, 'export': export,
             'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot, 'animate': animate,
-            'soak': soak}
+            'soak': soak, 'overestimation': overestimation, 'torques': torques,
+            'compounding': compounding, 'gaits': gaits}
 
 
 def main() -> None:

@@ -17,6 +17,10 @@ import numpy as np
 import pytest
 
 from diffusion_planner_ros.commands import __main__ as cli
+from diffusion_planner_ros.commands.figures.compounding import compounding
+from diffusion_planner_ros.commands.figures.gaits import gaits
+from diffusion_planner_ros.commands.figures.overestimation import overestimation
+from diffusion_planner_ros.commands.figures.torques import torques
 from diffusion_planner_ros.commands.inspect.animate import animate
 from diffusion_planner_ros.commands.inspect.info import info
 from diffusion_planner_ros.commands.inspect.snapshot import snapshot
@@ -59,12 +63,15 @@ from diffusion_planner_ros.sim.walker2d import normalized_score
 VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': collect,
          'diagnose': diagnose, 'train': train, 'export': export, 'info': info,
          'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
-         'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure}
+         'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure,
+         'overestimation': overestimation, 'torques': torques, 'compounding': compounding,
+         'gaits': gaits}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
 SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness': PLANNER,
-            'calibrate': PLANNER, 'endure': PLANNER,
+            'calibrate': PLANNER, 'endure': PLANNER, 'overestimation': PLANNER,
+            'torques': PLANNER, 'compounding': PLANNER,
             'align': {'config': (AlignConfig, '')} | PLANNER | CHANGE,
             'diagnose': PLANNER | CHANGE, 'study': PLANNER | CHANGE,
             'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}

@@ -21,10 +21,26 @@ def imagine(planner: Planner, state: NDArray, n_plans: int) -> NDArray:
     :param state: to start from [SI], shape (S,).
     :return: states [SI], one per control period, shape (n_plans (H - 1) + 1, S).
     """
-    states = [state]
+    states, _ = imagine_actions(planner, state, n_plans)
+    return states
+
+
+def imagine_actions(planner: Planner, state: NDArray, n_plans: int, *, first_step: int = 0
+                    ) -> tuple[NDArray, NDArray]:
+    """
+    Follow planned states as ``imagine`` does, and say by which actions.
+
+    :param state: to start from [SI], shape (S,).
+    :param first_step: number of the control period of ``state``; it seeds the noise.
+    :return: states [SI], shape (n_plans (H - 1) + 1, S), and the torques between them [N m], of
+        one row less.
+    """
+    states, actions = [state], []
     for _ in range(n_plans):
-        states += list(planner.plan(states[-1], step=len(states) - 1).states[1:])
-    return np.stack(states)
+        plan = planner.plan(states[-1], step=first_step + len(actions))
+        states += list(plan.states[1:])
+        actions += list(plan.actions[:-1])
+    return np.stack(states), np.stack(actions)
 
 
 def positions_of(states: NDArray, robot: Robot, joints: Sequence[str],

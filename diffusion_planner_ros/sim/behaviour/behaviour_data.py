@@ -44,8 +44,8 @@ class RecordedData:
 
 
 def run_policy(policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDArray,
-               rng: np.random.Generator, robots: Robots | Mixture = UNPERTURBED
-               ) -> list[Episode]:
+               rng: np.random.Generator, robots: Robots | Mixture = UNPERTURBED,
+               n_steps: int | None = None) -> list[Episode]:
     """
     Run one episode for every seed, all at once.
 
@@ -55,6 +55,7 @@ def run_policy(policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDA
     :param noise_share: of the policy's noise in each episode, shape (n,).
     :param rng: draws the noise.
     :param robots: that act.
+    :param n_steps: time limit [control periods]; that of the robot by default.
     """
     walkers = [Walker2D(robots.draw(seed)) for seed in seeds]
     for walker, seed in zip(walkers, seeds, strict=True):
@@ -71,7 +72,8 @@ def run_policy(policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDA
         return np.clip(mean + noise[robots] * std, -1.0, 1.0) * limit
 
     return [replace(episode, policy_actions=np.array(actions))
-            for episode, actions in zip(rollout_together(walkers, act), own, strict=True)]
+            for episode, actions in zip(rollout_together(walkers, act, n_steps=n_steps), own,
+                                        strict=True)]
 
 
 def policy_return(policy: GaussianPolicy, robots: Robots | Mixture = UNPERTURBED) -> float:

@@ -1,0 +1,1 @@
+"""Verbs that each make one figure and the numbers in it."""

@@ -1,0 +1,1 @@
+"""What plans promise and what comes of it: four comparisons, one figure each."""

@@ -1,0 +1,1 @@
+"""Pictures of the four comparisons of ``experiments/figures``."""
