@@ -16,8 +16,10 @@ TRAIN = ['gymnasium>=1.0', 'h5py>=3.8', 'minari>=0.5.3', 'mujoco>=3.1.6', 'onnx>
          'onnxscript>=0.5', 'scipy>=1.10', 'stable-baselines3>=2.4', 'tensorboard>=2.12',
          'torch>=2.9', 'tqdm>=4.60', 'tyro>=0.9']
 ROS = ['ros-kilted-rclpy[fastrtps]', 'ros-common-interfaces']
+# policies that compare trains beside the planners; it asks for gymnasium 1.0.0
+COMPARE = ['d3rlpy==2.8.1']
 TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.5',
-        'ruff>=0.6']
+        'ruff>=0.6', *COMPARE]
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
@@ -46,7 +48,7 @@ setup(
     install_requires=ROBOT,
     extras_require={
         'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS,
-        'gpu': ['onnxruntime-gpu>=1.17'], 'test': TEST},
+        'gpu': ['onnxruntime-gpu>=1.17'], 'compare': COMPARE, 'test': TEST},
     zip_safe=False,
     entry_points={'console_scripts': [
         f'diffusion_planner = {PACKAGE}.commands.__main__:main',

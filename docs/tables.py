@@ -5,7 +5,7 @@ A table stands between ``<!-- table: NAME -->`` and ``<!-- table end -->``. To a
 two lines into a page and add a function to ``TABLES``. A test compares every table with the code.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 import inspect
@@ -13,6 +13,7 @@ from pathlib import Path
 import re
 import runpy
 import sys
+from typing import Any
 from unittest.mock import MagicMock, patch
 
 from diffusion_planner_ros.commands.__main__ import verbs
@@ -28,6 +29,7 @@ from diffusion_planner_ros.nodes.threads.scheduling import SchedulingConfig
 from diffusion_planner_ros.planning.monitor import MonitorConfig
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopConfig
+from diffusion_planner_ros.presets.preset import Preset, preset_names
 from diffusion_planner_ros.settings import Setting, settings_of
 from diffusion_planner_ros.sim.bridge_episode import BridgeConfig
 from diffusion_planner_ros.sim.perturbation import Perturbation
@@ -119,12 +121,25 @@ def diagnostics_table(node: str) -> str:
                                    for keys, what in VALUES[node].items()])
 
 
+def preset_table() -> str:
+    """Return the presets: what they are, and the settings that differ from the defaults."""
+    def changes(settings: Mapping[str, Any]) -> str:
+        return ', '.join(f'`{name}={"+".join(map(str, value)) if type(value) is tuple else value}`'
+                         for name, value in settings.items())
+    presets = [Preset.load(name) for name in preset_names()]
+    return table(('preset', 'what', 'source', 'training', 'planning'), [
+        (f'`{p.name}`', ' '.join(p.about.split())
+         + (f' Distilled from `{p.distilled_from}`.' if p.distilled_from else ''),
+         p.source, changes(p.train), changes(p.planner)) for p in presets])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     'verbs': verb_table,
     'train': lambda: settings_table(TrainConfig),
     'align': lambda: settings_table(AlignConfig),
     'planner': lambda: settings_table(PlannerConfig),
     'monitor': lambda: settings_table(MonitorConfig),
+    'presets': preset_table,
     'execution': lambda: settings_table(Execution),
     'perturbation': lambda: settings_table(Perturbation),
     'drawn': lambda: settings_table(PerturbationRanges),

@@ -24,6 +24,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .learn.study import study
     from .learn.train import train
     from .measure.benchmark import benchmark
+    from .measure.compare import compare
     from .measure.diagnose import diagnose
     from .measure.endure import endure
     from .measure.evaluate import evaluate
@@ -33,11 +34,11 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .walk import walk
 
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
-            'endure': endure, 'benchmark': benchmark, 'goals': goals, 'info': info,
-            'collect': collect, 'train': train, 'align': align, 'study': study, 'export': export,
-            'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot, 'animate': animate,
-            'soak': soak, 'overestimation': overestimation, 'torques': torques,
-            'compounding': compounding, 'gaits': gaits}
+            'endure': endure, 'benchmark': benchmark, 'compare': compare, 'goals': goals,
+            'info': info, 'collect': collect, 'train': train, 'align': align, 'study': study,
+            'export': export, 'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot,
+            'animate': animate, 'soak': soak, 'overestimation': overestimation,
+            'torques': torques, 'compounding': compounding, 'gaits': gaits}
 
 
 def main() -> None:
@@ -48,8 +49,10 @@ def main() -> None:
     try:
         import tyro
 
+        from .preset_option import with_preset
+
         tyro.extras.subcommand_cli_from_dict(
-            verbs(), prog='diffusion_planner',
+            with_preset(verbs(), sys.argv[1:]), prog='diffusion_planner',
             description='Diffusion planning on ROS 2: from recorded data to joint torques.')
         sys.stdout.flush()
     except PlannerError as error:

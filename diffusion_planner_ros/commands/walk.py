@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..files import written
 from ..planning.planner_config import PlannerConfig
 from .output import LiveLine, report
+from .preset_option import PresetName
 
 if TYPE_CHECKING:
     from ..experiments.ros.ros_session import Recording
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def walk(
     planner: PlannerConfig,
+    preset: PresetName = None,
     bundle: Path | None = None,
     episodes: int = 1,
     seed: int = 0,
@@ -32,6 +34,8 @@ def walk(
     there, OUT/walk.mp4.
 
     :param planner: how to plan.
+    :param preset: published method whose settings are the defaults of PLANNER, see
+        docs/compare.md.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param episodes: number of episodes; their seeds count up from SEED.
     :param seed: seed of the first episode's initial state.
@@ -55,7 +59,7 @@ def walk(
     evaluation.check_robot(loaded)
     config = SessionConfig(bundle=path, planner=planner, lockstep=lockstep,
                            real_time_factor=real_time_factor, first_seed=seed,
-                           log=record)
+                           log=record, preset=preset or '')
     results = []
     with session(config, record=True) as nodes, LiveLine() as line:
         def show(bridge: dict[str, str]) -> None:

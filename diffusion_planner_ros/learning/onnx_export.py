@@ -221,6 +221,15 @@ def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
                           model.config.n_diffusion_steps), plan_file)
 
 
+def export_policy(policy: nn.Module, state_dim: int, file: Path) -> None:
+    """
+    Write a policy, from states (B, S) to actions (B, A), as ONNX, for any batch size.
+
+    :raises OutputError: if the file cannot be written.
+    """
+    _save(policy, {'state': torch.zeros(3, state_dim)}, ['action'], file, optimize=True)
+
+
 def _write(graph: onnx.ModelProto, file: Path) -> None:
     with written(file) as scratch:
         onnx.save(graph, str(scratch))

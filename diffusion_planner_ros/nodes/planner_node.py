@@ -21,6 +21,7 @@ from ..planning.monitor import MonitorConfig
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
 from ..planning.stop import per_joint, StopBehaviour, StopConfig
+from ..presets.preset import Preset
 from ..robot import Robot, shipped_urdf
 from ..share import share_file
 from ..urdf_tree import Urdf
@@ -68,7 +69,11 @@ class PlannerNode(LifecycleNode):
 
     def __init__(self) -> None:
         super().__init__(PLANNER.node_name)
-        self._configs = {config: declare(self, config) for config in CONFIGS}
+        self._configs = {PlannerNodeConfig: declare(self, PlannerNodeConfig)}
+        preset = self._config.preset
+        defaults = Preset.load(preset).planner if preset else {}
+        self._configs |= {config: declare(self, config, defaults)
+                          for config in CONFIGS if config is not PlannerNodeConfig}
         self._model: Model | None = None
         self._limit: NDArray | None = None
         self._stop: StopBehaviour | None = None

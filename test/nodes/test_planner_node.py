@@ -23,6 +23,7 @@ from diffusion_planner_ros.nodes.common.topics import CLOCK, SET_PLANNER_PARAMET
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.presets.preset import Preset
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.bridge_episode import EPISODE_GAP
 
@@ -180,7 +181,20 @@ def test_sends_zero_torque_last_and_ends_cleanly_when_interrupted(driver, walker
     assert 'Traceback' not in planner_process.output
 
 
+def test_a_preset_gives_defaults_that_parameters_win_over(kept, walker):
+    planner = Planner(Bundle.load(share_file('models/walker2d')),
+                      PlannerConfig(**{**Preset.load('guided').planner, 'n_denoise_steps': 5}))
+    with kept.observer() as node:
+        process = kept.start('planner', **SETTINGS, preset='guided', n_denoise_steps=5)
+        driver = Driver(node, process.n_uses)
+        spin_until(node, driver.is_connected, 'planner', process)
+        driver.set_clock(0)
+        np.testing.assert_array_equal(driver.answer(0, walker.qpos, walker.qvel),
+                                      planner.plan(walker.state, step=0).actions[0])
+
+
 WRONG_SETTINGS = [
+    ({'preset': 'nameless'}, "preset is 'nameless', expected one of"),
     ({'bundle': '/nowhere'}, '/nowhere/model.yaml: no such file'),
     ({'provider': 'tensorrt'}, "provider 'tensorrt' is not available, expected one of"),
     ({'n_candidates': 0}, 'n_candidates'),

@@ -31,6 +31,7 @@ from diffusion_planner_ros.commands.learn.collect import collect
 from diffusion_planner_ros.commands.learn.export import export
 from diffusion_planner_ros.commands.learn.study import study
 from diffusion_planner_ros.commands.learn.train import train
+from diffusion_planner_ros.commands.measure.compare import compare
 from diffusion_planner_ros.commands.measure.diagnose import diagnose
 from diffusion_planner_ros.commands.measure.endure import endure
 from diffusion_planner_ros.commands.measure.evaluate import evaluate
@@ -47,6 +48,7 @@ from diffusion_planner_ros.learning.train_config import TrainConfig
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.presets.preset import Preset
 from diffusion_planner_ros.robot import Robot
 from diffusion_planner_ros.settings import settings_of
 from diffusion_planner_ros.sim.behaviour import behaviour_policy as behaviour
@@ -65,7 +67,7 @@ VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': 
          'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
          'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure,
          'overestimation': overestimation, 'torques': torques, 'compounding': compounding,
-         'gaits': gaits}
+         'gaits': gaits, 'compare': compare}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
@@ -306,6 +308,30 @@ def test_a_score_is_written_only_when_asked_for(journey, tmp_path):
     assert score['planner']['n_candidates'] == PlannerConfig().n_candidates
 
 
+PRESET_VERBS = ('train', 'evaluate', 'robustness', 'walk', 'diagnose', 'endure')
+
+
+@pytest.mark.parametrize('verb', PRESET_VERBS)
+def test_the_help_of_a_verb_with_a_preset_shows_its_settings(verb):
+    preset = Preset.load('diffuser')
+    (owner, prefix), values = next(iter(SETTINGS[verb].values())), preset.planner
+    if owner is TrainConfig:
+        values = preset.train
+    expected = {prefix + k.name: values.get(k.name, k.default) for k in settings_of(owner)}
+    found = shown_defaults(say(verb, '--preset', 'diffuser', '--help').out)
+    options = {name.replace('_', '-'): shown(default) for name, default in expected.items()}
+    assert {name: found.get(name) for name in options} == options
+
+
+def test_an_option_wins_over_the_preset(journey):
+    words = ('evaluate', '--bundle', journey.bundle, '--episodes', 1, '--processes', 1,
+             '--first-seed', 5, '--planner.n-denoise-steps', 5)
+    config = PlannerConfig(**{**Preset.load('guided').planner, 'n_denoise_steps': 5, 'seed': 5})
+    expected, _ = run_episode(5, planner=Planner(Bundle.load(journey.bundle), config))
+    for option in (('--preset', 'guided'), ('--preset=guided',)):
+        assert run_here(*words, *option)['returns'] == [expected.episode_return]
+
+
 def test_evaluate_draws_robots_when_asked_to(journey):
     words = ('evaluate', '--bundle', journey.bundle, '--episodes', 1, '--processes', 1,
              '--first-seed', 5)
@@ -323,6 +349,12 @@ def test_evaluate_draws_robots_when_asked_to(journey):
     (('export', '--checkpoint', 'nowhere.pt'), 'nowhere.pt: no such checkpoint'),
     (('align', '--checkpoint', 'nowhere.pt'), 'nowhere.pt: no such checkpoint'),
     (('train', '--data', 'nowhere.hdf5'), 'nowhere.hdf5: no such file'),
+    (('walk', '--preset', 'nameless'), "preset is 'nameless', expected one of diffuser, guided"),
+    (('compare', '--methods', 'walkman'), "methods has 'walkman', expected one of"),
+    (('compare', '--data', 'nowhere', '--seeds', '1', '1'), 'seeds is (1, 1), expected at least'),
+    (('compare', '--data', 'nowhere'), 'nowhere: no such file or folder, expected a data set'),
+    (('compare', '--data', 'a/x', 'b/x'), 'data is a/x, b/x, expected at least one data set'),
+    (('walk', '--preset'), '--preset names no preset, expected one of diffuser, guided'),
     (('evaluate', '--real-time'), '--real-time needs --through-ros'),
     (('evaluate', '--episodes', '0'), 'episodes is 0, expected at least 1')])
 def test_a_wrong_path_or_option_ends_with_one_clear_line(words, message):

@@ -11,7 +11,7 @@ import pytest
 
 PACKAGE = 'diffusion_planner_ros'
 MAX_LINES = 60
-BLOCK = re.compile(r'```python\n# (\S+\.py)( \(add\))?\n(.*?)```', re.DOTALL)
+BLOCK = re.compile(r'```(?:python|yaml)\n# (\S+\.(?:py|yaml))( \(add\))?\n(.*?)```', re.DOTALL)
 
 
 def blocks():
@@ -35,7 +35,7 @@ def extended(tmp_path_factory):
 
 def test_every_extension_is_a_small_file_a_line_of_registration_and_a_test():
     new = [code for name, is_added, code in blocks()
-           if not is_added and name.startswith(PACKAGE)]
+           if not is_added and name.startswith(PACKAGE) and name.endswith('.py')]
     added = [code for _, is_added, code in blocks() if is_added]
     tests = [name for name, _, _ in blocks() if name.startswith('test/')]
     assert len(new) == len(added) == len(tests) == 5
@@ -43,6 +43,16 @@ def test_every_extension_is_a_small_file_a_line_of_registration_and_a_test():
     for code in added:
         lines = [line for line in code.splitlines() if line]
         assert all(line.startswith('from ') for line in lines[:-1]), code
+
+
+def test_its_preset_is_found_and_its_settings_are_accepted(extended):
+    code = ("from diffusion_planner_ros.experiments.comparison.method import Method\n"
+            "method = Method.parse('forecaster')\n"
+            "print(method.train.horizon, method.planner.states)")
+    done = subprocess.run([sys.executable, '-c', code], cwd=extended, text=True,
+                          env={**os.environ, 'PYTHONPATH': str(extended)},
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.stdout.split() == ['16', 'forecast'], done.stdout
 
 
 def test_its_tests_pass(extended):

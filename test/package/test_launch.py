@@ -300,7 +300,7 @@ def test_a_person_s_parameters_do_not_make_hardware_start_by_itself(prefix):
                   'params_file:=planner.yaml', 'controllers:=ros2_control.yaml') as (started, _):
         planner = handed_over(started['planner'])
         assert planner['autostart'] is False
-        assert planner['n_candidates'] == 8
+        assert planner['ramp_time'] == 0.0
 
 
 def test_autostart_use_sim_time_and_log_level_reach_the_nodes(prefix):

@@ -8,6 +8,7 @@ import tyro
 
 from ...learning.train_config import TrainConfig
 from ..output import progress, report
+from ..preset_option import PresetName
 
 if TYPE_CHECKING:
     from ...episode import Episode
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 def train(
     data: tuple[Path, ...],
     config: tyro.conf.OmitArgPrefixes[TrainConfig],
+    preset: PresetName = None,
     robot: str = 'walker2d',
     out: Path = Path('runs/walker2d'),
     teacher: Path | None = None,
@@ -31,6 +33,8 @@ def train(
 
     :param data: folders of Minari data sets or HDF5 files in D4RL's layout; at least one.
     :param config: what is learned, and how.
+    :param preset: published method whose settings are the defaults of CONFIG, see
+        docs/compare.md.
     :param robot: name of a shipped robot or path of a robot's YAML file.
     :param out: folder of checkpoint and logs.
     :param teacher: checkpoint of ``train`` on the same data, with the same networks: the denoiser
@@ -39,10 +43,9 @@ def train(
     :param skip_unrewarded: leave out recorded episodes that have no rewards.
     :param json: print the report as JSON.
     """
-    import numpy as np
     from torch.utils.tensorboard import SummaryWriter
 
-    from ...data.minari_format import read_metadata
+    from ...data.data_facts import data_facts
     from ...data.windows import Windows
     from ...errors import DatasetError, ModelError
     from ...learning import trainer as learning
@@ -56,18 +59,11 @@ def train(
         raise ModelError(f'{file}: exists already; add --resume to go on from it, or choose '
                          'another --out')
     layout = Robot.load(robot)
-    episodes = [_read(path, layout, skip_unrewarded) for path in data]
-    everything = [e for part in episodes for e in part]
+    episodes = {path: _read(path, layout, skip_unrewarded) for path in data}
+    everything = [e for part in episodes.values() for e in part]
     windows = Windows.cut(everything, layout, config.horizon, discount=config.discount,
                           fall_penalty=config.fall_penalty)
-    policy_returns = [m['policy_return'] for m in map(read_metadata, data) if 'policy_return' in m]
-    facts = {
-        'data': [{'name': path.name, 'episodes': len(part),
-                  'transitions': sum(map(len, part)),
-                  'mean_return': float(np.mean([e.total_return for e in part]))}
-                 for path, part in zip(data, episodes, strict=True)],
-        'n_windows': len(windows.starts),
-        'best_policy_return': max(policy_returns, default=None)}
+    facts = {**data_facts(episodes), 'n_windows': len(windows.starts)}
     trainer = learning.Trainer(config, layout, windows, teacher)
     if resume:
         trainer.resume(file)

@@ -8,11 +8,13 @@ import sys
 from ...planning.planner_config import PlannerConfig
 from ...sim.perturbation import Perturbation
 from ..output import progress, report
+from ..preset_option import PresetName
 
 
 def diagnose(
     planner: PlannerConfig,
     perturbation: Perturbation,
+    preset: PresetName = None,
     bundle: Path | None = None,
     data: tuple[Path, ...] | None = None,
     episodes: int = 10,
@@ -31,6 +33,8 @@ def diagnose(
     OUT/series_recorded.png.
 
     :param planner: how to plan.
+    :param preset: published method whose settings are the defaults of PLANNER, see
+        docs/compare.md.
     :param perturbation: what is different about the robot.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param data: data sets of the training: plans from their states, too, and distances to them.

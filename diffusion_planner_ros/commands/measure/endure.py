@@ -6,10 +6,12 @@ from pathlib import Path
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ..output import print_text, progress, report
+from ..preset_option import PresetName
 
 
 def endure(
     planner: PlannerConfig,
+    preset: PresetName = None,
     bundle: Path | None = None,
     busy: tuple[int, ...] = (0, 1, 2),
     episodes: int = 10,
@@ -26,6 +28,8 @@ def endure(
     once. Prints a table of each in Markdown.
 
     :param planner: how to plan.
+    :param preset: published method whose settings are the defaults of PLANNER, see
+        docs/compare.md.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param busy: numbers of busy processes beside the nodes, one row of the first table each.
     :param episodes: number of episodes beside each of them; 0 leaves the first table out.

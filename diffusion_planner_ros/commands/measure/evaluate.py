@@ -10,12 +10,14 @@ from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...sim.perturbation import Perturbation, UNPERTURBED
 from ..output import progress, report
+from ..preset_option import PresetName
 
 
 def evaluate(
     planner: PlannerConfig,
     execution: tyro.conf.OmitArgPrefixes[Execution],
     perturbation: Perturbation,
+    preset: PresetName = None,
     drawn: bool = False,
     bundle: Path | None = None,
     episodes: int = 20,
@@ -34,6 +36,8 @@ def evaluate(
     waits for its plan. Through ROS in lockstep gives the same returns.
 
     :param planner: how to plan.
+    :param preset: published method whose settings are the defaults of PLANNER, see
+        docs/compare.md.
     :param execution: how plans are executed, in process.
     :param perturbation: what is different about the robot, in process.
     :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.

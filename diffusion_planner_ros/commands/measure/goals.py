@@ -5,10 +5,12 @@ from pathlib import Path
 
 from ...planning.planner_config import PlannerConfig
 from ..output import progress, report
+from ..preset_option import PresetName
 
 
 def goals(
     planner: PlannerConfig,
+    preset: PresetName = None,
     bundle: Path | None = None,
     episodes: int = 10,
     first_seed: int = 0,
@@ -23,6 +25,8 @@ def goals(
     it of the state that is reached, with and without the goal, in standard deviations of the data.
 
     :param planner: how to plan.
+    :param preset: published method whose settings are the defaults of PLANNER, see
+        docs/compare.md.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param episodes: number of episodes; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode's initial state.

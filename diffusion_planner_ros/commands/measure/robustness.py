@@ -7,10 +7,12 @@ from ...files import written
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ..output import print_text, progress, report
+from ..preset_option import PresetName
 
 
 def robustness(
     planner: PlannerConfig,
+    preset: PresetName = None,
     bundles: tuple[str, ...] | None = None,
     teacher: str | None = None,
     only: tuple[str, ...] | None = None,
@@ -28,6 +30,8 @@ def robustness(
     every episode anew.
 
     :param planner: how to plan.
+    :param preset: published method whose settings are the defaults of PLANNER, see
+        docs/compare.md.
     :param bundles: folders of model bundles, as PATH or LABEL=PATH; the shipped one by default.
     :param teacher: file of the policy that ``collect --robust`` recorded, teacher.npz, which walks
         under the same conditions but cannot compensate a delay; the shipped one, if there is one,

@@ -1,11 +1,17 @@
 """A behaviour policy as the controller of a rollout."""
 
 from collections import deque
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...sim.behaviour.gaussian_policy import GaussianPolicy
+
+class Policy(Protocol):
+    """Maps states to actions, as a ``GaussianPolicy`` does."""
+
+    def distribution(self, states: NDArray) -> tuple[NDArray, NDArray]:
+        """Return mean and standard deviation of the actions [torque limits] of states (B, S)."""
 
 
 class PolicyController:
@@ -17,7 +23,7 @@ class PolicyController:
         policy knows nothing of; until the first one the torque is zero.
     """
 
-    def __init__(self, policy: GaussianPolicy, torque_limit: NDArray, *, delay: int) -> None:
+    def __init__(self, policy: Policy, torque_limit: NDArray, *, delay: int) -> None:
         self._policy = policy
         self._limit = torque_limit
         self._waiting = deque(np.zeros((delay, len(torque_limit))))

@@ -67,6 +67,8 @@ class SessionConfig:
     """Whether episodes follow each other by themselves, ended by falls and resets only."""
     log: Path | None = None
     """Where to record the executed plans."""
+    preset: str = ''
+    """Published method that ``planner`` began with; empty where there is none."""
 
 
 @dataclass
@@ -267,8 +269,8 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     # The simulated robot starts standing, and would fall while a ramp limits its torque.
     planner = {**as_facts(config.planner), 'bundle': str(config.bundle.resolve()),
                'seed': noise_seed(config.planner, config.first_seed),
-               'lockstep': config.lockstep, 'use_sim_time': True, 'ramp_time': 0.0,
-               'autostart': config.log is None}
+               'preset': config.preset, 'lockstep': config.lockstep, 'use_sim_time': True,
+               'ramp_time': 0.0, 'autostart': config.log is None}
     if config.lockstep:  # the returns must be those of the same episodes in process
         planner |= UNMONITORED
     with (observing(lambda: Session(config.planner, record=record)) as node,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -33,10 +34,12 @@ def descriptor_of(setting: Setting) -> ParameterDescriptor:
     return descriptor
 
 
-def declare(node: Node, config: type[Config]) -> Config:
+def declare(node: Node, config: type[Config], defaults: Mapping[str, Any] = MappingProxyType({})
+            ) -> Config:
     """
     Declare every setting of a settings dataclass as a parameter and read its value.
 
+    :param defaults: by name, where they are others than those of the dataclass.
     :raises ConfigError: if a value is outside its range, or is given under a former name.
     """
     values: dict[str, Any] = {}
@@ -44,8 +47,9 @@ def declare(node: Node, config: type[Config]) -> Config:
         if setting.formerly:
             _refuse_former_name(node, setting)
         descriptor = descriptor_of(setting)
-        default = list(setting.default) if setting.is_list else setting.default
-        value = node.declare_parameter(setting.name, default, descriptor).value
+        default = defaults.get(setting.name, setting.default)
+        value = node.declare_parameter(
+            setting.name, list(default) if setting.is_list else default, descriptor).value
         values[setting.name] = value_from_ros(value)
     return config(**values)
 

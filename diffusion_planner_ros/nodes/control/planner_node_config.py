@@ -15,6 +15,9 @@ class PlannerNodeConfig:
     bundle: str = setting(
         '', 'Folder of the model bundle; if empty, the shipped Walker2D. When it is changed, the '
         'planner goes on with the old bundle until the new one is loaded and checked.')
+    preset: str = setting(
+        '', 'Published method whose settings are the defaults of the parameters that say how to '
+        'plan, a name of docs/compare.md; if empty, none.', read_only=True)
     autostart: bool = setting(
         True, 'Whether the node configures and activates itself at the start.', read_only=True)
     lockstep: bool = setting(False, 'Answer every state with exactly one command.', read_only=True)

@@ -1,0 +1,91 @@
+"""``diffusion_planner compare``: methods and policies, trained on the same data, side by side."""
+
+from json import dumps
+import os
+from pathlib import Path
+
+from ...files import written
+from ..output import print_text, progress, report
+
+RESULT_FILES = {'table': 'comparison.md', 'facts': 'comparison.json', 'picture': 'comparison.png'}
+
+
+def compare(
+    methods: tuple[str, ...] | None = None,
+    data: tuple[Path, ...] = (Path('data/walker2d/medium-v0'),
+                              Path('data/walker2d/medium-replay-v0'),
+                              Path('data/walker2d/medium-expert-v0')),
+    robot: str = 'walker2d',
+    minutes: float = 20.0,
+    seeds: tuple[int, ...] = (0,),
+    episodes: int = 50,
+    first_seed: int = 2000,
+    evaluation_minutes: float = 5.0,
+    processes: int | None = None,
+    out: Path = Path('runs/compare'),
+    json: bool = False,
+) -> None:
+    """
+    Train methods on the same data with the same budget, and evaluate them on the same seeds.
+
+    Prints a table in Markdown; writes OUT/comparison.md, OUT/comparison.json and
+    OUT/comparison.png. What is done already in OUT is only read, and a training that was
+    interrupted goes on. A cell that fails is shown as failed, with the reason.
+
+    :param methods: presets (``walker``), presets with other settings of training or planning
+        (``walker:n_candidates=16,horizon=16``; values of a list are joined by ``+``), and
+        baselines: ``behaviour`` is the data themselves, ``bc`` behaviour cloning; ``cql``,
+        ``awac``, ``iql`` and ``td3-bc`` need the library d3rlpy. All of them by default.
+    :param data: folders of Minari data sets or HDF5 files in D4RL's layout, one column each.
+    :param robot: name of a shipped robot or path of a robot's YAML file.
+    :param minutes: training of every cell [min on one core].
+    :param seeds: of the trainings; with several, means and standard errors are over them.
+    :param episodes: episodes under every condition; their seeds count up from FIRST_SEED.
+    :param first_seed: seed of the first episode.
+    :param evaluation_minutes: limit of every condition [min on one core]: as many episodes are
+        run as fit, but one in any case; the table says how many.
+    :param processes: cells at a time, each on one core; all cores by default.
+    :param out: folder of everything that comes of it.
+    :param json: print the report as JSON.
+    """
+    from ...errors import ConfigError
+    from ...experiments.comparison.cell_model import DataSet
+    from ...experiments.comparison.comparison_run import cells_of, run_comparison
+    from ...experiments.comparison.comparison_table import comparison_table
+    from ...experiments.comparison.evaluation import Evaluation
+    from ...experiments.comparison.method import every_method, parse_methods
+
+    chosen = parse_methods(every_method() if methods is None else methods)
+    evaluation = Evaluation(episodes, first_seed, evaluation_minutes)
+    if not 0.0 < minutes < float('inf'):
+        raise ConfigError(f'minutes is {minutes}, expected a finite number above 0')
+    if not seeds or min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise ConfigError(f'seeds is {seeds}, expected at least one, none below 0 and none twice')
+    if not data or len({path.name for path in data}) < len(data):
+        raise ConfigError(f'data is {", ".join(map(str, data)) or "empty"}, expected at least one '
+                          'data set and names that differ')
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f'{out}: is a file, expected a folder or a new name')
+    # The libraries that cells use are imported by their processes: one core is one thread.
+    os.environ['OMP_NUM_THREADS'] = '1'
+    cells = cells_of(chosen, [DataSet.at(path, robot) for path in data], seeds, minutes=minutes,
+                     evaluation=evaluation)
+    facts = run_comparison(cells, out, n_processes=processes or os.cpu_count() or 1,
+                           progress=progress)
+    # Only now: who asks for help or errs needs no matplotlib.
+    from ...experiments.plots.comparison_plot import draw_comparison
+
+    files = {what: out / name for what, name in RESULT_FILES.items()}
+    out.mkdir(parents=True, exist_ok=True)
+    with written(files['table']) as scratch:
+        scratch.write_text(comparison_table(facts) + '\n')
+    with written(files['facts']) as scratch:
+        scratch.write_text(dumps(facts, indent=1) + '\n')
+    with written(files['picture']) as scratch:
+        draw_comparison(facts, f'{minutes:g} minutes of training on one core, up to {episodes} '
+                        'episodes', scratch)
+    if json:
+        report({**{what: str(file) for what, file in files.items()}, 'cells': facts},
+               as_json=True)
+    else:
+        print_text(comparison_table(facts))

@@ -1,0 +1,1 @@
+"""Planning methods and policies, trained on the same data with the same budget, side by side."""
