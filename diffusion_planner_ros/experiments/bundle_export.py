@@ -20,6 +20,7 @@ from ..schedule import CLEAN
 from .monitor_calibration import calibrate, summary
 
 MAX_DIFFERENCE = 1e-4
+OUTPUTS = ('x_0', 'value', 'gradient', 'dynamics', 'inverse_dynamics', 'plan')
 
 
 def export_model(model: TrainedModel, out: Path, episodes: Sequence[Episode], *, source: Path
@@ -80,7 +81,7 @@ def compare(model: TrainedModel, bundle: Bundle, *, batch_sizes: tuple[int, ...]
     Relative to the largest entry where that is above 1: an x_0 that is computed from a predicted
     eps at high noise is hundreds of standard deviations large.
     """
-    largest: dict[str, float] = {}
+    largest = dict.fromkeys(OUTPUTS, 0.0)
     told, n_action = model.config.return_share > 0, model.robot.action_dim
     for t in sorted({bundle.value_clean_time, *range(bundle.schedule.n_steps)}):
         x_t, _ = model.example(batch_sizes[t % len(batch_sizes)], seed=t % 2**31)
@@ -107,8 +108,9 @@ def compare(model: TrainedModel, bundle: Bundle, *, batch_sizes: tuple[int, ...]
         for name, found, expected in pairs:
             scale = max(1.0, float(expected.abs().max()))
             difference = float(np.abs(found - expected.numpy()).max()) / scale
-            largest[name] = max(largest.get(name, 0.0), difference)
-    return largest
+            largest[name] = max(largest[name], difference)
+    absent = {'inverse_dynamics': model.inverse_dynamics is None, 'plan': not bundle.has_plan}
+    return {name: found for name, found in largest.items() if not absent.get(name)}
 
 
 def _plan(bundle: Bundle, x_t: Tensor, times: list[int], *steps: list[float]

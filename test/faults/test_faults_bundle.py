@@ -139,8 +139,8 @@ def remove(name):
 
 def wrong_version(folder):
     facts = yaml.safe_load((folder / FACTS_FILE).read_text())
-    (folder / FACTS_FILE).write_text(yaml.safe_dump({**facts, 'format_version': '4.0'}))
-    return f'{folder}/{FACTS_FILE}: format version is 4.0', 'expected 3.x'
+    (folder / FACTS_FILE).write_text(yaml.safe_dump({**facts, 'format_version': '5.0'}))
+    return f'{folder}/{FACTS_FILE}: format version is 5.0', 'expected 4.x'
 
 
 def rewrite_robot(folder, change):

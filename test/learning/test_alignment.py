@@ -114,7 +114,7 @@ def watch(aligner, monkeypatch):
     """Record the windows that the aligner imitates and those that it learns the value from."""
     imitated, judged = [], []
     learner = aligner.learner
-    denoising_loss, dynamics_loss = learner.denoising_loss, learner.dynamics_loss
+    denoising_loss, dynamics_loss = learner.denoising_loss, learner.dynamics_losses
 
     def watch_denoising(x_0, t, eps, known):
         imitated.extend(x_0)
@@ -125,7 +125,7 @@ def watch(aligner, monkeypatch):
         return dynamics_loss(x_0)
 
     monkeypatch.setattr(learner, 'denoising_loss', watch_denoising)
-    monkeypatch.setattr(learner, 'dynamics_loss', watch_dynamics)
+    monkeypatch.setattr(learner, 'dynamics_losses', watch_dynamics)
     return imitated, judged
 
 
@@ -476,6 +476,7 @@ def random_model(denoiser, prediction, robot, config_of, seed):
         parameter.add_(0.1 * torch.randn_like(parameter))
     n = A + S
     facts = {'format_version': FORMAT_VERSION, 'robot': robot.to_dict(), 'horizon': H,
+             'window': 'joint',
              'schedule': {'name': config.schedule, 'n_steps': config.n_diffusion_steps},
              'normalizer': {'mean': [0.0] * n, 'std': [1.0] * n},
              'value_normalizer': {'mean': [0.0], 'std': [1.0]}, 'reward_scale': 1.0}

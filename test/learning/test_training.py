@@ -297,20 +297,20 @@ def test_the_denoiser_imitates_the_label_and_all_else_learns_from_what_was_execu
     for label in ('executed', 'policy'):
         trainer = Trainer(config_of(n_updates=50, label=label), robot, windows)
         learner, seen = trainer.learner, {}
-        for name in ('denoising', 'value', 'dynamics'):
-            loss = getattr(learner, f'{name}_loss')
-            monkeypatch.setattr(learner, f'{name}_loss', watched(loss, name, seen))
+        for name in ('denoising_loss', 'value_loss', 'dynamics_losses'):
+            loss = getattr(learner, name)
+            monkeypatch.setattr(learner, name, watched(loss, name, seen))
         trainer.update()
         found = {name: learner.normalizer.unnormalize(x_0.double().numpy()).reshape(-1, 23)
                  for name, x_0 in seen.items()}
         rows = np.concatenate([np.concatenate([e.actions * robot.torque_limit, e.observations], 1)
                                for e in episodes])
-        assert_allclose(found['value'], found['dynamics'])
-        nearest = np.abs(found['value'][:, None] - rows).sum(2).argmin(1)
-        assert_allclose(found['value'], rows[nearest], atol=1e-3)
+        assert_allclose(found['value_loss'], found['dynamics_losses'])
+        nearest = np.abs(found['value_loss'][:, None] - rows).sum(2).argmin(1)
+        assert_allclose(found['value_loss'], rows[nearest], atol=1e-3)
         if label == 'policy':
             rows[:, :N_ACTION] = 100.0 * np.concatenate([e.policy_actions for e in episodes])
-        assert_allclose(found['denoising'], rows[nearest], atol=1e-3)
+        assert_allclose(found['denoising_loss'], rows[nearest], atol=1e-3)
 
 
 def test_a_label_that_the_data_do_not_hold_is_refused(config_of, robot, windows):
