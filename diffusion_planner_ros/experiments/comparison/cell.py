@@ -49,7 +49,7 @@ class Cell:
         # The seed and the number of updates are the training's, and stand for nothing here.
         config = method.train and replace(method.train, seed=0, n_updates=1)
         return CellModel(PLANNER if config else method.label, config, self.data, self.seed,
-                            self.minutes, teacher)
+                         self.minutes, teacher)
 
     @property
     def _asked(self) -> dict[str, Any]:

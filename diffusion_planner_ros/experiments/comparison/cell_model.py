@@ -90,14 +90,14 @@ class CellModel:
         name = f'{self._name}-{digest[:8]}-seed-{self.seed}'
         return out / MODELS_FOLDER / self.data.label / name
 
-    def facts(self, out: Path) -> dict[str, Any]:
-        """Return what is known of a training that is done."""
-        return read_training(self.folder(out))
-
     def is_done(self, out: Path) -> bool:
         """Whether the training is over and exported."""
-        facts = self.facts(out)
+        facts = read_training(self.folder(out))
         return facts is not None and facts['is_done']
+
+    def facts(self, out: Path) -> dict[str, Any]:
+        """Return what a training that is done came to."""
+        return read_training(self.folder(out))
 
     def minutes_taken(self, out: Path) -> float:
         """Return the time of its training [min], its teacher's included."""
