@@ -82,7 +82,8 @@ def test_behaviour_cloning_imitates(robot, tmp_path):
     assert not std.any()
 
 
-@pytest.mark.parametrize('name', N_UPDATES)
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=pytest.mark.slow if name == 'cql' else ()) for name in N_UPDATES])
 def test_a_baseline_learns_which_actions_are_rewarded(name, rewarded, tmp_path):
     _, policy = trained(name, rewarded, tmp_path, n_updates=N_UPDATES[name])
     actions, _ = policy.distribution(rewarded.states[:200])

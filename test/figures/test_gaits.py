@@ -93,6 +93,7 @@ def test_the_mean_of_a_gaussian_is_between_two_ways():
     assert_allclose(std[:, 0], 1.0, atol=0.2)
 
 
+@pytest.mark.slow
 def test_a_diffusion_model_keeps_two_gaits_and_a_gaussian_neither(
         tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(two_gaits, 'N_STEPS', 16)
