@@ -18,7 +18,7 @@ BUNDLE_FOLDER = 'bundle'
 
 class DiffusionTraining:
     """
-    Train as ``train`` does, and export as ``export`` does.
+    Train as ``train`` does, and export as ``export`` does without data.
 
     :param episodes: to learn from.
     :param facts: what is known of the data, for the bundle.
@@ -30,9 +30,7 @@ class DiffusionTraining:
                  facts: dict[str, Any], teacher: Path | None) -> None:
         windows = Windows.cut(episodes, robot, config.horizon, discount=config.discount,
                               fall_penalty=config.fall_penalty)
-        distilled = {} if teacher is None else {'teacher': teacher}
-        self._trainer = Trainer(config, robot, windows, **distilled)
-        self._episodes = episodes
+        self._trainer = Trainer(config, robot, windows, teacher)
         self._facts = {**facts, 'n_windows': len(windows.starts)}
 
     @property
@@ -58,7 +56,11 @@ class DiffusionTraining:
         self._trainer.resume(folder / CHECKPOINT_FILE)
 
     def export(self, folder: Path) -> None:
-        """Write the bundle, calibrated on the episodes."""
+        """
+        Write the bundle, without a calibration of the monitor.
+
+        That takes thousands of plans, hours with a slow planner, and nothing here is monitored.
+        """
         checkpoint = folder / CHECKPOINT_FILE
-        export_model(TrainedModel.load(checkpoint), folder / BUNDLE_FOLDER, self._episodes,
+        export_model(TrainedModel.load(checkpoint), folder / BUNDLE_FOLDER, (),
                      source=checkpoint)
