@@ -77,7 +77,8 @@ class Trainer:
 
     def _learn_from(self, file: Path) -> torch.nn.Module:
         """Begin as a teacher is, and return it."""
-        self._check_same(file, saved := load_checkpoint(file), NETWORK_SETTINGS)
+        self._check_same(file, saved := load_checkpoint(file), NETWORK_SETTINGS,
+                         'learn from a teacher with the same {}, or from data alone')
         if self.learner.config.prediction != 'x0' or self.learner.config.return_share:
             raise ModelError(f"{file}: predicts '{self.learner.config.prediction}' with a "
                              f'return_share of {self.learner.config.return_share}, expected a '
@@ -129,17 +130,23 @@ class Trainer:
         """
         saved = load_checkpoint(file)
         free = {'checkpoint_every', 'device', 'n_threads'}
-        self._check_same(file, saved, asdict(self.learner.config).keys() - free)
+        self._check_same(file, saved, asdict(self.learner.config).keys() - free,
+                         'resume with the same {} or choose another folder')
         self.learner.restore(saved)
 
-    def _check_same(self, file: Path, saved: dict[str, Any], settings: Collection[str]) -> None:
-        """Refuse a checkpoint that differs in some settings, in the robot or in the data."""
+    def _check_same(self, file: Path, saved: dict[str, Any], settings: Collection[str],
+                    remedy: str) -> None:
+        """
+        Refuse a checkpoint that differs in some settings, in the robot or in the data.
+
+        :param remedy: what to do instead; ``{}`` stands for what has to be the same.
+        """
         mine = asdict(self.learner.config)
         for name, value in saved['config'].items():
             if name in settings and value != mine[name]:
                 raise ModelError(
-                    f'{file}: was trained with {name} {value!r}, now {mine[name]!r}; resume '
-                    'with the same settings or choose another folder')
+                    f'{file}: was trained with {name} {value!r}, now {mine[name]!r}; '
+                    f'{remedy.format("settings")}')
         if saved['robot'] != self.learner.robot.to_dict():
             raise ModelError(f'{file}: was trained for another robot than '
                              f"'{self.learner.robot.name}'")
@@ -148,8 +155,8 @@ class Trainer:
         values = [normalizer.mean[0], normalizer.std[0]]
         if (saved['data_sha256'] != self.learner.data_sha256
                 or not np.allclose([saved['value_mean'], saved['value_std']], values)):
-            raise ModelError(f'{file}: was trained on other data; resume with the same data sets '
-                             'or choose another folder')
+            raise ModelError(f'{file}: was trained on other data; '
+                             f'{remedy.format("data sets")}')
 
 
 def train(trainer: Trainer, folder: Path, facts: dict[str, Any], *,

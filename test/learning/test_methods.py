@@ -206,7 +206,8 @@ def test_the_last_step_of_a_teacher_ends_at_its_own_prediction(model_of):
 
 def test_a_teacher_of_another_shape_is_refused(model_of, episodes, tmp_path):
     file, _ = model_of()
-    with pytest.raises(ModelError, match='was trained with width 64, now 32'):
+    with pytest.raises(ModelError, match='was trained with width 64, now 32; learn from a teacher '
+                                         'with the same settings'):
         trained(replace(CONFIG, width=32), episodes, tmp_path, file)
 
 
