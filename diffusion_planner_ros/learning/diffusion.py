@@ -15,8 +15,10 @@ class Diffusion(nn.Module):
     what that is. The first state always is: the model learns p(tau | s_0) (Hu 2024, Algorithms 1.1
     and 1.2).
 
-    :param network: maps x_t (B, H, D), t (B,) and known (B, H, D) to x_0 or eps (B, H, D).
-    :param prediction: which of the two, 'x0' or 'eps'.
+    :param network: maps x_t (B, H, D), t (B,) and known (B, H, D) to x_0, eps or v (B, H, D).
+    :param prediction: which of them, 'x0', 'eps' or 'v', which is both:
+        v = sqrt(alpha_bar) eps - sqrt(1 - alpha_bar) x_0 (Salimans and Ho 2022,
+        https://arxiv.org/abs/2202.00512).
     :param seen: entries of a window that are denoised, (H, D), see ``seen_entries``; the others
         are 0, the mean of the data, in every x_0.
     """
@@ -34,15 +36,24 @@ class Diffusion(nn.Module):
     def forward(self, x_t: Tensor, t: Tensor, known: Tensor, wanted: Tensor | None = None
                 ) -> Tensor:
         """
-        Predict x_0 (B, H, D), whatever the network predicts (Ho et al. 2020, eq. 15).
+        Predict x_0 (B, H, D), whatever the network predicts.
+
+        From eps as in eq. 15 of Ho et al. (2020); from v as in appendix D of Salimans and Ho.
 
         :param wanted: for a ``ReturnConditioned`` network alone.
         """
         output = self._output(x_t, t, known, wanted)
+        signal, noise = self._scales(t)
         if self.prediction == 'eps':
-            output = ((x_t - self.sqrt_one_minus_alpha_bar[t][:, None, None] * output)
-                      / self.sqrt_alpha_bar[t][:, None, None])
+            output = (x_t - noise * output) / signal
+        elif self.prediction == 'v':
+            output = signal * x_t - noise * output
         return self.seen(output)
+
+    def _scales(self, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Return by what x_0 and eps are multiplied in x_t, shape (B, 1, 1) each."""
+        return (self.sqrt_alpha_bar[t][:, None, None],
+                self.sqrt_one_minus_alpha_bar[t][:, None, None])
 
     def _output(self, x_t: Tensor, t: Tensor, known: Tensor, wanted: Tensor | None) -> Tensor:
         told = () if wanted is None else (wanted,)
@@ -57,8 +68,8 @@ class Diffusion(nn.Module):
         :param eps: standard normal noise, shape (B, H, D).
         :param known: true where an entry is kept, shape (B, H, D).
         """
-        x_t = (self.sqrt_alpha_bar[t][:, None, None] * x_0
-               + self.sqrt_one_minus_alpha_bar[t][:, None, None] * eps)
+        signal, noise = self._scales(t)
+        x_t = signal * x_0 + noise * eps
         return torch.where(known | (t == CLEAN)[:, None, None], x_0, x_t)
 
     def loss(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor, weight: Tensor,
@@ -69,7 +80,8 @@ class Diffusion(nn.Module):
         :param weight: shape (H, D), see ``loss_weight``.
         :param wanted: as in ``forward``.
         """
-        target = x_0 if self.prediction == 'x0' else eps
+        signal, noise = self._scales(t)
+        target = {'x0': x_0, 'eps': eps, 'v': signal * eps - noise * x_0}[self.prediction]
         output = self._output(self.noised(x_0, t, eps, known), t, known, wanted)
         return self.weighted_error(output, target, known, weight)
 

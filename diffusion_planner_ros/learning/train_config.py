@@ -32,7 +32,7 @@ class TrainConfig:
     schedule: Literal['cosine', 'linear'] = setting(
         'cosine', 'Noise schedule (Nichol and Dhariwal 2021; Ho et al. 2020).')
     n_diffusion_steps: int = setting(20, 'Diffusion steps, T.', low=2, high=1000)
-    prediction: Literal['x0', 'eps'] = setting(
+    prediction: Literal['x0', 'eps', 'v'] = setting(
         'x0', 'What the network predicts: the clean trajectory, or its noise, which takes more '
         'updates to learn and more denoising steps to plan with.')
     scaling: Literal['std', 'limits'] = setting(
