@@ -128,10 +128,18 @@ def test_noising_does_not_change_its_input():
     assert_array_equal(eps, random_rows(2, seed=1))
 
 
-def test_a_network_that_knows_the_noise_finds_the_clean_rows():
+def target_of(prediction, x_0, t, eps):
+    """Return what a network is to predict; v is a turn of x_0 and eps by a right angle."""
+    alpha_bar = torch.as_tensor(SCHEDULE.alpha_bar, dtype=torch.float32)[t][:, None, None]
+    v = alpha_bar.sqrt() * eps - (1.0 - alpha_bar).sqrt() * x_0
+    return {'x0': x_0, 'eps': eps, 'v': v}[prediction]
+
+
+@pytest.mark.parametrize('prediction', ['eps', 'v'])
+def test_a_network_that_knows_the_noise_finds_the_clean_rows(prediction):
     x_0, eps = random_rows(T), random_rows(T, seed=1)
     t = torch.arange(T)
-    diffusion = make_diffusion(eps, prediction='eps')
+    diffusion = make_diffusion(target_of(prediction, x_0, t, eps), prediction=prediction)
     found = diffusion(noised(diffusion, x_0, t, eps), t, first_states(x_0, A))
     # What the sampler knows anyway, the first state, does not count. The noise that is divided
     # by sqrt(alpha_bar) amplifies the rounding of single precision.
@@ -148,21 +156,21 @@ def test_a_network_that_predicts_x_0_is_taken_at_its_word():
     assert_array_equal(diffusion(noised(diffusion, x_0, t, eps), t, first_states(x_0, A)), x_0)
 
 
-@pytest.mark.parametrize('prediction', ['x0', 'eps'])
+@pytest.mark.parametrize('prediction', ['x0', 'eps', 'v'])
 def test_the_loss_of_a_perfect_network_is_zero(prediction):
     x_0, eps = random_rows(8), random_rows(8, seed=1)
     t = torch.randint(T, (8,), generator=torch.Generator().manual_seed(0))
-    diffusion = make_diffusion({'x0': x_0, 'eps': eps}[prediction], prediction=prediction)
+    diffusion = make_diffusion(target_of(prediction, x_0, t, eps), prediction=prediction)
     assert diffusion.loss(x_0, t, eps, first_states(x_0, A), torch.ones(H, D)) == 0.0
 
 
-@pytest.mark.parametrize('prediction', ['x0', 'eps'])
+@pytest.mark.parametrize('prediction', ['x0', 'eps', 'v'])
 def test_the_loss_is_the_weighted_mean_square(prediction):
     x_0, eps, answer = (random_rows(8, seed=i) for i in range(3))
     t = torch.zeros(8, dtype=torch.long)
     weight = torch.rand(H, D, generator=torch.Generator().manual_seed(0))
     diffusion = make_diffusion(answer, prediction=prediction)
-    target = {'x0': x_0, 'eps': eps}[prediction].numpy()
+    target = target_of(prediction, x_0, t, eps).numpy()
     known = first_states(x_0, A)
     known[3, 2] = True
     error = np.where(known, 0.0, answer.numpy() - target)
