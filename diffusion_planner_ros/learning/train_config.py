@@ -33,9 +33,9 @@ class TrainConfig:
         'cosine', 'Noise schedule (Nichol and Dhariwal 2021; Ho et al. 2020).')
     n_diffusion_steps: int = setting(20, 'Diffusion steps, T.', low=2, high=1000)
     prediction: Literal['x0', 'eps', 'v'] = setting(
-        'x0', 'What the network predicts: the clean trajectory; its noise, which takes more updates '
-        'to learn and more denoising steps to plan with; or v, a part of both, which is nearly '
-        'the trajectory where there is much noise, and nearly the noise where there is little.')
+        'x0', 'What the network predicts: the clean trajectory; its noise, which takes more '
+        'updates to learn and more denoising steps to plan with; or v, a part of both: nearly the '
+        'trajectory where there is much noise, and nearly the noise where there is little.')
     scaling: Literal['std', 'limits'] = setting(
         'std', 'How data are scaled, entry by entry: to mean 0 and standard deviation 1, or from '
         'their smallest and largest value to -1 and 1, beyond which no plan is denoised then.')
