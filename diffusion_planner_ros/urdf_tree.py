@@ -33,6 +33,8 @@ class UrdfJoint:
     """Unit vector in the child's frame, shape (3,)."""
     effort: float | None
     """Largest effort [N m, N]; ``None`` where the file states no limit."""
+    range: tuple[float, float] | None = None
+    """Lowest and highest position [rad, m]; ``None`` where the file does not state both."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,11 @@ class Urdf:
     def effort_limits(self) -> dict[str, float]:
         """Largest effort by joint [N m, N], of the joints that state one; 0 is not driven."""
         return {j.name: j.effort for j in self.joints if j.effort is not None}
+
+    @property
+    def position_limits(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest position by joint [rad, m], of the joints that state both."""
+        return {j.name: j.range for j in self.joints if j.range is not None}
 
     @property
     def links(self) -> list[str]:
@@ -218,10 +225,16 @@ def _joint(element: Element, where: str) -> UrdfJoint:
         effort = float(_numbers(limit, 'effort', '0', where)[0])
         if effort < 0:
             raise RobotError(f'{where}: effort is {effort}, expected at least 0 [N m, N]')
+    bounds = None
+    if limit is not None and kind != 'continuous' and {'lower', 'upper'} <= limit.attrib.keys():
+        low, high = (float(_numbers(limit, name, '0', where)[0]) for name in ('lower', 'upper'))
+        if low > high:
+            raise RobotError(f'{where}: lower is {low} and upper is {high}, expected a range')
+        bounds = low, high
     rotation, translation = _origin(element, where)
     return UrdfJoint(name=element.get('name', ''), type=kind, parent=ends[0], child=ends[1],
                      rotation=rotation, translation=translation,
-                     axis=axis / length if length > 0 else axis, effort=effort)
+                     axis=axis / length if length > 0 else axis, effort=effort, range=bounds)
 
 
 def _tree(links: list[str], joints: list[UrdfJoint], source: str

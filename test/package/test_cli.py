@@ -29,6 +29,7 @@ from diffusion_planner_ros.commands.learn.align import align
 from diffusion_planner_ros.commands.learn.calibrate import calibrate
 from diffusion_planner_ros.commands.learn.collect import collect
 from diffusion_planner_ros.commands.learn.export import export
+from diffusion_planner_ros.commands.learn.import_recording import import_recording
 from diffusion_planner_ros.commands.learn.study import study
 from diffusion_planner_ros.commands.learn.train import train
 from diffusion_planner_ros.commands.measure.compare import compare
@@ -67,7 +68,7 @@ VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': 
          'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
          'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure,
          'overestimation': overestimation, 'torques': torques, 'compounding': compounding,
-         'gaits': gaits, 'compare': compare}
+         'gaits': gaits, 'compare': compare, 'import': import_recording}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}

@@ -1,0 +1,19 @@
+"""What was read of a recording."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ...episode import Episode
+from .tally import Tally
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Episodes at the control rate of a robot, and what was found on the way."""
+
+    episodes: list[Episode]
+    """Rewards are NaN where the recording has none."""
+    tally: Tally = field(default_factory=Tally)
+    """What was dropped, and where episodes were cut."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """For the report."""
