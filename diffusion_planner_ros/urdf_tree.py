@@ -34,7 +34,7 @@ class UrdfJoint:
     effort: float | None
     """Largest effort [N m, N]; ``None`` where the file states no limit."""
     range: tuple[float, float] | None = None
-    """Lowest and highest position [rad, m]; ``None`` where the file does not state both."""
+    """Lowest and highest position [rad, m]; ``None`` where the file does not say."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Urdf:
 
     @property
     def position_limits(self) -> dict[str, tuple[float, float]]:
-        """Lowest and highest position by joint [rad, m], of the joints that state both."""
+        """Lowest and highest position by joint [rad, m], of the joints that state them."""
         return {j.name: j.range for j in self.joints if j.range is not None}
 
     @property
@@ -225,16 +225,22 @@ def _joint(element: Element, where: str) -> UrdfJoint:
         effort = float(_numbers(limit, 'effort', '0', where)[0])
         if effort < 0:
             raise RobotError(f'{where}: effort is {effort}, expected at least 0 [N m, N]')
-    bounds = None
-    if limit is not None and kind != 'continuous' and {'lower', 'upper'} <= limit.attrib.keys():
-        low, high = (float(_numbers(limit, name, '0', where)[0]) for name in ('lower', 'upper'))
-        if low > high:
-            raise RobotError(f'{where}: lower is {low} and upper is {high}, expected a range')
-        bounds = low, high
     rotation, translation = _origin(element, where)
     return UrdfJoint(name=element.get('name', ''), type=kind, parent=ends[0], child=ends[1],
                      rotation=rotation, translation=translation,
-                     axis=axis / length if length > 0 else axis, effort=effort, range=bounds)
+                     axis=axis / length if length > 0 else axis, effort=effort,
+                     range=None if kind == 'continuous' else _range(limit))
+
+
+def _range(limit: Element | None) -> tuple[float, float] | None:
+    """Return lowest and highest position; None if they make no sense, as no motion needs them."""
+    if limit is None:
+        return None
+    try:
+        low, high = (float(limit.get(name, '')) for name in ('lower', 'upper'))
+    except ValueError:
+        return None
+    return (low, high) if -np.inf < low < high < np.inf else None
 
 
 def _tree(links: list[str], joints: list[UrdfJoint], source: str

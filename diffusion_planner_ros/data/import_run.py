@@ -17,7 +17,7 @@ from .bags.bag_config import BagConfig
 from .formats import FORMATS, known_format, read_episodes
 from .minari_format import write_minari
 from .recordings.lerobot import is_lerobot, read_lerobot
-from .recordings.recording import Recording
+from .recordings.recording import naming, Recording
 from .recordings.tally import Tally
 from .recordings.unit_check import check_units
 from .rewarded_parts import rewarded_parts
@@ -31,7 +31,9 @@ fallen, shape (n + 1,)."""
 
 def import_recordings(paths: Sequence[Path], robot: Robot, config: BagConfig, out: Path, *,
                       judge: Judge | None = None,
-                      limits: Mapping[str, tuple[float, float]] | None = None) -> dict[str, Any]:
+                      limits: Mapping[str, tuple[float, float]] | None = None,
+                      on_progress: Callable[[int], None] = lambda n_read: None
+                      ) -> dict[str, Any]:
     """
     Read recordings and write them as one Minari data set.
 
@@ -41,22 +43,19 @@ def import_recordings(paths: Sequence[Path], robot: Robot, config: BagConfig, ou
     :param judge: says the rewards of episodes that have none for every step; without it, steps
         without a reward are left out where others have one.
     :param limits: lowest and highest position by joint [m, rad], to find wrong units.
+    :param on_progress: called with the number of messages that were read since the last call.
     :return: what was read and dropped, for a report.
     :raises DatasetError: naming what was found, what was expected and what to do about it.
     """
-    if not paths:
-        raise DatasetError('no recording is named, expected at least one')
-    check_out(out)
+    check_paths(paths, out)
     episodes, parts = [], {}
     for path in paths:
-        recording = read_recording(path, robot, config)
+        recording = read_recording(path, robot, config, on_progress=on_progress)
         finished = _finished(recording, judge)
         if not finished:
             raise DatasetError(f'{path}: no step is left, {recording.tally.explained()}')
-        try:
+        with naming(path):
             check_units(finished, robot, limits or {})
-        except DatasetError as error:
-            raise DatasetError(f'{path}: {error}') from error
         parts[str(path)] = recording.facts | summary(finished) | {
             'dropped': dict(recording.tally.dropped), 'cuts': dict(recording.tally.cuts)}
         episodes += finished
@@ -66,12 +65,18 @@ def import_recordings(paths: Sequence[Path], robot: Robot, config: BagConfig, ou
     return {'data_set': str(out), 'robot': robot.name, **summary(episodes), 'recordings': parts}
 
 
-def check_out(out: Path) -> None:
+def check_paths(paths: Sequence[Path], out: Path) -> None:
     """
-    Check the folder of a data set that is to be made.
+    Check that recordings are there, and that the data set is not.
 
-    :raises DatasetError: if it is there already, or has a name that Minari does not allow.
+    :raises DatasetError: if there is none, or one is missing; if the data set is there already, or
+        has a name that Minari does not allow.
     """
+    if not paths:
+        raise DatasetError('no recording is named, expected at least one')
+    for path in paths:
+        if not path.exists():
+            raise DatasetError(f'{path}: no such file or folder, expected one of: {_kinds()}')
     if not NAME.fullmatch(out.name):
         stem = re.sub(r'-v\d+$', '', out.name)
         proposal = re.sub(r'[^\w-]+', '-', stem).strip('-') or 'recorded'
@@ -83,32 +88,37 @@ def check_out(out: Path) -> None:
                            'delete it')
 
 
-def read_recording(path: Path, robot: Robot, config: BagConfig) -> Recording:
-    """
-    Read a recording of any kind.
+def _kinds() -> str:
+    """Return what can be imported, in words."""
+    return ', '.join(('a recording of ros2 bag (a folder, or a file that ends in .mcap or .db3)',
+                      'a LeRobot data set, a folder with meta/info.json',
+                      *(f.name for f in FORMATS)))
 
+
+def read_recording(path: Path, robot: Robot, config: BagConfig, *,
+                   on_progress: Callable[[int], None] = lambda n_read: None) -> Recording:
+    """
+    Read a recording of any kind, which is there.
+
+    :param on_progress: called with the number of messages that were read since the last call.
     :raises DatasetError: if it is of no known kind, or not usable.
     """
+    if is_lerobot(path):
+        return read_lerobot(path, robot, config.max_gap)
+    if (known := known_format(path)) is not None:
+        tally = Tally()
+        episodes = [_complete(e, tally) for e in read_episodes(path, robot, needs_rewards=False)]
+        return Recording([e for e in episodes if len(e)], tally, {'format': known.name})
+    if path.suffix == '.bag':
+        raise DatasetError(f'{path}: is a recording of ROS 1, expected one of: {_kinds()}; '
+                           f'convert it with rosbags-convert --src {path} --dst {path.stem}')
+    # Only now: who imports something else needs no rosbags.
     from .bags.bag_files import is_bag
     from .bags.bag_reader import read_bag
 
-    expected = ', '.join(('a recording of ros2 bag (a folder, or a file that ends in .mcap or '
-                          '.db3)', 'a LeRobot data set, a folder with meta/info.json',
-                          *(f.name for f in FORMATS)))
-    if not path.exists():
-        raise DatasetError(f'{path}: no such file or folder, expected one of: {expected}')
-    if is_lerobot(path):
-        return read_lerobot(path, robot, config.max_gap)
-    if is_bag(path):
-        return read_bag(path, robot, config)
-    if path.suffix == '.bag':
-        raise DatasetError(f'{path}: is a recording of ROS 1, expected one of: {expected}; '
-                           f'convert it with rosbags-convert --src {path} --dst {path.stem}')
-    if (known := known_format(path)) is None:
-        raise DatasetError(f'{path}: of no known format, expected one of: {expected}')
-    tally = Tally()
-    episodes = [_complete(e, tally) for e in read_episodes(path, robot, needs_rewards=False)]
-    return Recording([e for e in episodes if len(e)], tally, {'format': known.name})
+    if not is_bag(path):
+        raise DatasetError(f'{path}: of no known format, expected one of: {_kinds()}')
+    return read_bag(path, robot, config, on_progress=on_progress)
 
 
 def summary(episodes: Sequence[Episode]) -> dict[str, int]:

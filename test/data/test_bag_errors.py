@@ -254,6 +254,15 @@ def test_a_compressed_recording_without_metadata_is_refused_with_what_to_do(tmp_
         'not readable', 'expected files that end in .mcap or .db3', 'zstd -d'))
 
 
+def test_messages_that_a_killed_recorder_left_in_a_log_are_not_ignored(tmp_path, robot):
+    file = file_of(write_bag(tmp_path / 'bag', made_up_walk().sent(), 'sqlite'))
+    file.with_name(f'{file.name}-wal').write_bytes(b'messages')
+    with pytest.raises(DatasetError) as caught:
+        import_recordings([tmp_path / 'bag'], robot, BagConfig(), tmp_path / 'out-v0')
+    expect(str(caught.value), ('bag.db3-wal: holds messages that are not in bag.db3',
+                               'expected none', 'Merge them: sqlite3'))
+
+
 def test_joints_of_the_odometry_must_be_joints_of_the_robot(tmp_path, robot):
     folder = write_bag(tmp_path / 'bag', made_up_walk().sent())
     with pytest.raises(ConfigError, match="odometry_joints names 'base', expected joints of"):
@@ -268,7 +277,7 @@ def test_joints_of_the_odometry_must_be_joints_of_the_robot(tmp_path, robot):
 def test_where_to_write_is_checked_before_anything_is_read(tmp_path, robot, name, words):
     (tmp_path / 'there-v0').mkdir()
     with pytest.raises(DatasetError) as caught:
-        import_recordings([tmp_path / 'none'], robot, BagConfig(), tmp_path / name)
+        import_recordings([tmp_path], robot, BagConfig(), tmp_path / name)
     expect(str(caught.value), words)
 
 

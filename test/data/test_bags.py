@@ -89,8 +89,8 @@ def stamp_of(sent):
 def expect_part(episode, walk, first):
     """All of an episode must be what the robot did from a state on."""
     end = first + len(episode)
-    assert_allclose(episode.observations, walk.states[first:end + 1], atol=ROUNDING)
-    assert_allclose(episode.actions, walk.torques[first:end] / LIMIT, atol=ROUNDING)
+    assert_allclose(episode.observations, walk.states[first:end + 1], rtol=0, atol=ROUNDING)
+    assert_allclose(episode.actions, walk.torques[first:end] / LIMIT, rtol=0, atol=ROUNDING)
     if episode.has_rewards:
         assert_array_equal(episode.rewards, walk.rewards[first:end])
 

@@ -7,7 +7,7 @@ from typing import Literal
 import tyro
 
 from ...data.bags.bag_config import BagConfig
-from ..output import report
+from ..output import progress, report
 
 
 def import_recording(
@@ -38,7 +38,7 @@ def import_recording(
         robot by default, if there is one.
     :param json: print the report as JSON.
     """
-    from ...data.import_run import import_recordings
+    from ...data.import_run import check_paths, import_recordings
     from ...robot import Robot, shipped_urdf
     from ...urdf_tree import Urdf
 
@@ -54,5 +54,8 @@ def import_recording(
         judge = task_judge(layout)
     description = urdf or shipped_urdf(layout.name)
     limits = Urdf.load(description).position_limits if description else {}
-    report(import_recordings(recordings, layout, config, out, judge=judge, limits=limits),
-           as_json=json)
+    check_paths(recordings, out)  # before a bar is drawn
+    with progress('reading', None, unit='messages') as advance:
+        facts = import_recordings(recordings, layout, config, out, judge=judge, limits=limits,
+                                  on_progress=advance)
+    report(facts, as_json=json)

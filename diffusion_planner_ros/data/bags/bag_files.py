@@ -62,6 +62,20 @@ def is_bag(path: Path) -> bool:
         (path / METADATA_FILE).is_file() or any(_storage_files(path))))
 
 
+def check_merged(path: Path) -> None:
+    """
+    Check that no messages are outside of the files that are read.
+
+    :raises DatasetError: if a recorder was killed that kept messages in SQLite's write-ahead log.
+    """
+    for file in _storage_files(path) if path.is_dir() else [path]:
+        log = file.with_name(f'{file.name}-wal')
+        if log.is_file() and log.stat().st_size:
+            raise DatasetError(f'{log}: holds messages that are not in {file.name} yet, expected '
+                               'none; was the recorder killed? Merge them: sqlite3 '
+                               f"{file} 'PRAGMA wal_checkpoint(TRUNCATE)'")
+
+
 @contextmanager
 def open_whole(path: Path) -> Iterator[Bag]:
     """
@@ -107,9 +121,13 @@ def open_damaged(path: Path, damage: str) -> Bag:
 
     def messages(names: Collection[str] | None = None) -> Iterator[BagMessage]:
         for file in files:
-            for message in STORAGES[file.suffix](file):
-                if names is None or message.topic in names:
-                    yield message
+            try:
+                for message in STORAGES[file.suffix](file):
+                    if names is None or message.topic in names:
+                        yield message
+            except OSError as error:
+                raise DatasetError(f'{file}: cannot be read ({error.strerror}), expected a file '
+                                   'that is yours to read') from error
     counts = Counter((message.topic, message.type) for message in messages())
     return Bag({topic: BagTopic(kind, n) for (topic, kind), n in counts.items()}, messages, damage)
 

@@ -49,11 +49,12 @@ class BagStreams:
     Joints are matched by name, as the planner does. A message that cannot be used is dropped.
 
     :param tally: counts what is dropped.
+    :param on_progress: called with the number of messages since the last call.
     :raises BagDamageError: if the recording is damaged.
     """
 
     def __init__(self, bag: Bag, topics: BagTopics, robot: Robot, config: BagConfig,
-                 tally: Tally) -> None:
+                 tally: Tally, on_progress: Callable[[int], None]) -> None:
         self.joint_states = Stream()
         """Values are states (S,), NaN in joints of the base, with the efforts (A,) [N m] that they
         report, NaN where they report none."""
@@ -73,6 +74,7 @@ class BagStreams:
         self._base = BaseReader(robot, joints) if joints else None
         self._incomplete: list[StateError] = []  # of joint states before the first complete ones
         self._clock: int | None = None  # simulated time [ns]
+        self._padding: dict[str, int] = {}  # of the last message by topic [bytes]
         self._deserialize = get_typestore(Stores.LATEST).deserialize_cdr
         handlers: dict[str, Callable[[int, BagMessage], None]] = {
             topics.joint_states: self._on_joint_states, topics.commands: self._on_command,
@@ -84,15 +86,19 @@ class BagStreams:
                 handlers[message.topic](order, message)
             except SerdeError as error:
                 tally.drop('not readable', f'a message of {message.topic}: {error}')
+            on_progress(1)
         self._drop_incomplete()
 
     def _read(self, message: BagMessage) -> Any:
         fault = None
-        for n in PADDING:
+        for n in dict.fromkeys((self._padding.get(message.topic, 0), *PADDING)):
             try:
-                return self._deserialize(message.data[:len(message.data) - n], message.type)
+                msg = self._deserialize(message.data[:len(message.data) - n], message.type)
             except SerdeError as error:
                 fault = fault or error
+            else:
+                self._padding[message.topic] = n  # mostly that of the next one as well
+                return msg
         raise fault
 
     def _stamp(self, message: BagMessage, msg: Any) -> int | None:

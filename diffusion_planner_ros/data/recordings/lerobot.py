@@ -16,7 +16,7 @@ from ...errors import DatasetError
 from ...messages.names import shortened
 from ...robot import Robot
 from .lerobot_features import find_entry, frames_per_second, INFO_FILE, read_info
-from .recording import Recording
+from .recording import naming, Recording
 from .resampling import resample, Resampled
 from .samples import Samples
 from .tally import Tally
@@ -54,13 +54,14 @@ def read_lerobot(path: Path, robot: Robot, max_gap: float) -> Recording:
                for e in robot.action]
     table = _table(path, {column for column, _ in (*states, *torques)})
     tally = Tally()
-    parts = [resample(samples, robot, max_gap, tally)
-             for samples in _samples(path, table, states, torques, info, tally)]
+    everything = list(_samples(path, table, states, torques, info, tally))
+    with naming(path):
+        parts = [resample(samples, robot, max_gap, tally) for samples in everything]
     episodes = [episode for part in parts for episode in part.episodes]
     if not episodes:
         raise DatasetError(f'{path}: no step is left of {table.num_rows} frames, '
                            f'{tally.explained()}')
-    everything = Resampled(
+    resampled = Resampled(
         episodes, float(np.median([p.spacing for p in parts])),
         any(p.is_interpolated for p in parts), sum(p.n_measured for p in parts),
         sum(p.n_interpolated for p in parts))
@@ -69,7 +70,7 @@ def read_lerobot(path: Path, robot: Robot, max_gap: float) -> Recording:
         'format': f'LeRobot {info["codebase_version"]}',
         **({'damage': f'{n_missing} of {info["total_frames"]} frames are missing'}
            if n_missing > 0 else {}),
-        'frames': table.num_rows, **everything.facts(robot.control_period, max_gap)})
+        'frames': table.num_rows, **resampled.facts(robot.control_period, max_gap)})
 
 
 def _table(path: Path, columns: set[str]) -> 'pa.Table':

@@ -35,10 +35,12 @@ def read_info(path: Path) -> dict[str, Any]:
 
 
 def _names(where: str, feature: Mapping[str, Any], column: str) -> list[str]:
-    """Return the names of the entries of a column, whether listed or listed below a word."""
+    """Return the names of the entries of a column, also if they are grouped."""
     names = feature.get('names')
-    if isinstance(names, dict):
-        names = [name for group in names.values() for name in group]
+    if isinstance(names, dict):  # {"motors": [...]}
+        names = list(names.values())
+    if isinstance(names, list) and names and isinstance(names[0], list):
+        names = [name for group in names for name in group]
     if not isinstance(names, list):
         raise DatasetError(f"{where}: '{column}' has names {names}, expected a list with the "
                            'joint of every entry, as thigh_joint.pos; write it into this file')

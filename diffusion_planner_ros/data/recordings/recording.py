@@ -1,9 +1,13 @@
 """What was read of a recording."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ...episode import Episode
+from ...errors import DatasetError
 from .tally import Tally
 
 
@@ -17,3 +21,12 @@ class Recording:
     """What was dropped, and where episodes were cut."""
     facts: dict[str, Any] = field(default_factory=dict)
     """For the report."""
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Put the name of a recording before the text of a ``DatasetError``."""
+    try:
+        yield
+    except DatasetError as error:
+        raise DatasetError(f'{path}: {error}') from error
