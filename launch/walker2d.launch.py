@@ -15,7 +15,7 @@ from diffusion_planner_ros.launching import (
     program_argument,
     text,
 )
-from diffusion_planner_ros.robot import shipped_urdf
+from diffusion_planner_ros.robots.robot_folder import urdf_file
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -48,7 +48,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         nodes.append(our_node(
             arguments, 'recorder',
             {'file': text(arguments['record'])} | arguments.given('bundle'), is_required=False))
-    urdf = shipped_urdf('walker2d').read_text(encoding='utf-8')
+    urdf = urdf_file('walker2d').read_text(encoding='utf-8')
     nodes += optional_program(arguments, 'rviz', 'rviz2', parameters=[time],
                        arguments=['-d', config_file('walker2d.rviz')])
     nodes += optional_program(arguments, 'robot_state_publisher', 'robot_state_publisher',

@@ -92,9 +92,9 @@ def read_metadata(path: Path) -> dict[str, Any]:
         raise DatasetError(f'{file}: not a JSON file ({error})') from error
 
 
-def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *, environment: str,
-                 algorithm: str, description: str, reference_returns: tuple[float, float],
-                 metadata: dict[str, Any]) -> Path:
+def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *,
+                 environment: str | None, algorithm: str, description: str,
+                 reference_returns: tuple[float, float] | None, metadata: dict[str, Any]) -> Path:
     """
     Write one data set to ``root/DATASET_ID`` and return that folder; plans are left out.
 
@@ -103,9 +103,11 @@ def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *, en
 
     :param dataset_id: as ``walker2d/medium-v0``.
     :param episodes: at least one, each with the state after its last action.
-    :param environment: id of a Gymnasium environment, for its spaces.
+    :param environment: id of the same robot in Gymnasium, for whoever reads the data; None
+        where there is none.
     :param algorithm: what chose the actions.
-    :param reference_returns: mean return of a random policy and of an expert, score 0 and 100.
+    :param reference_returns: mean return of a random policy and of an expert, score 0 and 100;
+        None where nobody knows them.
     :param metadata: numbers and texts to be kept beside the episodes.
     :raises DatasetError: if there is no episode to write.
     """
@@ -119,17 +121,17 @@ def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *, en
     shutil.rmtree(folder, ignore_errors=True)
     # Minari takes the folder of its data sets from the environment alone.
     os.environ['MINARI_DATASETS_PATH'] = str(root.resolve())
-    env = gymnasium.make(environment)
-    low, high = reference_returns
+    low, high = reference_returns or (None, None)
     with warnings.catch_warnings():
         # Minari asks every author for an address and a permanent link; these data are the user's.
         warnings.simplefilter('ignore', UserWarning)
         dataset = minari.create_dataset_from_buffers(
-            dataset_id, [_buffer(i, e) for i, e in enumerate(episodes)], env=env,
+            dataset_id, [_buffer(i, e) for i, e in enumerate(episodes)], env=environment,
             algorithm_name=algorithm, ref_min_score=low, ref_max_score=high,
             observation_space=gymnasium.spaces.Box(
-                -np.inf, np.inf, env.observation_space.shape, np.float32),
-            action_space=env.action_space, description=description)
+                -np.inf, np.inf, episodes[0].observations.shape[1:], np.float32),
+            action_space=gymnasium.spaces.Box(
+                -1.0, 1.0, episodes[0].actions.shape[1:], np.float32), description=description)
     dataset.storage.update_metadata(metadata)
     return folder
 

@@ -22,7 +22,8 @@ from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
 from ..planning.stop import per_joint, StopBehaviour, StopConfig
 from ..presets.preset import Preset
-from ..robot import Robot, shipped_urdf
+from ..robot import Robot
+from ..robots.robot_folder import urdf_file
 from ..share import share_file
 from ..urdf_tree import Urdf
 from .common.conversions import msg_from_plan
@@ -262,7 +263,7 @@ class PlannerNode(LifecycleNode):
     def _urdf(self, robot: Robot) -> Urdf | None:
         if self._config.robot_description:
             return Urdf.from_text(self._config.robot_description, 'robot_description')
-        shipped = shipped_urdf(robot.name)
+        shipped = urdf_file(robot.name)
         return None if shipped is None else Urdf.load(shipped)
 
     def _take_over(self, bundle: Bundle) -> None:
