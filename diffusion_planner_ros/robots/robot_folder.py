@@ -10,6 +10,8 @@ from ..errors import RobotError
 ROBOTS = Path(__file__).parent
 SEARCH_PATH = 'DIFFUSION_PLANNER_ROBOTS'
 """Environment variable: folders that hold folders of robots, before those that ship."""
+DEFAULT_ROBOT = 'walker2d'
+"""Of whatever is not told of another one."""
 LAYOUT_FILE, TASK_FILE, URDF_FILE = 'layout.yaml', 'task.yaml', 'robot.urdf'
 
 

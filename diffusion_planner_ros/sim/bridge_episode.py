@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..planning.stop import StopBehaviour, StopConfig
+from ..robots.robot_folder import DEFAULT_ROBOT
 from ..settings import check_settings, document_settings, setting
 from .environment import Environment
 
@@ -29,7 +30,7 @@ class BridgeConfig:
     """Parameters of the simulated robot, besides those of ``StopConfig``."""
 
     robot: str = setting(
-        'walker2d', 'Name of the robot, or path of its folder.', read_only=True)
+        DEFAULT_ROBOT, 'Name of the robot, or path of its folder.', read_only=True)
     lockstep: bool = setting(
         False, 'Wait for the command of every state before the next step; '
         'otherwise step on the wall clock.', read_only=True)

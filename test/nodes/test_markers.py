@@ -269,7 +269,7 @@ def test_other_markers_have_no_diffusion_time(drawn):
 
 def test_the_rviz_config_shows_what_is_published(screen, urdf):
     """A display of rviz2 for every topic, of the class that its type needs."""
-    config = yaml.safe_load((SOURCE / 'config' / 'walker2d.rviz').read_text())
+    config = yaml.safe_load((SOURCE / 'config' / 'simulation.rviz').read_text())
     manager = config['Visualization Manager']
     displays = {d['Name']: d for d in manager['Displays']}
     planner_node = Node('planner')

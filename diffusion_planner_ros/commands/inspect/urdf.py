@@ -3,11 +3,12 @@
 from pathlib import Path
 
 from ...files import written
+from ...robots.robot_folder import DEFAULT_ROBOT
 from ..output import report
 
 
 def urdf(
-    robot: str = 'walker2d',
+    robot: str = DEFAULT_ROBOT,
     mjcf: Path | None = None,
     out: Path | None = None,
     json: bool = False,

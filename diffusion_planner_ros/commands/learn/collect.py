@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Literal
 
+from ...robots.robot_folder import DEFAULT_ROBOT, make_known
 from ..output import progress, report
 
 N_LEARN, N_LEARN_ROBUST, N_IMPROVE = 2_200_000, 3_200_000, 2_600_000
 
 
 def collect(
-    robot: str = 'walker2d',
+    robot: str = DEFAULT_ROBOT,
     out: Path = Path('data'),
     robust: bool = False,
     teacher: Path | None = None,
@@ -48,7 +49,6 @@ def collect(
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
-    from ...robots.robot_folder import make_known
     from ...robots.task import Task
     from ...sim.behaviour import behaviour_data as recording
     from ...sim.behaviour import behaviour_policy as behaviour
