@@ -1,5 +1,7 @@
 """MuJoCo's models: where they are, and how they are loaded."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import gymnasium
@@ -31,13 +33,23 @@ def load_model(file: Path) -> mujoco.MjModel:
 
     :raises RobotError: naming the file and what MuJoCo finds wrong with it.
     """
-    # MuJoCo would write its warnings to a file, wherever the user happens to be: for instance
-    # that the model of Gymnasium's half-cheetah is of an old style.
+    try:
+        with quiet_compiler():
+            return mujoco.MjModel.from_xml_path(str(file))
+    except ValueError as error:
+        raise RobotError(f'{file}: MuJoCo does not load it ({error})') from error
+
+
+@contextmanager
+def quiet_compiler() -> Iterator[None]:
+    """
+    Drop MuJoCo's warnings of a model, which would go to a file wherever the user happens to be.
+
+    For instance, the model of Gymnasium's half-cheetah is of an old style.
+    """
     before = mujoco.get_mju_user_warning()
     mujoco.set_mju_user_warning(lambda text: None)
     try:
-        return mujoco.MjModel.from_xml_path(str(file))
-    except ValueError as error:
-        raise RobotError(f'{file}: MuJoCo does not load it ({error})') from error
+        yield
     finally:
         mujoco.set_mju_user_warning(before)

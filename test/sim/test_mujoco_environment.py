@@ -9,6 +9,7 @@ from walker import normalized_score, Walker2D
 
 from diffusion_planner_ros.robots.task import Task
 from diffusion_planner_ros.sim.environment import make_environment
+from diffusion_planner_ros.sim.mjcf import quiet_compiler
 
 ROBOTS = ('walker2d', 'hopper', 'half_cheetah')
 SEEDS = (0, 1, 7, 12345)
@@ -21,7 +22,8 @@ class Both:
 
     def __init__(self, robot):
         self.ours = make_environment(robot)
-        self.theirs = gymnasium.make(Task.load(robot).gymnasium)
+        with quiet_compiler():
+            self.theirs = gymnasium.make(Task.load(robot).gymnasium)
         self.data = self.theirs.unwrapped.data
 
     def reset(self, seed):
@@ -102,7 +104,8 @@ def test_states_far_from_where_the_robot_stands_are_healthy_where_gymnasium_says
 def test_the_time_limit_and_the_control_period_are_those_of_gymnasium(name):
     robot, spec = make_environment(name), gymnasium.spec(Task.load(name).gymnasium)
     assert robot.max_episode_steps == spec.max_episode_steps
-    assert robot.control_period == robot.robot.control_period == spec.make().unwrapped.dt
+    with quiet_compiler():
+        assert robot.control_period == robot.robot.control_period == spec.make().unwrapped.dt
 
 
 def test_a_torque_arrives_at_its_joint_in_newton_metres():

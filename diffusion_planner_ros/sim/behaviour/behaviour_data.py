@@ -12,6 +12,7 @@ from ...episode import Episode
 from ...errors import DatasetError
 from ...robots.task import Task
 from ..environment import make_environment
+from ..mjcf import quiet_compiler
 from ..perturbation import UNPERTURBED
 from ..perturbation_ranges import Robots
 from ..rollout import rollout_together
@@ -215,13 +216,14 @@ def write_data_set(root: Path, data: RecordedData, *, seed: int, n_learned: int)
                            'transitions')
     task = Task.load(data.robot)
     known = task.reference_returns
-    folder = write_minari(
-        root, f'{data.robot}/{data.name}-v0', data.episodes, environment=task.gymnasium,
-        algorithm='PPO (stable-baselines3)',
-        reference_returns=None if known is None else (known.random, known.expert),
-        description=f'{task.gymnasium or data.robot}, {data.name}, made by diffusion_planner '
-        'collect',
-        metadata={'seed': seed, 'n_learned_transitions': n_learned, **describe(data)})
+    with quiet_compiler():  # Minari makes Gymnasium's environment
+        folder = write_minari(
+            root, f'{data.robot}/{data.name}-v0', data.episodes, environment=task.gymnasium,
+            algorithm='PPO (stable-baselines3)',
+            reference_returns=None if known is None else (known.random, known.expert),
+            description=f'{task.gymnasium or data.robot}, {data.name}, made by diffusion_planner '
+            'collect',
+            metadata={'seed': seed, 'n_learned_transitions': n_learned, **describe(data)})
     if data.policy is not None:
         data.policy.save(folder / TEACHER_FILE)
     return folder
