@@ -7,6 +7,8 @@ VENV ?= .venv
 # is enough for the tests: make test TORCH='torch --index-url https://download.pytorch.org/whl/cpu'
 TORCH ?= torch==2.13.0
 ARGS ?=
+# Who walks: make walk ROBOT=hopper
+ROBOT ?= walker2d
 # Tests that run at a time, each file in one process.
 WORKERS ?= 2
 
@@ -15,7 +17,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: walk test faults clean
 
 walk: $(VENV)/.walk
-	$(VENV)/bin/diffusion_planner walk $(ARGS)
+	$(VENV)/bin/diffusion_planner walk --robot $(ROBOT) $(ARGS)
 
 test: $(VENV)/.test
 	$(VENV)/bin/ruff check .

@@ -43,7 +43,8 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
-    package_data={PACKAGE: ['presets/*.yaml', 'robots/*.yaml', 'robots/*.urdf']},
+    package_data={PACKAGE: ['presets/*.yaml', 'robots/*/*.yaml', 'robots/*/*.urdf',
+                            'robots/*/*.xml']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

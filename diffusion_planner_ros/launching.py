@@ -46,12 +46,14 @@ def program_argument(name: str, description: str) -> DeclareLaunchArgument:
         description=f'{description}; auto: if it is installed')
 
 
-def common_arguments(*, settings: str, use_sim_time: str) -> list[DeclareLaunchArgument]:
+def common_arguments(*, settings: str, use_sim_time: str, bundle: str = 'the shipped walker2d'
+                     ) -> list[DeclareLaunchArgument]:
     """
     Declare the arguments that every launch file has.
 
     :param settings: the files of ``config/`` that are loaded in any case, for the description.
     :param use_sim_time: default, 'true' or 'false'.
+    :param bundle: which one is taken by default, for the description.
     """
     return [
         DeclareLaunchArgument(
@@ -68,8 +70,7 @@ def common_arguments(*, settings: str, use_sim_time: str) -> list[DeclareLaunchA
             description='log level of the nodes of this package'),
         parameter_argument('autostart', 'whether the planner activates itself', choices=BOOLEANS,
                            default='true'),
-        parameter_argument('bundle', 'folder of the model bundle',
-                           default='the shipped Walker2D'),
+        parameter_argument('bundle', 'folder of the model bundle', default=bundle),
         parameter_argument('provider',
                            'onnxruntime execution provider: cpu, cuda, tensorrt or auto',
                            default='cpu'),

@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-import yaml
 
 from .errors import ConfigError, RobotError
+from .robots.robot_folder import LAYOUT_FILE, read_yaml, robot_folder
 
 QUANTITIES = ('position', 'velocity')
-ROBOTS = Path(__file__).parent / 'robots'
 
 
 @dataclass(frozen=True)
@@ -121,26 +120,22 @@ class Robot:
             raise RobotError(f'{source}: {error}') from error
 
     @classmethod
-    def load(cls, name_or_file: str) -> 'Robot':
+    def load(cls, robot: str) -> 'Robot':
         """
-        Load a shipped robot by name, or any robot by the path of its YAML file.
+        Load the layout of a robot.
 
+        :param robot: name of a robot, path of its folder, or path of a layout's YAML file alone.
         :raises RobotError: if there is no such robot or the file is not usable.
         """
-        file = Path(name_or_file)
-        if file.suffix not in ('.yaml', '.yml'):
-            file = ROBOTS / f'{name_or_file}.yaml'
-        if not file.is_file():
-            shipped = ', '.join(sorted(p.stem for p in ROBOTS.glob('*.yaml')))
-            raise RobotError(f"no robot '{name_or_file}': expected the path of a YAML file or one "
-                             f'of {shipped}')
-        try:
-            facts = yaml.safe_load(file.read_text())
-        except yaml.YAMLError as error:
-            raise RobotError(f'{file}: not a YAML file: {error}') from error
-        if not isinstance(facts, dict):
-            raise RobotError(f'{file}: expected a mapping, found {type(facts).__name__}')
-        return cls.from_dict(facts, str(file))
+        if Path(robot).suffix in ('.yaml', '.yml'):
+            return cls.from_dict(read_yaml(Path(robot)), robot)
+        folder = robot_folder(robot)
+        file = folder / LAYOUT_FILE
+        layout = cls.from_dict(read_yaml(file), str(file))
+        if layout.name != folder.name:
+            raise RobotError(f"{file}: name is '{layout.name}', expected '{folder.name}', as its "
+                             'folder is called: robots are found by that')
+        return layout
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``from_dict`` reads."""
@@ -149,9 +144,3 @@ class Robot:
                           for entry in facts['state']]
         facts['action'] = list(facts['action'])
         return facts
-
-
-def shipped_urdf(name: str) -> Path | None:
-    """Return the URDF file of a shipped robot, or ``None`` if it is not one of them."""
-    file = ROBOTS / f'{name}.urdf'
-    return file if file.is_file() else None

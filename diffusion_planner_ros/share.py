@@ -3,7 +3,7 @@
 from pathlib import Path
 import sys
 
-from .errors import PlannerError
+from .errors import PlannerError, RobotError
 
 PACKAGE = 'diffusion_planner_ros'
 
@@ -24,3 +24,17 @@ def share_file(name: str) -> Path:
             return place / name
     raise PlannerError(f"no '{name}' in {places[0]}, {places[-1]} or the share folder of any "
                        'folder above; install the package with pip or colcon')
+
+
+def shipped_bundle(robot: str) -> Path:
+    """
+    Return the folder of the model bundle that ships for a robot.
+
+    :param robot: its name.
+    :raises RobotError: if there is none.
+    """
+    try:
+        return share_file(f'models/{robot}')
+    except PlannerError as error:
+        raise RobotError(f"no model bundle ships for robot '{robot}', expected models/{robot}; "
+                         'train one (docs/train.md) and name its folder as bundle') from error

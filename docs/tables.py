@@ -151,7 +151,7 @@ TABLES: dict[str, Callable[[], str]] = {
     'parameters-recorder': lambda: parameter_table((RecorderConfig,)),
     'topics': topic_table,
     **{f'diagnostics-{node}': partial(diagnostics_table, node) for node in VALUES},
-    'launch-walker2d': lambda: launch_table('walker2d.launch.py'),
+    'launch-simulation': lambda: launch_table('simulation.launch.py'),
     'launch-hardware': lambda: launch_table('hardware.launch.py'),
 }
 """Every table by its name."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.commands.learn.export import export
 from diffusion_planner_ros.data.formats import read_episodes
@@ -20,7 +21,6 @@ from diffusion_planner_ros.sim.behaviour.behaviour_data import (
     run_policy,
     write_data_set,
 )
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N_EPISODES = 48
 HORIZON = 8
@@ -46,9 +46,9 @@ def robot():
 def recorded():
     """Episodes of Walker2D under random actions, from calm to wild."""
     episodes = run_policy(
-        RandomPolicy(), seeds=range(N_EPISODES), noise_share=np.linspace(0.05, 1.0, N_EPISODES),
-        rng=np.random.default_rng(0))
-    return RecordedData('tiny', episodes, policy_return=12.5)
+        'walker2d', RandomPolicy(), seeds=range(N_EPISODES),
+        noise_share=np.linspace(0.05, 1.0, N_EPISODES), rng=np.random.default_rng(0))
+    return RecordedData('walker2d', 'tiny', episodes, policy_return=12.5)
 
 
 @pytest.fixture(scope='session')

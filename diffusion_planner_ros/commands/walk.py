@@ -9,14 +9,17 @@ from ..files import written
 from ..planning.planner_config import PlannerConfig
 from .output import LiveLine, report
 from .preset_option import PresetName
+from .robot_option import simulated_bundle
 
 if TYPE_CHECKING:
     from ..experiments.ros.ros_session import Recording
+    from ..robot import Robot
 
 
 def walk(
     planner: PlannerConfig,
     preset: PresetName = None,
+    robot: str | None = None,
     bundle: Path | None = None,
     episodes: int = 1,
     seed: int = 0,
@@ -36,7 +39,9 @@ def walk(
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
         docs/compare.md.
-    :param bundle: folder of the model bundle; the shipped one by default.
+    :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
+        walker2d.
+    :param bundle: folder of the model bundle; the one that ships for ROBOT by default.
     :param episodes: number of episodes; their seeds count up from SEED.
     :param seed: seed of the first episode's initial state.
     :param lockstep: wait for the plan of every control period, instead of real time.
@@ -49,14 +54,11 @@ def walk(
     from ..errors import ConfigError
     from ..experiments import closed_loop as evaluation
     from ..experiments.ros.ros_session import session, SessionConfig
-    from ..planning.bundle import Bundle
-    from ..share import share_file
 
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
-    path = bundle or share_file('models/walker2d')
-    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
-    evaluation.check_robot(loaded)
+    loaded = simulated_bundle(bundle, planner, robot)
+    path = loaded.path
     config = SessionConfig(bundle=path, planner=planner, lockstep=lockstep,
                            real_time_factor=real_time_factor, first_seed=seed,
                            log=record, preset=preset or '')
@@ -82,7 +84,7 @@ def walk(
                'real_time_factor': None if lockstep else real_time_factor,
                'seed': seed, 'planner_seed': planner.seed}
     out.mkdir(parents=True, exist_ok=True)
-    files = [_draw(recording, out, summary)]
+    files = [_draw(loaded.robot, recording, out, summary)]
     if video:
         files += _render(loaded.robot.name, recording, out)
     summary['files'] = [str(out / 'summary.json'), *files]
@@ -91,16 +93,18 @@ def walk(
     report(summary, as_json=json)
 
 
-def _draw(recording: 'Recording', out: Path, summary: dict) -> str:
+def _draw(robot: 'Robot', recording: 'Recording', out: Path, summary: dict) -> str:
     """Draw the last episode; return the file."""
     from ..experiments.plots.walk_plot import draw_walk
     from ..experiments.ros.ros_session import executed_path, planned_path
+    from ..robots.task import Task
 
     file = out / 'plan.png'
     with written(file) as scratch:
         draw_walk(*executed_path(recording), [planned_path(plan) for plan in recording.plans],
-                  f'Walker2D through ROS 2, {summary["mode"]}: return '
-                  f'{summary["returns"][-1]:.0f}, {summary["distances_m"][-1]:.1f} m', scratch)
+                  f'{robot.name} through ROS 2, {summary["mode"]}: return '
+                  f'{summary["returns"][-1]:.0f}, {summary["distances_m"][-1]:.1f} m', scratch,
+                  robot=robot, task=Task.load(robot.name))
     return str(file)
 
 

@@ -110,10 +110,11 @@ def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *,
 
     :param dataset_id: as ``walker2d/medium-v0``.
     :param episodes: at least one, each with the state after its last action.
-    :param environment: id of a Gymnasium environment that the data are from, if there is one.
+    :param environment: id of the same robot in Gymnasium, for whoever reads the data; None
+        where there is none.
     :param algorithm: what chose the actions.
-    :param reference_returns: mean return of a random policy and of an expert, score 0 and 100, if
-        they are known.
+    :param reference_returns: mean return of a random policy and of an expert, score 0 and 100;
+        None where nobody knows them.
     :param metadata: numbers and texts to be kept beside the episodes.
     :raises DatasetError: if there is no episode to write.
     """
@@ -133,8 +134,7 @@ def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *,
         # Minari asks every author for an address and a permanent link; these data are the user's.
         warnings.simplefilter('ignore', UserWarning)
         dataset = minari.create_dataset_from_buffers(
-            dataset_id, [_buffer(i, e) for i, e in enumerate(episodes)],
-            env=None if environment is None else gymnasium.make(environment),
+            dataset_id, [_buffer(i, e) for i, e in enumerate(episodes)], env=environment,
             algorithm_name=algorithm, ref_min_score=low, ref_max_score=high,
             observation_space=gymnasium.spaces.Box(-np.inf, np.inf, states.shape[1:], np.float32),
             action_space=gymnasium.spaces.Box(-1.0, 1.0, actions.shape[1:], np.float32),

@@ -17,7 +17,8 @@ from ..errors import RobotError
 from ..planning.bundle import Bundle, facts_file
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
-from ..sim.environment import Environment, environment_class, make_environment
+from ..robots.task import Task
+from ..sim.environment import Environment, make_environment
 from ..sim.perturbation import UNPERTURBED
 from ..sim.perturbation_ranges import Robots
 from ..sim.rollout import Controller, rollout
@@ -43,17 +44,21 @@ def check_robot(bundle: Bundle) -> None:
     """
     Refuse a bundle that was not trained for the simulation of its robot.
 
-    :raises RobotError: naming what differs, or that nothing simulates this robot.
+    :raises RobotError: naming what differs, or that there is no such robot.
     """
     robot = bundle.robot
-    environment = make_environment(robot.name)
-    joints = [entry.joint for entry in robot.action]
-    if joints != environment.actuated_joints:
+    simulated = make_environment(robot.name).robot
+    joints, expected = ([entry.joint for entry in r.action] for r in (robot, simulated))
+    if joints != expected:
         raise RobotError(f'{bundle.path}: commands the joints {", ".join(joints)}, expected '
-                         f'{", ".join(environment.actuated_joints)} for {robot.name}')
-    if robot.control_period != environment.control_period:
+                         f'{", ".join(expected)} for {robot.name}')
+    if robot.control_period != simulated.control_period:
         raise RobotError(f'{bundle.path}: control period is {robot.control_period} s, '
-                         f'expected {environment.control_period} s for {robot.name}')
+                         f'expected {simulated.control_period} s for {robot.name}')
+    measured, expected = ([f'{e.joint} {e.quantity}' for e in r.state] for r in (robot, simulated))
+    if measured != expected:
+        raise RobotError(f'{bundle.path}: the state is {", ".join(measured)}, expected '
+                         f'{", ".join(expected)} for {robot.name}')
 
 
 @dataclass(frozen=True)
@@ -97,7 +102,7 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
     :param perturbation: what is different about the robot; ranges are drawn from by the seed.
     :param on_plan: sees the robot as it is when each plan is made, and the plan.
     :raises ConfigError: if a plan does not outlast its execution.
-    :raises RobotError: if nothing simulates the planner's robot.
+    :raises RobotError: if there is no robot of the name that the planner's has.
     """
     robot = make_environment(planner.bundle.robot.name, perturbation.draw(seed))
     controller = PlanController(planner, execution, seed=seed,
@@ -188,7 +193,7 @@ def summarize(results: Sequence[EpisodeResult], robot: str) -> dict[str, Any]:
         'seeds': [r.seed for r in results],
         'return_mean': mean,
         'return_stderr': standard_error(returns),
-        'normalized_score': environment_class(robot).normalized_score(mean),
+        'normalized_score': Task.load(robot).normalized_score(mean),
         'falls': n_falls,
         'fall_rate': n_falls / len(results),
         'distance_mean_m': float(np.mean([r.distance for r in results])),

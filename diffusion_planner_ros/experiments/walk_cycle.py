@@ -9,7 +9,7 @@ from ..errors import ConfigError, RobotError
 from ..planning.bundle import Bundle
 from ..planning.planner import Planner
 from ..planning.planner_config import PlannerConfig
-from ..robot import shipped_urdf
+from ..robots.robot_folder import urdf_file
 from ..sim.environment import Environment, make_environment
 from ..urdf_tree import transformed, Urdf
 from .closed_loop import noise_seed, run_episode
@@ -58,9 +58,9 @@ def record_cycle(bundle: Bundle, seed: int) -> WalkCycle:
     :raises ConfigError: if the robot falls before it walks evenly.
     :raises RobotError: if the robot has no URDF, which says what to draw.
     """
-    file = shipped_urdf(bundle.robot.name)
+    file = urdf_file(bundle.robot.name)
     if file is None:
-        raise RobotError(f"robot '{bundle.robot.name}' has no URDF beside its YAML file, expected "
+        raise RobotError(f"robot '{bundle.robot.name}' has no robot.urdf in its folder, expected "
                          'one')
     urdf, planner = Urdf.load(file), Planner(bundle, PlannerConfig(
         n_candidates=N_CANDIDATES, n_denoise_steps=min(N_DENOISE_STEPS, bundle.schedule.n_sampled),

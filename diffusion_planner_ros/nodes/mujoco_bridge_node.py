@@ -1,4 +1,4 @@
-"""The simulated robot: Walker2D in MuJoCo as a ROS 2 node."""
+"""The simulated robot: MuJoCo as a ROS 2 node."""
 
 import time
 from typing import Any
@@ -46,7 +46,6 @@ from .control.publishers import listed, Senders, UNKNOWN
 from .threads.control_thread import ControlThread
 from .threads.scheduling import schedule, SchedulingConfig
 
-ROBOT = 'walker2d'
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 
 
@@ -70,7 +69,7 @@ class MujocoBridge(Node):
         self._latency = Percentiles('latency', 'ms', 1e3)
         self._senders = Senders()  # of commands
         self._conflicts: dict[str, list[str]] = {}  # nodes, if a topic has more than one
-        self._robot = make_environment(ROBOT)
+        self._robot = make_environment(self._config.robot)
         self._episode = BridgeEpisode(self._robot, self._config, stop, self, time.monotonic)
         self._control = ControlThread(self, self._on_control_fault)
         group = self._control.group
@@ -184,7 +183,7 @@ class MujocoBridge(Node):
         facts = {**self._episode.facts(), **self._latency.facts(),
                  'command_publishers': self.count_publishers(self._commands.topic_name)}
         self._diagnostics.publish(msg_from_facts(
-            self, ROBOT, message, facts, level=level,
+            self, self._robot.robot.name, message, facts, level=level,
             stamp=stamp_from_nanoseconds(self._episode.time)))
 
     def _health(self) -> tuple[bytes, str]:

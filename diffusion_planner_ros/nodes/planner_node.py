@@ -22,8 +22,9 @@ from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
 from ..planning.stop import per_joint, StopBehaviour, StopConfig
 from ..presets.preset import Preset
-from ..robot import Robot, shipped_urdf
-from ..share import share_file
+from ..robot import Robot
+from ..robots.robot_folder import DEFAULT_ROBOT, urdf_file
+from ..share import shipped_bundle
 from ..urdf_tree import Urdf
 from .common.conversions import msg_from_plan
 from .common.diagnostics import msg_from_facts
@@ -46,7 +47,6 @@ from .threads.scheduling import schedule, SchedulingConfig
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 CLOCK_PERIOD = 10.0  # [s], shortest time between two reports of a second publisher of the clock
 STOPPING_PERIOD = 0.02  # [s] between two checks whether damping or hold is over
-SHIPPED_BUNDLE = 'models/walker2d'
 CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, DisplayConfig,
            SchedulingConfig)
 Configs = dict[type, Any]
@@ -54,7 +54,7 @@ Configs = dict[type, Any]
 
 def bundle_path(name: str) -> Path:
     """Return the folder of the bundle that parameter ``bundle`` names."""
-    return Path(name) if name else share_file(SHIPPED_BUNDLE)
+    return Path(name) if name else shipped_bundle(DEFAULT_ROBOT)
 
 
 class PlannerNode(LifecycleNode):
@@ -262,7 +262,7 @@ class PlannerNode(LifecycleNode):
     def _urdf(self, robot: Robot) -> Urdf | None:
         if self._config.robot_description:
             return Urdf.from_text(self._config.robot_description, 'robot_description')
-        shipped = shipped_urdf(robot.name)
+        shipped = urdf_file(robot.name)
         return None if shipped is None else Urdf.load(shipped)
 
     def _take_over(self, bundle: Bundle) -> None:

@@ -26,8 +26,9 @@ from ..messages.rewards import reward_from_msg
 from ..messages.stamps import NANOSECONDS, nanoseconds_from_stamp
 from ..planning.bundle import bundle_hash, FACTS_FILE, read_facts
 from ..robot import Robot
+from ..robots.robot_folder import DEFAULT_ROBOT
 from ..settings import check_settings, document_settings, setting
-from ..share import share_file
+from ..share import shipped_bundle
 from .common.conversions import states_from_plan, torque_from_msg
 from .common.diagnostics import msg_from_facts
 from .common.parameters import declare
@@ -72,7 +73,7 @@ class RecorderConfig:
     @property
     def bundle_folder(self) -> Path:
         """Where the facts of the model are."""
-        return Path(self.bundle) if self.bundle else share_file('models/walker2d')
+        return Path(self.bundle) if self.bundle else shipped_bundle(DEFAULT_ROBOT)
 
 
 class Recorder(Node):

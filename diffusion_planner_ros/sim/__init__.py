@@ -1,1 +1,1 @@
-"""Simulation: Walker2D, behaviour data, closed-loop evaluation; knows no ROS."""
+"""Simulation: robots, perturbations, behaviour data, the bridge's episodes; knows no ROS."""

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..planning.stop import StopBehaviour, StopConfig
+from ..robots.robot_folder import DEFAULT_ROBOT
 from ..settings import check_settings, document_settings, setting
 from .environment import Environment
-from .walker2d import MAX_EPISODE_STEPS
 
 REPEAT_PERIOD = 0.02  # [s], longest silence, so that a pause can be told from a dead simulation
 SUSPENSION_TIME = 0.03  # [s] without a call, after which the process was suspended
 WARNING_PERIOD = 1.0  # [s] that a fault must be gone before it is reported again
 MAX_UNANSWERED = 125  # states whose command may still come
-MAX_PUSH = 100.0  # [N s]; Walker2D weighs 26 kg
+MAX_PUSH = 100.0  # [N s]; walker2d weighs 24 kg, half_cheetah 14 kg
 EPISODE_GAP = 20_000_000_000  # [ns] of simulated time between two episodes
 
 State = Literal['waiting', 'running', 'paused', 'stopped', 'over']
@@ -29,6 +29,8 @@ End = Literal['', 'fall', 'time limit']
 class BridgeConfig:
     """Parameters of the simulated robot, besides those of ``StopConfig``."""
 
+    robot: str = setting(
+        DEFAULT_ROBOT, 'Name of the robot, or path of its folder.', read_only=True)
     lockstep: bool = setting(
         False, 'Wait for the command of every state before the next step; '
         'otherwise step on the wall clock.', read_only=True)
@@ -40,8 +42,8 @@ class BridgeConfig:
         True, 'After the end of an episode, start the next one with the '
         'following seed.', read_only=True)
     max_episode_steps: int = setting(
-        MAX_EPISODE_STEPS, 'Length of an episode.',
-        unit='control periods', low=1, high=1_000_000, read_only=True)
+        0, "Length of an episode; 0: as the robot's task says.",
+        unit='control periods', low=0, high=1_000_000, read_only=True)
     # Four control periods. A step that begins just before the end of this time lasts one period
     # more, so that the torque of a dead planner is gone 40 ms after its last command, and within
     # 50 ms if a step comes late. A living planner repeats its command at least every 20 ms.
@@ -140,6 +142,7 @@ class BridgeEpisode:
         self._output = output
         self._clock = clock
         self._limit = robot.torque_limit
+        self._max_steps = config.max_episode_steps or robot.max_episode_steps
         self._stop = StopBehaviour(stop, robot.actuated_joints, self._limit)
         self._motors = [robot.joint_names.index(joint) for joint in robot.actuated_joints]
         self._period = round(robot.control_period * 1e9)  # [ns]
@@ -190,7 +193,7 @@ class BridgeEpisode:
             'seed': self.seed, 'steps': self._n_steps,
             'time': (self.time - self._start_time) / 1e9,
             'return': self._return, 'distance': self._robot.position - self._start_position,
-            'speed': float(self._robot.qvel[0]), 'fell': self.has_fallen,
+            'speed': float(self._robot.qvel[self._robot.forward]), 'fell': self.has_fallen,
             'stop_cause': self._stop_cause, **asdict(self._counts)}
 
     # Episodes
@@ -245,7 +248,7 @@ class BridgeEpisode:
         self._counts.total_steps += 1
         if fell:
             self._end = 'fall'
-        elif self._n_steps >= self._config.max_episode_steps:
+        elif self._n_steps >= self._max_steps:
             self._end = 'time limit'
         self._observe(self._start_time + self._n_steps * self._period, torque)
         # The last state is shown as well, although no command follows: it tells how it ended.

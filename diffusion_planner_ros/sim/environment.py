@@ -1,31 +1,51 @@
-"""What a simulated robot must be able to do, and which robots there are."""
+"""What a simulated robot must be able to do, and how one is built from its folder."""
 
+from functools import cache
+from pathlib import Path
 from typing import Protocol
 
 from numpy.typing import NDArray
 
-from ..errors import RobotError
+from ..robot import Robot
+from ..robots.robot_folder import robot_folder
+from ..robots.task import Task
+from .mujoco_environment import MujocoEnvironment
 from .perturbation import Perturbation, UNPERTURBED
-from .walker2d import Walker2D
 
 
 class Environment(Protocol):
     """A simulated robot: torques in; states, rewards and falls out."""
 
+    robot: Robot
+    """Layout of state and actions."""
+    task: Task
+    """Reward, end and beginning of an episode."""
     joint_names: list[str]
     """All joints, in the order of ``qpos`` and ``qvel``."""
+    forward: int
+    """Index of the joint whose position is the way forward [m]."""
     actuated_joints: list[str]
     """Joints with a motor, in the order of a torque."""
     control_period: float
     """Time that a torque is held [s]."""
     torque_limit: NDArray
     """Largest torque of every motor [N m], shape (A,); an action of 1 is this torque."""
-    max_episode_steps: int
-    """Time limit of an episode [control periods]."""
+
+    @property
+    def max_episode_steps(self) -> int:
+        """Time limit of an episode [control periods]."""
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the robot is in the ranges that its task calls healthy."""
+
+    @property
+    def has_fallen(self) -> bool:
+        """Whether it is not healthy, where that ends an episode."""
 
     @property
     def state(self) -> NDArray:
-        """Measured state, in the order and units of the robot's YAML file, shape (S,)."""
+        """Measured state, in the order and units of the layout, shape (S,)."""
 
     @property
     def qpos(self) -> NDArray:
@@ -50,6 +70,14 @@ class Environment(Protocol):
         :return: the state afterwards, shape (S,), the reward, and whether the robot fell.
         """
 
+    def reward(self, velocity: float, action: NDArray) -> float:
+        """
+        Return what a control period that has just passed was worth.
+
+        :param velocity: mean forward velocity in it [m/s].
+        :param action: torque over its limit, shape (A,).
+        """
+
     def push(self, impulse: NDArray) -> None:
         """Push the robot during the next control period; impulse [N s], world frame, (3,)."""
 
@@ -62,37 +90,19 @@ class Environment(Protocol):
     def place(self, state: NDArray) -> None:
         """Put the robot, at rest from all pushes, where a recorded state (S,) says."""
 
-    @staticmethod
-    def normalized_score(episode_return: float) -> float | None:
-        """Return 0 for a random policy's return, 100 for an expert's; None without such."""
 
-
-ENVIRONMENTS: dict[str, type[Environment]] = {
-    'walker2d': Walker2D,
-}
-"""Simulated robots, by the ``name`` in their YAML file. One line makes another one known."""
-
-
-def environment_class(robot: str) -> type[Environment]:
-    """
-    Return the class of a robot's simulation.
-
-    :param robot: its ``name`` in the YAML file.
-    :raises RobotError: if nothing simulates it.
-    """
-    if robot not in ENVIRONMENTS:
-        raise RobotError(f"no environment simulates robot '{robot}', expected one of "
-                         f'{", ".join(ENVIRONMENTS)}; add it to ENVIRONMENTS in '
-                         'sim/environment.py')
-    return ENVIRONMENTS[robot]
+@cache
+def _described(folder: Path) -> tuple[Robot, Task]:
+    """Read a robot once: one that is drawn anew in every episode is the same robot."""
+    return Robot.load(str(folder)), Task.load(str(folder))
 
 
 def make_environment(robot: str, perturbation: Perturbation = UNPERTURBED) -> Environment:
     """
     Build the simulation of a robot.
 
-    :param robot: its ``name`` in the YAML file.
+    :param robot: its name, or the path of its folder.
     :param perturbation: what is different about it.
-    :raises RobotError: if nothing simulates it.
+    :raises RobotError: if there is no such robot, or what its folder says cannot be simulated.
     """
-    return environment_class(robot)(perturbation)
+    return MujocoEnvironment(*_described(robot_folder(robot)), perturbation)

@@ -1,84 +1,72 @@
-"""Planar robots in MuJoCo: the part of an environment that is the same for all of them."""
+"""Robots in MuJoCo, simulated as their task says: torques in; states, rewards and falls out."""
 
-from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Sequence
 import copy
 from functools import cache
-from pathlib import Path
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import RobotError
+from ..robot import Robot
+from ..robots.task import Task
+from .mjcf import load_model, mjcf_path
+from .model_check import check_model, joints_of, torque_limit_of
 from .perturbation import Perturbation
 
-
-@cache
-def _load(mjcf: Path) -> mujoco.MjModel:
-    """Compile a model once: robots drawn anew in every episode are copies of it."""
-    return mujoco.MjModel.from_xml_path(str(mjcf))
+_load = cache(load_model)  # robots drawn anew in every episode are copies of one
 
 
-class MujocoEnvironment(ABC):
+class MujocoEnvironment:
     """
-    A robot with motors at joints; a subclass says what is rewarded and what a fall is.
+    A robot with a motor at each joint of its actions, on slides and hinges.
 
-    One control period is ``frame_skip`` simulator steps. The state is that of Gymnasium's planar
-    robots: the positions of all joints but the first, which is the way forward, then the
-    velocities of all joints, clipped.
+    One control period is ``task.frame_skip`` simulator steps. The state is that of the layout,
+    clipped as it says. With the task of one of Gymnasium's planar robots, it is that robot number
+    by number, unless it is perturbed.
 
-    :param mjcf: MuJoCo's model; every joint is a slide or a hinge.
+    :param robot: layout of state and actions.
+    :param task: model, reward, end and beginning of an episode.
     :param perturbation: what is different about the robot.
-    :param frame_skip: simulator steps in a control period.
-    :param base: body that is pushed.
-    :param reset_noise: bound of the uniform noise on initial positions and velocities.
-    :param max_velocity: bound of the velocities in the state [m/s, rad/s].
-    :raises RobotError: if a joint has more than one position.
+    :raises RobotError: if layout, task and model do not fit together.
     """
 
-    max_episode_steps = 1000
-
-    def __init__(self, mjcf: Path, perturbation: Perturbation, *, frame_skip: int, base: str,
-                 reset_noise: float, max_velocity: float = np.inf) -> None:
-        self.model = copy.copy(_load(mjcf))
-        if self.model.nq != self.model.njnt:
-            raise RobotError(f'{mjcf}: {self.model.njnt} joints have {self.model.nq} positions, '
-                             'expected slides and hinges, which have one each')
+    def __init__(self, robot: Robot, task: Task, perturbation: Perturbation) -> None:
+        self.robot = robot
+        self.task = task
+        self.model = copy.copy(_load(mjcf_path(task)))
+        check_model(self.model, robot, task)
         perturbation.alter(self.model)
         self.data = mujoco.MjData(self.model)
-        self.joint_names = [self.model.joint(i).name for i in range(self.model.njnt)]
-        self.actuated_joints = [
-            self.model.joint(int(i)).name for i in self.model.actuator_trnid[:, 0]]
-        self.control_period = float(self.model.opt.timestep) * frame_skip  # [s]
+        self.joint_names = joints_of(self.model)
+        self.actuated_joints = [entry.joint for entry in robot.action]
+        self.control_period = float(self.model.opt.timestep) * task.frame_skip  # [s]
+        self.forward = self.joint_names.index(task.forward_joint)
+        self.torque_limit = torque_limit_of(self.model)  # (A,) [N m]
         self._max_control = self.model.actuator_ctrlrange[:, 1].copy()
-        self.torque_limit = self.model.actuator_gear[:, 0] * self._max_control  # (A,) [N m]
-        self._frame_skip = frame_skip
-        self._base = self.model.body(base).id
-        self._reset_noise = reset_noise
-        self._max_velocity = max_velocity
+        self._base = self.model.body(task.pushed_body).id
+        self._entries = np.array([self.joint_names.index(e.joint) for e in robot.state])
+        self._is_velocity = np.array([e.quantity == 'velocity' for e in robot.state])
+        self._checked, self._low, self._high = _healthy_ranges(task, self.joint_names)
         self._perturbation = perturbation
         self._restart(0)
 
     @property
-    @abstractmethod
+    def max_episode_steps(self) -> int:
+        """Time limit of an episode [control periods]."""
+        return self.task.max_episode_steps
+
+    @property
     def is_healthy(self) -> bool:
-        """Whether the robot has not fallen."""
+        """Whether the robot is in the ranges that its task calls healthy."""
+        found = np.concatenate([self.data.qpos, self.data.qvel])[self._checked]
+        return bool(((self._low < found) & (found < self._high)).all())
 
-    @abstractmethod
-    def reward(self, velocity: float, action: NDArray) -> float:
-        """
-        Return the reward of a control period that has just passed.
-
-        :param velocity: mean forward velocity in it [m/s].
-        :param action: torque over its limit, shape (A,).
-        """
-
-    @staticmethod
-    def normalized_score(episode_return: float) -> float | None:
-        """Return None: there are no returns to compare with."""
-        del episode_return
-        return None
+    @property
+    def has_fallen(self) -> bool:
+        """Whether it is not healthy, where that ends an episode."""
+        return self.task.has_falls and not self.is_healthy
 
     @property
     def qpos(self) -> NDArray:
@@ -93,38 +81,44 @@ class MujocoEnvironment(ABC):
     @property
     def position(self) -> float:
         """Forward position [m]."""
-        return float(self.data.qpos[0])
+        return float(self.data.qpos[self.forward])
 
     @property
     def state(self) -> NDArray:
-        """Positions of all joints but the first, then clipped velocities, shape (S,)."""
-        measured = np.concatenate([self.data.qpos[1:], self.data.qvel])
+        """What the layout says, with sensor noise and then clipped, shape (S,)."""
+        entries = self._entries
+        measured = np.where(self._is_velocity, self.data.qvel[entries], self.data.qpos[entries])
         measured += self._disturbance.sensor_noise
-        velocity = measured[-self.model.nv:]
-        np.clip(velocity, -self._max_velocity, self._max_velocity, out=velocity)
-        return measured
+        return np.clip(measured, -self.robot.state_clip, self.robot.state_clip)
 
     def reset(self, seed: int) -> NDArray:
         """Start an episode with the initial noise that Gymnasium draws from the same seed."""
         rng = np.random.default_rng(seed)
+        noise, model = self.task.initial_noise, self.model
         self._restart(seed)
-        mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[:] = self.model.qpos0 + rng.uniform(
-            -self._reset_noise, self._reset_noise, self.model.nq)
-        self.data.qvel[:] = rng.uniform(-self._reset_noise, self._reset_noise, self.model.nv)
-        mujoco.mj_forward(self.model, self.data)
+        mujoco.mj_resetData(model, self.data)
+        bound = noise.position_bound
+        self.data.qpos[:] = model.qpos0 + rng.uniform(-bound, bound, model.nq)
+        if noise.velocity_std is None:
+            bound = noise.velocity_bound
+            self.data.qvel[:] = rng.uniform(-bound, bound, model.nv)
+        else:
+            self.data.qvel[:] = noise.velocity_std * rng.standard_normal(model.nv)
+        mujoco.mj_forward(model, self.data)
         return self.state
 
     def place(self, state: NDArray) -> None:
         """
-        Put the robot in a recorded state, at the origin: the way forward was not recorded.
+        Put the robot in a recorded state; what the state does not hold is as in the model.
+
+        So it is at the origin where the way forward was not recorded.
 
         :param state: shape (S,).
         """
-        n_positions = self.model.nq - 1
         mujoco.mj_resetData(self.model, self.data)
-        self.data.qpos[1:] = state[:n_positions]
-        self.data.qvel[:] = state[n_positions:]
+        entries, is_velocity = self._entries, self._is_velocity
+        self.data.qpos[entries[~is_velocity]] = state[~is_velocity]
+        self.data.qvel[entries[is_velocity]] = state[is_velocity]
         mujoco.mj_forward(self.model, self.data)
 
     def snapshot(self) -> NDArray:
@@ -168,15 +162,27 @@ class MujocoEnvironment(ABC):
         if impulse is not None:
             self.push(impulse)
         self._controls.append((action + noise / self.torque_limit) * self._max_control)
-        n_late = self._perturbation.torque_delay % self._frame_skip
+        frame_skip = self.task.frame_skip
+        n_late = self._perturbation.torque_delay % frame_skip
         if n_late:
             self._act(self._controls[0], n_late)
         self._controls.popleft()
-        self._act(self._controls[0], self._frame_skip - n_late)
+        self._act(self._controls[0], frame_skip - n_late)
         self.data.xfrc_applied[self._base] = 0.0  # a push lasts one control period
         self._disturbance = next(self._disturbances)
         velocity = (self.position - position_before) / self.control_period
-        return self.state, self.reward(velocity, action), not self.is_healthy
+        return self.state, self.reward(velocity, action), self.has_fallen
+
+    def reward(self, velocity: float, action: NDArray) -> float:
+        """
+        Return what a control period that has just passed was worth.
+
+        :param velocity: mean forward velocity in it [m/s].
+        :param action: torque over its limit, shape (A,).
+        """
+        weights = self.task.reward
+        return (weights.forward_velocity * velocity + weights.healthy * self.is_healthy
+                - weights.control_cost * float(np.sum(np.square(action))))
 
     def _act(self, control: NDArray, n_steps: int) -> None:
         self.data.ctrl[:] = control
@@ -186,8 +192,20 @@ class MujocoEnvironment(ABC):
         n_torques = self.model.nu
         self._disturbances = self._perturbation.disturbances(
             seed, control_period=self.control_period, n_torques=n_torques,
-            n_positions=self.model.nq - 1, n_velocities=self.model.nv)
+            is_velocity=self._is_velocity)
         self._disturbance = next(self._disturbances)
         # The torque that acts, then those that do not act yet.
-        n_periods = self._perturbation.torque_delay // self._frame_skip
+        n_periods = self._perturbation.torque_delay // self.task.frame_skip
         self._controls = deque(np.zeros((n_periods + 1, n_torques)))
+
+
+def _healthy_ranges(task: Task, joints: Sequence[str]) -> tuple[NDArray, NDArray, NDArray]:
+    """Return which of all positions and velocities have a range, and its two ends, (n,) each."""
+    ranges: dict[int, tuple[float, float]] = {}
+    if task.healthy is not None:
+        if task.healthy.others is not None:
+            ranges = dict.fromkeys(range(2 * len(joints)), task.healthy.others)
+            del ranges[joints.index(task.forward_joint)]
+        ranges |= {joints.index(joint): ends for joint, ends in task.healthy.positions.items()}
+    low, high = np.array([*ranges.values()]).reshape(-1, 2).T
+    return np.array([*ranges], dtype=int), low, high

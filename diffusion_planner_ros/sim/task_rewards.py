@@ -22,17 +22,17 @@ def task_judge(robot: Robot) -> Callable[[Episode], tuple[NDArray, NDArray]]:
     :raises RobotError: if nothing simulates the robot.
     """
     environment = make_environment(robot.name)
-    forward = robot.state_index(environment.joint_names[0], 'velocity')
+    forward = robot.state_index(environment.joint_names[environment.forward], 'velocity')
 
     def judge(episode: Episode) -> tuple[NDArray, NDArray]:
         velocities = episode.observations[:, forward]
-        rewards, is_healthy = [], []
+        rewards, stands = [], []
         for k, state in enumerate(episode.observations):
             environment.place(state)
-            is_healthy.append(environment.is_healthy)
+            stands.append(not environment.has_fallen)
             if k:
                 rewards.append(environment.reward(
                     float(velocities[k - 1] + velocities[k]) / 2, episode.actions[k - 1]))
-        return np.array(rewards), np.array(is_healthy)
+        return np.array(rewards), np.array(stands)
 
     return judge

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import RobotError
+from .mjcf import load_model
 
 ROOT_LINK = 'world'
 # URDF wants numbers where MuJoCo has none.
@@ -31,11 +32,7 @@ def urdf_from_mjcf(path: Path) -> str:
     :return: the URDF's text.
     :raises RobotError: naming the file and what of it URDF has no word for.
     """
-    try:
-        model = mujoco.MjModel.from_xml_path(str(path))
-    except ValueError as error:
-        raise RobotError(f'{path}: MuJoCo does not load it ({error})') from error
-    return _Export(model, str(path)).text()
+    return _Export(load_model(path), str(path)).text()
 
 
 class _Export:

@@ -4,6 +4,7 @@ import sys
 
 import numpy as np
 import pytest
+from walker import normalized_score
 
 from diffusion_planner_ros.data.formats import read_episodes
 from diffusion_planner_ros.data.minari_format import read_metadata
@@ -13,7 +14,6 @@ from diffusion_planner_ros.experiments.comparison.baselines.baseline_registry im
 from diffusion_planner_ros.experiments.comparison.baselines.behaviour import behaviour_facts
 from diffusion_planner_ros.experiments.comparison.baselines.onnx_policy import OnnxPolicy
 from diffusion_planner_ros.experiments.comparison.baselines.transitions import Transitions
-from diffusion_planner_ros.sim.walker2d import normalized_score
 
 # Enough to tell good actions from others; an update of CQL takes 0.2 s.
 N_UPDATES = {'cql': 80, 'awac': 60, 'iql': 200, 'td3-bc': 100}

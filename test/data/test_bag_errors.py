@@ -12,7 +12,7 @@ from diffusion_planner_ros.data.bags.bag_config import BagConfig
 from diffusion_planner_ros.data.import_run import import_recordings
 from diffusion_planner_ros.errors import ConfigError, DatasetError
 from diffusion_planner_ros.nodes.common.conversions import stamp_from_nanoseconds
-from diffusion_planner_ros.robot import shipped_urdf
+from diffusion_planner_ros.robots.robot_folder import urdf_file
 from diffusion_planner_ros.urdf_tree import Urdf
 
 BASE = ('rootx=x', 'rootz=z', 'rooty=-pitch')
@@ -186,7 +186,7 @@ WRONG = {
 
 def refused(folder, robot, path, **config):
     """Return the error of an import, in one line."""
-    limits = Urdf.load(shipped_urdf('walker2d')).position_limits | {'rooty': (-1.0, 1.0)}
+    limits = Urdf.load(urdf_file('walker2d')).position_limits | {'rooty': (-1.0, 1.0)}
     with pytest.raises(DatasetError) as caught:
         import_recordings([path], robot, BagConfig(**config), folder / 'out-v0', limits=limits)
     assert not (folder / 'out-v0').exists()

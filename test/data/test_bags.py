@@ -23,6 +23,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Writer
 from std_msgs.msg import Empty, Float64MultiArray
+from walker import Walker2D
 
 from diffusion_planner_ros.data.bags.bag_config import BagConfig
 from diffusion_planner_ros.data.bags.bag_reader import read_bag
@@ -42,7 +43,6 @@ from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.rollout import rollout
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N = 120  # steps of the walk
 LIMIT = 100.0  # [N m]

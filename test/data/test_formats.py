@@ -8,6 +8,7 @@ import minari
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from walker import normalized_score
 
 from diffusion_planner_ros.data import d4rl_format, formats
 from diffusion_planner_ros.data.formats import EpisodeFormat, read_episodes
@@ -15,7 +16,6 @@ from diffusion_planner_ros.data.minari_format import MINARI_FILE, read_metadata
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import DatasetError, OutputError
 from diffusion_planner_ros.sim.behaviour.behaviour_data import write_data_set
-from diffusion_planner_ros.sim.walker2d import normalized_score
 
 S, A = 17, 6
 D4RL_KEYS = ('observations', 'actions', 'rewards', 'terminals', 'timeouts')

@@ -7,6 +7,7 @@ import minari
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.commands.learn.import_recording import import_recording
 from diffusion_planner_ros.data.bags.bag_config import BagConfig
@@ -21,7 +22,6 @@ from diffusion_planner_ros.errors import DatasetError, RobotError
 from diffusion_planner_ros.robot import Robot
 from diffusion_planner_ros.sim.rollout import rollout
 from diffusion_planner_ros.sim.task_rewards import task_judge
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N = 40
 ROUNDING = 1e-6  # of single precision, in which data sets are stored, as a share

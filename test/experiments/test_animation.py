@@ -14,7 +14,7 @@ from diffusion_planner_ros.experiments import walk_cycle
 from diffusion_planner_ros.experiments.plots.animation import animate_apart, N_GROWING, N_NOISY
 from diffusion_planner_ros.experiments.walk_cycle import N_PAST, N_PLANS, record_cycle, WalkCycle
 from diffusion_planner_ros.planning.bundle import Bundle
-from diffusion_planner_ros.robot import ROBOTS
+from diffusion_planner_ros.robots.robot_folder import urdf_file
 from diffusion_planner_ros.urdf_tree import transformed, Urdf
 
 N_CANDIDATES, N_DENOISE_STEPS = 2, 2  # so that it takes a second
@@ -36,7 +36,7 @@ def test_a_cycle_ends_nearly_as_it_begins_and_further_on(cycle):
 
 
 def test_paths_begin_at_torso_and_feet_in_the_control_period_of_their_plan(cycle):
-    urdf = Urdf.load(ROBOTS / 'walker2d.urdf')
+    urdf = Urdf.load(urdf_file('walker2d'))
     joints = ['rootx', 'rootz', 'rooty', 'thigh_joint', 'leg_joint', 'foot_joint',
               'thigh_left_joint', 'leg_left_joint', 'foot_left_joint']
     assert cycle.begins[0] == 0

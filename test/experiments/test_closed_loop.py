@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+from walker import normalized_score
+import yaml
 
 from diffusion_planner_ros.errors import RobotError
 from diffusion_planner_ros.experiments.closed_loop import (
@@ -18,20 +20,11 @@ from diffusion_planner_ros.experiments.closed_loop import (
 from diffusion_planner_ros.experiments.standard_error import standard_error
 from diffusion_planner_ros.planning.bundle import Bundle, write_calibration
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
-from diffusion_planner_ros.sim import environment
+from diffusion_planner_ros.robots.robot_folder import robot_folder, TASK_FILE
 from diffusion_planner_ros.sim.perturbation_ranges import DRAWN
-from diffusion_planner_ros.sim.walker2d import normalized_score, Walker2D
 
 RESULTS = [EpisodeResult(seed, episode_return, steps=10, fell=seed == 1, distance=1.0 + seed)
            for seed, episode_return in enumerate((100.0, 200.0, 600.0))]
-
-
-class Unscored(Walker2D):
-    """A robot without returns to compare with."""
-
-    @staticmethod
-    def normalized_score(episode_return):
-        return None
 
 
 WITH_A_WORKER = """
@@ -70,13 +63,18 @@ def test_a_single_value_has_no_standard_error():
     assert summarize(RESULTS[:1], 'walker2d')['return_stderr'] is None
 
 
-def test_a_robot_without_reference_has_no_score(monkeypatch):
-    monkeypatch.setitem(environment.ENVIRONMENTS, 'unscored', Unscored)
-    assert summarize(RESULTS, 'unscored')['normalized_score'] is None
+def test_a_robot_without_reference_has_no_score(tmp_path):
+    folder = shutil.copytree(robot_folder('hopper'), tmp_path / 'hopper')
+    facts = yaml.safe_load((folder / TASK_FILE).read_text())
+    del facts['reference_returns']
+    (folder / TASK_FILE).write_text(yaml.safe_dump(facts))
+    assert summarize(RESULTS, 'hopper')['normalized_score'] is not None
+    assert summarize(RESULTS, str(folder))['normalized_score'] is None
 
 
 @pytest.mark.parametrize(('changes', 'message'), [
-    ({'name': 'r2d2'}, "no environment simulates robot 'r2d2'"),
+    ({'name': 'r2d2'}, "no robot 'r2d2': expected one of half_cheetah, hopper, walker2d"),
+    ({'state': ()}, 'the state is , expected rootz position, rooty position'),
     ({'control_period': 0.01}, 'control period is 0.01 s, expected 0.008 s for walker2d'),
     ({'action': ()}, 'commands the joints , expected thigh_joint, leg_joint')])
 def test_a_bundle_of_another_robot_is_refused(bundle, changes, message):

@@ -62,7 +62,7 @@ def test_the_report_is_of_real_episodes_and_runs(domain, capsys):
 
 
 def test_the_bench_is_walked_on_with_the_settings_of_hardware_yaml(domain):
-    result, report = walk_on_bench(SHIPPED, PlannerConfig(seed=7), 3, 1.0)
+    result, report = walk_on_bench('walker2d', SHIPPED, PlannerConfig(seed=7), 3, 1.0)
     assert result.fell or result.seconds == 1.0
     assert result.seconds > 0.2  # it stands for longer without any torque
     assert result.distance != 0.0

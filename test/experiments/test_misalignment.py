@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.errors import DatasetError
 from diffusion_planner_ros.experiments.closed_loop import noise_seed, run_episode
@@ -26,7 +27,6 @@ from diffusion_planner_ros.experiments.misalignment import (
 )
 from diffusion_planner_ros.planning.planner import Plan, Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N, H, S, A = 5, 8, 17, 6
 

@@ -8,6 +8,7 @@ import re
 import numpy as np
 from paths import SOURCE
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.commands.measure.robustness import robustness
 from diffusion_planner_ros.errors import ConfigError, ModelError
@@ -20,8 +21,8 @@ from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.sim.behaviour.gaussian_policy import GaussianPolicy
+from diffusion_planner_ros.sim.mujoco_environment import MujocoEnvironment
 from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 SHIPPED = SOURCE / 'models' / 'walker2d'
 # The robot falls soon under these.
@@ -38,7 +39,7 @@ def summary(**changes):
 @pytest.fixture
 def short(monkeypatch):
     """A planner of the shipped bundle, in episodes of 100 control periods."""
-    monkeypatch.setattr(Walker2D, 'max_episode_steps', 100)
+    monkeypatch.setattr(MujocoEnvironment, 'max_episode_steps', 100)
     return Planner(Bundle.load(SHIPPED), PlannerConfig())
 
 

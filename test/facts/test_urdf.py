@@ -8,16 +8,17 @@ import mujoco
 import numpy as np
 from numpy.testing import assert_allclose
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.commands.inspect.urdf import urdf as urdf_command
 from diffusion_planner_ros.errors import RobotError
-from diffusion_planner_ros.robot import Robot, ROBOTS
+from diffusion_planner_ros.robot import Robot
+from diffusion_planner_ros.robots.robot_folder import urdf_file
 from diffusion_planner_ros.sim.urdf_export import urdf_from_mjcf
-from diffusion_planner_ros.sim.walker2d import Walker2D
 from diffusion_planner_ros.urdf_tree import transformed, Urdf
 
 N_POSES = 60
-SHIPPED = ROBOTS / 'walker2d.urdf'
+SHIPPED = urdf_file('walker2d')
 HEAD, TAIL = '<robot name="tiny"><link name="base"/><link name="arm"/>', '</robot>'
 JOINT = ('<joint name="elbow" type="revolute"><parent link="base"/><child link="arm"/>'
          '<axis xyz="0 1 0"/><limit effort="5"/></joint>')

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
 from ros_processes import call, parameter, running, spin_for
+from walker import Walker2D
 import yaml
 
 from diffusion_planner_ros.nodes.common.conversions import NO_STATE
 from diffusion_planner_ros.nodes.common.topics import COMMANDS, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.planning.bundle import FACTS_FILE, read_facts, write_facts
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 SHIPPED = 'models/walker2d'
 FILES = ('denoiser.onnx', 'value.onnx', FACTS_FILE)

@@ -15,6 +15,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from ros_processes import running, spin_for
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
+from walker import Walker2D
 
 from diffusion_planner_ros.nodes.common.conversions import (
     msg_from_joints,
@@ -33,7 +34,6 @@ from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopBehaviour, StopConfig
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 N_STEPS = 400  # of the walk that is replayed, again and again
 MAX_STATE_AGE = 0.1  # [s], the planner's default

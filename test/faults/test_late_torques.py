@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.nodes.common.conversions import torque_from_msg
 from diffusion_planner_ros.nodes.control.command_publisher import CommandPublisher
@@ -18,7 +19,6 @@ from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopBehaviour, StopConfig
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 PERIOD = 8_000_000  # [ns]
 THINKING = 3_000_000  # [ns] from a state to its torque

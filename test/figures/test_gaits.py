@@ -6,6 +6,7 @@ from mass import follow, ROBOT
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.commands.figures import gaits as command
 from diffusion_planner_ros.data.windows import Windows
@@ -28,7 +29,6 @@ from diffusion_planner_ros.normalizer import Normalizer
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.behaviour.gaussian_policy import GaussianPolicy
 from diffusion_planner_ros.sim.rollout import rollout
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 
 @pytest.fixture(scope='module')

@@ -18,7 +18,7 @@ from diffusion_planner_ros.experiments.figures.predicted_returns import (
 )
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
-from diffusion_planner_ros.sim.walker2d import Walker2D
+from diffusion_planner_ros.sim.mujoco_environment import MujocoEnvironment
 
 DISCOUNT, FALL_PENALTY = 0.99, 100.0  # of the tiny model's training
 FEW = PlannerConfig(n_candidates=3)
@@ -48,7 +48,7 @@ def test_every_tenth_plan_is_compared_with_the_discounted_return_that_followed(p
 
 
 def test_returns_that_the_end_of_an_episode_cuts_do_not_count(planner, monkeypatch):
-    monkeypatch.setattr(Walker2D, 'max_episode_steps', 2 * EVERY)
+    monkeypatch.setattr(MujocoEnvironment, 'max_episode_steps', 2 * EVERY)
     assert len(predict_returns(2, planner=planner).predicted) == 0
     # After 10 more periods, 0.1 % of a return would be left, after none all of it.
     monkeypatch.setitem(planner.bundle.facts['training'], 'discount', 0.5)
@@ -60,7 +60,7 @@ def test_returns_that_the_end_of_an_episode_cuts_do_not_count(planner, monkeypat
 
 
 def test_episodes_that_cut_all_returns_are_refused(bundle, monkeypatch):
-    monkeypatch.setattr(Walker2D, 'max_episode_steps', 10)
+    monkeypatch.setattr(MujocoEnvironment, 'max_episode_steps', 10)
     with ThreadPoolExecutor(1) as pool, pytest.raises(
             ModelError, match=r'discount is 0\.99: of 1 episodes, robots undisturbed, none is '
             'long enough that 99% of a return lie within it'):

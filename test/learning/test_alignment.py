@@ -11,6 +11,7 @@ import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 import torch
+from walker import Walker2D
 
 from diffusion_planner_ros.commands import __main__ as cli
 from diffusion_planner_ros.data.d4rl_format import write_d4rl
@@ -52,7 +53,6 @@ from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.schedule import CLEAN
 from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
 from diffusion_planner_ros.sim.perturbation_ranges import DRAWN
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 H, S, A = 8, 17, 6
 DISCOUNT, FALL_PENALTY = 0.99, 100.0  # of the tiny model

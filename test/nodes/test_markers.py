@@ -13,6 +13,7 @@ import pytest
 from rclpy.node import Node
 from ros_processes import spin_for, spin_until
 from visualization_msgs.msg import Marker, MarkerArray
+from walker import Walker2D
 import yaml
 
 from diffusion_planner_ros.errors import ConfigError
@@ -22,9 +23,8 @@ from diffusion_planner_ros.nodes.display.plan_display import DisplayConfig, Plan
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Plan, Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
-from diffusion_planner_ros.robot import ROBOTS
+from diffusion_planner_ros.robots.robot_folder import urdf_file
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
 from diffusion_planner_ros.urdf_tree import Urdf
 
 PERIOD = 8_000_000  # [ns]
@@ -40,7 +40,7 @@ def planner():
 
 @pytest.fixture(scope='module')
 def urdf():
-    return Urdf.load(ROBOTS / 'walker2d.urdf')
+    return Urdf.load(urdf_file('walker2d'))
 
 
 class Moment:
@@ -269,7 +269,7 @@ def test_other_markers_have_no_diffusion_time(drawn):
 
 def test_the_rviz_config_shows_what_is_published(screen, urdf):
     """A display of rviz2 for every topic, of the class that its type needs."""
-    config = yaml.safe_load((SOURCE / 'config' / 'walker2d.rviz').read_text())
+    config = yaml.safe_load((SOURCE / 'config' / 'simulation.rviz').read_text())
     manager = config['Visualization Manager']
     displays = {d['Name']: d for d in manager['Displays']}
     planner_node = Node('planner')

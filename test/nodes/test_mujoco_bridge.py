@@ -18,6 +18,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
+from walker import Walker2D
 
 from diffusion_planner_ros.messages.rewards import reward_from_msg
 from diffusion_planner_ros.messages.stamps import NANOSECONDS, nanoseconds_from_stamp
@@ -25,7 +26,6 @@ from diffusion_planner_ros.nodes.common.conversions import msg_from_torque
 from diffusion_planner_ros.nodes.common.diagnostics import bool_from_fact, facts_from_msg
 from diffusion_planner_ros.nodes.control.control_loop import LEAP
 from diffusion_planner_ros.sim.bridge_episode import EPISODE_GAP, REPEAT_PERIOD
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 PERIOD = 8_000_000  # [ns]
 TORQUE = np.array([20.0, -10.0, 5.0, -20.0, 10.0, -5.0])  # [N m]

@@ -47,7 +47,7 @@ from diffusion_planner_ros.planning.planner import Plan, Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.robot import QUANTITIES
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
+from diffusion_planner_ros.sim.mujoco_environment import MujocoEnvironment
 
 H, S, A = 8, 17, 6
 PERIOD = 8_000_000  # [ns]
@@ -657,7 +657,7 @@ def test_episodes_that_follow_each_other_by_themselves_are_told_apart(
         assert change(node, ACTIVATE)
         wait_for_episode(2, recorder)
         assert recorder.stop() == 0
-    monkeypatch.setattr(Walker2D, 'max_episode_steps', n_steps)
+    monkeypatch.setattr(MujocoEnvironment, 'max_episode_steps', n_steps)
     for found, seed in zip(read_log(file, shipped.robot)[:3], (3, 4, 5), strict=True):
         check_run(found, seed, Planner(shipped, PlannerConfig()))
         assert not found.terminated

@@ -15,6 +15,7 @@ import sys
 
 import numpy as np
 import pytest
+from walker import normalized_score
 
 from diffusion_planner_ros.commands import __main__ as cli
 from diffusion_planner_ros.commands.figures.compounding import compounding
@@ -62,7 +63,6 @@ from diffusion_planner_ros.sim.behaviour.behaviour_policy import (
 )
 from diffusion_planner_ros.sim.perturbation import Perturbation
 from diffusion_planner_ros.sim.perturbation_ranges import DRAWN
-from diffusion_planner_ros.sim.walker2d import normalized_score
 
 VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': collect,
          'diagnose': diagnose, 'train': train, 'export': export, 'info': info,
@@ -236,7 +236,7 @@ def test_collect_writes_the_data_sets_with_their_facts(journey):
 
 
 def test_a_run_too_short_for_a_policy_is_refused_with_the_shortest_that_is_not():
-    learned = Learned(checkpoints=[], episodes=[])
+    learned = Learned('walker2d', checkpoints=[], episodes=[])
     with pytest.raises(DatasetError, match='20480'):
         find_expert(learned)
 
@@ -379,7 +379,7 @@ def test_that_line_is_all_that_a_process_prints():
 
 def test_an_unknown_robot_is_refused_and_the_shipped_ones_are_named():
     said = say('train', '--data', 'x.hdf5', '--robot', 'r2d2')
-    assert re.search(r"no robot 'r2d2': .* of walker2d", said.code)
+    assert re.search(r"no robot 'r2d2': .* of half_cheetah, hopper, walker2d", said.code)
 
 
 @pytest.mark.parametrize('verb', ['train', 'align', 'evaluate', 'walk'])

@@ -33,12 +33,12 @@ def extended(tmp_path_factory):
     return root
 
 
-def test_every_extension_is_a_small_file_a_line_of_registration_and_a_test():
+def test_an_extension_in_python_is_a_small_file_a_line_of_registration_and_a_test():
     new = [code for name, is_added, code in blocks()
            if not is_added and name.startswith(PACKAGE) and name.endswith('.py')]
     added = [code for _, is_added, code in blocks() if is_added]
     tests = [name for name, _, _ in blocks() if name.startswith('test/')]
-    assert len(new) == len(added) == len(tests) == 5
+    assert len(new) == len(added) == len(tests) - 1 == 4  # a robot has a test and no Python
     assert max(code.count('\n') for code in new) < MAX_LINES
     for code in added:
         lines = [line for line in code.splitlines() if line]

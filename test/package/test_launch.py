@@ -20,6 +20,7 @@ import yaml
 from diffusion_planner_ros.messages.odometry import AXES
 from diffusion_planner_ros.nodes.common.topics import CLOCK, DIAGNOSTICS
 from diffusion_planner_ros.planning.bundle import Bundle
+from diffusion_planner_ros.robots.robot_folder import robot_folder, urdf_file
 from diffusion_planner_ros.share import share_file
 
 PACKAGE = 'diffusion_planner_ros'
@@ -211,8 +212,8 @@ def handed_over(started):
 
 @pytest.mark.parametrize(('file', 'arguments', 'required'), [
     ('hardware.launch.py', {*COMMON, 'urdf', 'controllers', 'odometry'}, {'urdf'}),
-    ('walker2d.launch.py', {*COMMON, 'lockstep', 'real_time_factor', 'rviz',
-                            'robot_state_publisher'}, set()),
+    ('simulation.launch.py', {*COMMON, 'robot', 'lockstep', 'real_time_factor', 'rviz',
+                              'robot_state_publisher'}, set()),
 ])
 def test_a_launch_file_says_what_it_takes(prefix, file, arguments, required):
     from launch.launch_description_sources import get_launch_description_from_python_launch_file
@@ -265,16 +266,17 @@ def test_hardware_is_recorded_where_that_is_asked_for(prefix):
 
 
 def test_the_simulated_robot_is_recorded_where_that_is_asked_for(prefix):
-    with launched(prefix, 'walker2d.launch.py', {'mujoco_bridge', 'planner', 'recorder'},
+    with launched(prefix, 'simulation.launch.py', {'mujoco_bridge', 'planner', 'recorder'},
                   'record:=/a/log.hdf5') as (started, _):
         assert handed_over(started['recorder']) == {'file': '/a/log.hdf5'}
 
 
 def test_the_simulated_robot_starts_with_its_planner(prefix):
-    with launched(prefix, 'walker2d.launch.py', WALKER, 'lockstep:=true', 'realtime_priority:=10',
-                  'lock_memory:=true') as (started, _):
+    with launched(prefix, 'simulation.launch.py', WALKER, 'lockstep:=true',
+                  'realtime_priority:=10', 'lock_memory:=true') as (started, _):
         assert 'recorder' not in started
-        assert handed_over(started['mujoco_bridge'])['lockstep'] is True
+        bridge = handed_over(started['mujoco_bridge'])
+        assert (bridge['lockstep'], bridge['robot']) == (True, 'walker2d')
         planner = handed_over(started['planner'])
         assert planner['lockstep'] is planner['use_sim_time'] is True
         for name in WALKER:
@@ -282,11 +284,23 @@ def test_the_simulated_robot_starts_with_its_planner(prefix):
             assert handed_over(started[name])['lock_memory'] is True
 
 
+def test_the_robot_that_is_named_is_simulated_with_its_urdf_and_the_bundle_that_is_given(prefix):
+    own = shutil.copytree(robot_folder('hopper'), prefix.parent / 'my_hopper')
+    layout = (own / 'layout.yaml').read_text().replace('name: hopper', 'name: my_hopper')
+    (own / 'layout.yaml').write_text(layout)
+    with launched(prefix, 'simulation.launch.py', {*WALKER, 'robot_state_publisher'},
+                  f'robot:={own}', 'bundle:=/a/bundle') as (started, _):
+        assert handed_over(started['mujoco_bridge'])['robot'] == 'my_hopper'
+        assert handed_over(started['planner'])['bundle'] == '/a/bundle'
+        description = handed_over(started['robot_state_publisher'])['robot_description']
+        assert description == urdf_file('hopper').read_text()
+
+
 def test_an_argument_that_is_not_given_leaves_it_to_the_parameter_file(prefix):
     file = prefix.parent / 'mine.yaml'
     mine = {'bundle': '/my/bundle', 'provider': 'auto', 'autostart': False, 'n_candidates': 4}
     file.write_text(yaml.safe_dump({'/**/planner': {'ros__parameters': mine}}))
-    with launched(prefix, 'walker2d.launch.py', WALKER, 'params_file:=mine.yaml',
+    with launched(prefix, 'simulation.launch.py', WALKER, 'params_file:=mine.yaml',
                   'provider:=cuda') as (started, _):
         planner = handed_over(started['planner'])
         assert planner.items() >= {**mine, 'provider': 'cuda', 'use_sim_time': True}.items()
@@ -314,7 +328,7 @@ def test_autostart_use_sim_time_and_log_level_reach_the_nodes(prefix):
 
 
 @pytest.mark.parametrize(('file', 'names'), [
-    ('walker2d.launch.py', {'planner', 'mujoco_bridge', 'recorder', 'rviz2',
+    ('simulation.launch.py', {'planner', 'mujoco_bridge', 'recorder', 'rviz2',
                             'robot_state_publisher'}),
     ('hardware.launch.py', {'planner', 'recorder', 'ros2_control_node', 'spawner',
                             'robot_state_publisher'}),
@@ -331,19 +345,22 @@ def test_every_node_gets_the_namespace_with_a_clock_and_frames_of_its_own(prefix
 
 def test_rviz_shows_the_robot_of_its_own_namespace():
     topics = re.findall(r'^ +Value: (\S*(?:planner|description)\S*)$',
-                        (CONFIG / 'walker2d.rviz').read_text(), re.MULTILINE)
+                        (CONFIG / 'simulation.rviz').read_text(), re.MULTILINE)
     assert set(topics) == {'robot_description', 'planner/markers', 'planner/denoising',
                            'planner/plan_path'}
 
 
 @pytest.mark.parametrize(('file', 'argument', 'reason'), [
-    ('walker2d.launch.py', 'lockstep:=maybe', r'"lockstep" provided value "maybe".*true.*false'),
-    ('walker2d.launch.py', 'use_sim_time:=1', r'"use_sim_time" provided value "1".*true.*false'),
-    ('walker2d.launch.py', 'real_time_factor:=fast',
+    ('simulation.launch.py', 'lockstep:=maybe', r'"lockstep" provided value "maybe".*true.*false'),
+    ('simulation.launch.py', 'use_sim_time:=1', r'"use_sim_time" provided value "1".*true.*false'),
+    ('simulation.launch.py', 'real_time_factor:=fast',
      "real_time_factor is 'fast', expected a number above 0"),
-    ('walker2d.launch.py', 'params_file:=mine.yaml',
+    ('simulation.launch.py', 'params_file:=mine.yaml',
      r"params_file is 'mine.yaml', expected a file that is there, or one of hardware.yaml, "),
-    ('walker2d.launch.py', 'namespace:=robot-1', 'robot-1'),
+    ('simulation.launch.py', 'namespace:=robot-1', 'robot-1'),
+    ('simulation.launch.py', 'robot:=r2d2',
+     "no robot 'r2d2': expected one of half_cheetah, hopper"),
+    ('simulation.launch.py', 'robot:=/nowhere/r2d2', '/nowhere/r2d2: no layout.yaml in it'),
     ('hardware.launch.py', 'controllers:=mine.yaml', "controllers is 'mine.yaml', expected"),
     ('hardware.launch.py', 'log_level:=loud', r'"log_level" provided value "loud".*debug'),
 ])
@@ -359,12 +376,12 @@ def test_a_wrong_argument_is_named_and_nothing_starts(prefix, file, argument, re
 def test_a_spectator_that_is_not_installed_is_said_in_one_line(prefix, package, argument):
     uninstall(prefix, package)
     line = f'{package} is not installed: sudo apt install ros-.*-{package.replace("_", "-")}'
-    with launched(prefix, 'walker2d.launch.py', WALKER) as (started, process):
+    with launched(prefix, 'simulation.launch.py', WALKER) as (started, process):
         assert package not in started
         assert len(re.findall(f'{line}; starting without it', log_of(prefix))) == 1
         process.send_signal(signal.SIGINT)
         assert process.wait(TIME_LIMIT) == 0
-    code, output = launch_to_the_end(prefix, 'walker2d.launch.py', f'{argument}:=true')
+    code, output = launch_to_the_end(prefix, 'simulation.launch.py', f'{argument}:=true')
     assert code == 1
     assert re.search(f"{argument} is 'true', but {line}", output)
     assert 'process started' not in output
@@ -381,14 +398,14 @@ def test_hardware_starts_nothing_without_what_it_needs(prefix, package):
 
 @pytest.mark.parametrize('name', ['planner', 'mujoco_bridge'])
 def test_a_launch_fails_when_a_node_dies_that_it_needs(prefix, name):
-    with launched(prefix, 'walker2d.launch.py', WALKER) as (started, process):
+    with launched(prefix, 'simulation.launch.py', WALKER) as (started, process):
         os.kill(started[name]['pid'], signal.SIGKILL)
         assert process.wait(TIME_LIMIT) == 1
         assert re.search(rf'{name}-\d ended with exit code -9', log_of(prefix))
 
 
 def test_a_launch_that_is_interrupted_ends_with_exit_code_0(prefix):
-    with launched(prefix, 'walker2d.launch.py', WALKER) as (_, process):
+    with launched(prefix, 'simulation.launch.py', WALKER) as (_, process):
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(TIME_LIMIT) == 0
 
@@ -419,7 +436,7 @@ def test_two_robots_walk_in_one_domain_each_in_its_namespace(tmp_path, prefix):
         for robot, clock in clocks.items():
             node.create_subscription(Clock, f'{robot}/clock', clock.append, 10)
             stack.enter_context(launch_process(
-                prefix, 'walker2d.launch.py', f'namespace:={robot}', 'lockstep:=true',
+                prefix, 'simulation.launch.py', f'namespace:={robot}', 'lockstep:=true',
                 log=f'{robot}.log', env=environment()))
         node.create_subscription(DiagnosticArray, DIAGNOSTICS.path, collect, 10)
         spin_until(node, both_walk, 'two walking robots')

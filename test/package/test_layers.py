@@ -17,8 +17,8 @@ for name in names:
     names += [m.name for m in pkgutil.iter_modules(getattr(module, '__path__', []), name + '.')]
 print(*sys.modules)
 """
-FACTS = ('episode', 'errors', 'files', 'messages', 'normalizer', 'presets', 'robot', 'schedule',
-         'settings', 'share', 'state_error', 'urdf_tree')
+FACTS = ('episode', 'errors', 'files', 'messages', 'normalizer', 'presets', 'robot', 'robots',
+         'schedule', 'settings', 'share', 'state_error', 'urdf_tree')
 OWN_LAYERS = ('data', 'learning', 'planning', 'sim', 'nodes', 'experiments', 'commands')
 MAY_IMPORT = {
     'data': (), 'learning': ('data',), 'planning': (), 'sim': ('planning', 'data'),
@@ -32,8 +32,8 @@ LAYERS = {
     ('learning',): ('onnxruntime', 'rclpy', 'planning', 'sim', 'nodes', 'experiments',
                     'commands'),
     ('planning',): ('torch', 'rclpy', 'mujoco', 'h5py', *set(OWN_LAYERS) - {'planning'}),
-    ('sim.walker2d', 'experiments.closed_loop'): ('torch', 'rclpy', 'learning', 'nodes',
-                                                  'commands'),
+    ('sim.environment', 'experiments.closed_loop'): ('torch', 'rclpy', 'learning', 'nodes',
+                                                     'commands'),
     ('sim',): ('rclpy', 'learning', 'nodes', 'experiments', 'commands'),
     ('nodes',): ('torch', 'h5py', 'learning', 'experiments', 'commands'),
     ('commands.__main__',): ('torch', 'onnxruntime', 'mujoco', 'rclpy',

@@ -118,7 +118,7 @@ def test_colcon_installs_the_shared_files_unchanged(prefix):
         assert files_below(SOURCE / folder)
         assert files_below(share / folder) == files_below(SOURCE / folder)
     assert (share / 'package.xml').read_bytes() == (SOURCE / 'package.xml').read_bytes()
-    assert {'walker2d.launch.py', 'planner.yaml', 'mujoco_bridge.yaml', 'model.yaml'
+    assert {'simulation.launch.py', 'planner.yaml', 'mujoco_bridge.yaml', 'model.yaml'
             } <= {f.name for f in share.rglob('*')}
 
 

@@ -15,14 +15,15 @@ from rclpy.context import Context
 from rclpy.node import Node
 from ros_processes import environment, observer, spin_for, TIME_LIMIT
 from visualization_msgs.msg import MarkerArray
+from walker import Walker2D
 
 from diffusion_planner_ros.commands.inspect.snapshot import snapshot
 from diffusion_planner_ros.errors import ConfigError, PlannerError
 from diffusion_planner_ros.nodes.common.topics import MARKERS
 from diffusion_planner_ros.nodes.display import markers
 from diffusion_planner_ros.planning.planner import Plan
-from diffusion_planner_ros.robot import Robot, ROBOTS
-from diffusion_planner_ros.sim.walker2d import Walker2D
+from diffusion_planner_ros.robot import Robot
+from diffusion_planner_ros.robots.robot_folder import urdf_file
 from diffusion_planner_ros.urdf_tree import Urdf
 
 N_CANDIDATES, HORIZON = 3, 6
@@ -42,7 +43,7 @@ def scene():
     rows[..., robot.action_dim + 6] += np.arange(N_CANDIDATES)[:, None] * bend
     values = np.array([39.5, BEST, 40.0])
     plan = Plan(rows, values, np.zeros(rows.shape[:2], dtype=bool), robot.action_dim, values)
-    return plan, robot, Urdf.load(ROBOTS / 'walker2d.urdf'), dict(
+    return plan, robot, Urdf.load(urdf_file('walker2d')), dict(
         zip(walker.joint_names, walker.qpos.tolist(), strict=True))
 
 

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 from numpy.testing import assert_array_equal
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.errors import ConfigError, StateError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
@@ -19,7 +20,7 @@ from diffusion_planner_ros.planning.delay_compensation import (
 from diffusion_planner_ros.planning.planner import Plan, Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
+from diffusion_planner_ros.sim.mujoco_environment import MujocoEnvironment
 
 H, S, A = 8, 17, 6
 
@@ -191,7 +192,7 @@ def test_the_longest_delay_is_accepted(planner):
 @pytest.mark.parametrize('delay', [2, 3])
 def test_late_plans_walk_on_and_jump_less_where_they_know_what_is_executed_before_them(
         shipped, monkeypatch, delay):
-    monkeypatch.setattr(Walker2D, 'max_episode_steps', 300)
+    monkeypatch.setattr(MujocoEnvironment, 'max_episode_steps', 300)
     steps = {}
     for compensated in (True, False):
         execution = Execution(delay=delay, compensate=compensated)

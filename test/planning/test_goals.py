@@ -5,6 +5,7 @@ import json
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.commands.measure.goals import goals
 from diffusion_planner_ros.errors import ConfigError
@@ -14,7 +15,6 @@ from diffusion_planner_ros.planning.conditions import last_state
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 A, S = 6, 17
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.errors import ConfigError, StateError
 from diffusion_planner_ros.planning.bundle import Bundle
@@ -13,7 +14,6 @@ from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.settings import settings_of
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 S = 17
 THIGH, LEG, FOOT, THIGH_LEFT = 2, 3, 4, 5

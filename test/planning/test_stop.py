@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from rcl_interfaces.srv import SetParameters
 from ros_processes import call, observer, parameter, running, spin_for, spin_until
+from walker import Walker2D
 
 from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
@@ -18,7 +19,6 @@ from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopBehaviour, StopConfig
 from diffusion_planner_ros.share import share_file
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 JOINTS = Walker2D().actuated_joints
 LIMIT = np.full(6, 100.0)
@@ -144,7 +144,7 @@ def test_the_torque_scale_changes_between_two_plans(start, node, walker):
 
 
 def test_the_smallest_of_all_limits_holds_and_its_clamps_are_counted(start, node, walker):
-    urdf = share_file('diffusion_planner_ros/robots/walker2d.urdf').read_text()
+    urdf = share_file('diffusion_planner_ros/robots/walker2d/robot.urdf').read_text()
     assert 'effort="100"' in urdf
     driver, _ = start(robot_description=urdf.replace('effort="100"', 'effort="5"', 1),
                       torque_limit=[1000.0, 10.0, 1000.0, 1000.0, 1000.0, 1000.0])

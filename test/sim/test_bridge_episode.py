@@ -5,6 +5,7 @@ from itertools import count, pairwise
 
 import numpy as np
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.planning.stop import StopConfig
@@ -16,7 +17,6 @@ from diffusion_planner_ros.sim.bridge_episode import (
     REPEAT_PERIOD,
     WARNING_PERIOD,
 )
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 PERIOD = 8_000_000  # [ns]
 SECONDS = PERIOD / 1e9

@@ -7,6 +7,7 @@ from gymnasium.utils.env_checker import check_env
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.errors import ModelError
 from diffusion_planner_ros.share import share_file
@@ -14,7 +15,7 @@ from diffusion_planner_ros.sim.behaviour import behaviour_policy
 from diffusion_planner_ros.sim.behaviour.curriculum import LESSONS
 from diffusion_planner_ros.sim.behaviour.gaussian_policy import GaussianPolicy
 from diffusion_planner_ros.sim.behaviour.gymnasium_env import GymnasiumEnv
-from diffusion_planner_ros.sim.walker2d import Walker2D
+from diffusion_planner_ros.sim.mujoco_environment import MujocoEnvironment
 
 
 @pytest.fixture
@@ -52,8 +53,8 @@ def test_states_rewards_and_ends_are_those_of_gymnasium(ours, theirs):
 def test_spaces_and_time_limit_are_those_of_gymnasium(ours, theirs, monkeypatch):
     assert ours.observation_space == theirs.observation_space
     assert ours.action_space == theirs.action_space
-    assert Walker2D.max_episode_steps == gymnasium.spec('Walker2d-v5').max_episode_steps
-    monkeypatch.setattr(Walker2D, 'max_episode_steps', 3)
+    assert Walker2D().max_episode_steps == gymnasium.spec('Walker2d-v5').max_episode_steps
+    monkeypatch.setattr(MujocoEnvironment, 'max_episode_steps', 3)
     for _ in range(2):  # a reset forgets the time
         ours.reset(seed=0)
         ends = [ours.step(np.zeros(6))[2:4] for _ in range(3)]
@@ -96,7 +97,8 @@ def test_a_teacher_goes_on_as_it_was_and_learns_when_its_value_has(monkeypatch):
     monkeypatch.setattr(behaviour_policy, 'CHECKPOINT_ROLLOUTS', 1)
     monkeypatch.setattr(behaviour_policy, 'VALUE_ROLLOUTS', 3)
     teacher = GaussianPolicy.load(share_file('models/walker2d-teacher.npz'))
-    learned = behaviour_policy.improve(teacher, LESSONS['wide'], n_transitions=4 * 128, seed=0,
+    learned = behaviour_policy.improve('walker2d', teacher, LESSONS['wide'],
+                                       n_transitions=4 * 128, seed=0,
                                        on_progress=lambda n, ret: None)
     assert len(learned.checkpoints) == 4
     states = np.random.default_rng(0).standard_normal((5, 17))
@@ -112,7 +114,7 @@ def test_a_teacher_of_another_size_is_refused():
     other = replace(teacher, weights=(teacher.weights[0][:64], *teacher.weights[1:]))
     with pytest.raises(ModelError, match=r'policy_net.0.weight has shape \(64, 17\), expected '
                                          r'\(128, 17\)'):
-        behaviour_policy.improve(other, LESSONS['hard'], n_transitions=128, seed=0,
+        behaviour_policy.improve('walker2d', other, LESSONS['hard'], n_transitions=128, seed=0,
                                  on_progress=lambda n, ret: None)
 
 
@@ -121,7 +123,8 @@ def test_what_ppo_saw_holds_the_policys_own_actions_beside_the_executed_ones(mon
     monkeypatch.setattr(behaviour_policy, 'N_ENVS', 2)
     monkeypatch.setattr(behaviour_policy, 'ROLLOUT_STEPS', 64)
     monkeypatch.setattr(behaviour_policy, 'CHECKPOINT_ROLLOUTS', 1)
-    learned = behaviour_policy.learn(n_transitions=128, seed=0, on_progress=lambda n, ret: None)
+    learned = behaviour_policy.learn('walker2d', n_transitions=128, seed=0,
+                                     on_progress=lambda n, ret: None)
     assert len(learned.episodes) >= 2
     for episode in learned.episodes:
         assert episode.policy_actions.shape == episode.actions.shape

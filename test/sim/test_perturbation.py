@@ -6,12 +6,16 @@ import mujoco
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.errors import ConfigError
+from diffusion_planner_ros.robots.task import Task
+from diffusion_planner_ros.sim.mjcf import mjcf_path
 from diffusion_planner_ros.sim.perturbation import Perturbation
-from diffusion_planner_ros.sim.walker2d import FRAME_SKIP, mjcf_path, Walker2D
 
 N_STEPS = 50
+MJCF = mjcf_path(Task.load('walker2d'))
+FRAME_SKIP = 4
 PERIOD = 0.008  # [s]
 # Where MuJoCo's compiler is told the same in the MJCF file.
 SAME_IN_MJCF = {
@@ -48,8 +52,8 @@ def states_of_model(model, seed=0):
 
 
 def disturbances(perturbation, seed=0, n=1000):
-    stream = perturbation.disturbances(seed, control_period=PERIOD, n_torques=6, n_positions=8,
-                                       n_velocities=9)
+    stream = perturbation.disturbances(seed, control_period=PERIOD, n_torques=6,
+                                       is_velocity=np.arange(17) >= 8)
     return list(itertools.islice(stream, n))
 
 
@@ -64,7 +68,7 @@ def pushes(perturbation, seed=0, n=1000):
 @pytest.mark.parametrize('name', SAME_IN_MJCF)
 def test_a_changed_model_is_the_one_that_mujoco_compiles(name):
     perturbation, words = SAME_IN_MJCF[name]
-    text = mjcf_path().read_text()
+    text = MJCF.read_text()
     for old, new in words:
         assert old in text
         text = text.replace(old, new)
@@ -78,7 +82,7 @@ def test_a_changed_model_is_the_one_that_mujoco_compiles(name):
 
 
 def test_without_a_change_the_states_are_mujocos_to_the_last_bit():
-    model = mujoco.MjModel.from_xml_path(str(mjcf_path()))
+    model = mujoco.MjModel.from_xml_path(str(MJCF))
     assert_array_equal(states_of(Walker2D(Perturbation())), states_of_model(model))
 
 
@@ -171,7 +175,7 @@ def test_torque_noise_arrives_at_the_joints_within_the_limit():
 
 @pytest.mark.parametrize('delay', [1, 3, 4, 6, 8])
 def test_a_late_torque_acts_so_many_simulator_steps_later(delay):
-    model = mujoco.MjModel.from_xml_path(str(mjcf_path()))
+    model = mujoco.MjModel.from_xml_path(str(MJCF))
     walker, data = Walker2D(Perturbation(torque_delay=delay)), mujoco.MjData(model)
     walker.reset(0)
     data.qpos[:], data.qvel[:] = walker.qpos, walker.qvel

@@ -3,13 +3,14 @@
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
+from walker import Walker2D
 
 from diffusion_planner_ros.errors import RobotError
 from diffusion_planner_ros.sim.behaviour.behaviour_data import run_policy
-from diffusion_planner_ros.sim.environment import ENVIRONMENTS, make_environment
+from diffusion_planner_ros.sim.environment import make_environment
+from diffusion_planner_ros.sim.mujoco_environment import MujocoEnvironment
 from diffusion_planner_ros.sim.perturbation import Perturbation
 from diffusion_planner_ros.sim.rollout import rollout, rollout_together
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 SEEDS = (3, 4, 5)
 GAIN = np.random.default_rng(0).normal(0.0, 40.0, (17, 6))
@@ -62,12 +63,12 @@ def test_robots_side_by_side_do_what_each_does_alone():
         assert sum(i in numbers for numbers in robots) == len(episode)
 
 
-def test_time_is_over_after_the_steps_that_were_asked_for_or_the_limit_of_the_environment():
+def test_time_is_over_after_the_steps_that_were_asked_for_or_the_limit_of_the_environment(
+        monkeypatch):
     episode = rollout(walker_at(0), react, n_steps=4)
     assert (len(episode), len(episode.observations), episode.terminated) == (4, 5, False)
-    walker = walker_at(0)
-    walker.max_episode_steps = 6
-    assert len(rollout(walker, react)) == 6
+    monkeypatch.setattr(MujocoEnvironment, 'max_episode_steps', 6)
+    assert len(rollout(walker_at(0), react)) == 6
 
 
 def test_a_restored_robot_goes_on_as_before_and_a_pending_push_is_part_of_it():
@@ -104,8 +105,8 @@ class Constant:
 
 def test_behaviour_data_hold_the_policys_own_action_beside_the_executed_one():
     chosen = np.array([0.2, -0.3, 0.0, 1.4, -2.0, 0.9])
-    quiet, loud = run_policy(Constant(chosen), seeds=(0, 1), noise_share=np.array([0.0, 1.0]),
-                             rng=np.random.default_rng(0))
+    quiet, loud = run_policy('walker2d', Constant(chosen), seeds=(0, 1),
+                             noise_share=np.array([0.0, 1.0]), rng=np.random.default_rng(0))
     own = np.clip(chosen, -1.0, 1.0)
     for episode in (quiet, loud):
         assert_array_equal(episode.policy_actions, np.tile(own, (len(episode), 1)))
@@ -116,10 +117,6 @@ def test_behaviour_data_hold_the_policys_own_action_beside_the_executed_one():
 
 def test_an_environment_is_made_by_the_name_of_its_robot(robot):
     walker = make_environment(robot.name, Perturbation(mass=1.2))
-    assert isinstance(walker, Walker2D)
     assert walker.model.body_mass.sum() == pytest.approx(1.2 * Walker2D().model.body_mass.sum())
-    for name in ENVIRONMENTS:
-        assert make_environment(name).reset(0).ndim == 1
-    with pytest.raises(RobotError, match="no environment simulates robot 'r2d2', expected one of "
-                                         'walker2d'):
+    with pytest.raises(RobotError, match=r"no robot 'r2d2': expected one of .*walker2d"):
         make_environment('r2d2')

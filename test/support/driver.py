@@ -8,6 +8,7 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
+from walker import Walker2D
 
 from diffusion_planner_ros.nodes.common.conversions import (
     NO_STATE,
@@ -15,7 +16,6 @@ from diffusion_planner_ros.nodes.common.conversions import (
     torque_from_msg,
 )
 from diffusion_planner_ros.nodes.common.topics import CLOCK, COMMANDS, JOINT_STATES, PLAN
-from diffusion_planner_ros.sim.walker2d import Walker2D
 
 PERIOD = 8_000_000  # [ns]
 APART = 100_000  # control periods between the times of two tests: a leap, after which all is new

@@ -26,7 +26,7 @@ FAULTS = ('encoder', 'joint_states', 'odometry', 'all')
 
 def truth_of(robot, stamp):
     """Return every joint, base included, exactly."""
-    walker = robot.walker
+    walker = robot.environment
     msg = JointState(name=walker.joint_names, position=walker.qpos.tolist(),
                      velocity=walker.qvel.tolist())
     msg.header.stamp = stamp_from_nanoseconds(stamp)

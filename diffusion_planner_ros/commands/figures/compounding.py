@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ...planning.planner_config import PlannerConfig
 from ..output import progress
+from ..robot_option import simulated_bundle
 from .figure_files import check_folder, write_figure
 
 
@@ -39,20 +40,16 @@ def compounding(
 
     from ...data.formats import read_episodes
     from ...errors import ConfigError
-    from ...experiments.closed_loop import check_robot
     from ...experiments.diagnosis.recorded_windows import draw_windows
     from ...experiments.figures.errors_by_row import measure_row_errors, row_facts, row_table
-    from ...planning.bundle import Bundle
     from ...planning.planner import Planner
-    from ...share import share_file
 
     check_folder(out)
     for name, value in (('n_windows', n_windows), ('n_plans', n_plans)):
         if value < 1:
             raise ConfigError(f'{name} is {value}, expected at least 1')
-    path = bundle or share_file('models/walker2d')
-    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
-    check_robot(loaded)
+    loaded = simulated_bundle(bundle, planner)
+    path = loaded.path
     robot = loaded.robot
     recorded = [e for file in data for e in read_episodes(file, robot, needs_rewards=False)]
     windows = draw_windows(recorded, robot, loaded.horizon, n_windows=n_windows,

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...planning.planner_config import PlannerConfig
 from ..output import progress
+from ..robot_option import simulated_bundle
 from .figure_files import check_folder, write_figure
 
 
@@ -34,21 +35,18 @@ def overestimation(
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
-    from ...experiments.closed_loop import check_robot, open_pool
+    from ...experiments.closed_loop import open_pool
     from ...experiments.figures.predicted_returns import (
         measure_returns,
         returns_facts,
         returns_table,
     )
-    from ...planning.bundle import Bundle
-    from ...share import share_file
 
     check_folder(out)
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
-    path = bundle or share_file('models/walker2d')
-    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
-    check_robot(loaded)
+    loaded = simulated_bundle(bundle, planner)
+    path = loaded.path
     with open_pool(processes or os.cpu_count() or 1) as pool:
         found = measure_returns(loaded, planner, range(first_seed, first_seed + episodes),
                                 pool=pool, progress=progress)

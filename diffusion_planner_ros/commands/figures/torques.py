@@ -5,6 +5,7 @@ from pathlib import Path
 
 from ...planning.planner_config import PlannerConfig
 from ..output import progress
+from ..robot_option import simulated_bundle
 from .figure_files import check_folder, write_figure
 
 
@@ -39,7 +40,7 @@ def torques(
     """
     from ...data.formats import read_episodes
     from ...errors import ConfigError
-    from ...experiments.closed_loop import check_robot, open_pool
+    from ...experiments.closed_loop import open_pool
     from ...experiments.figures.learned_inverse import learn_inverse
     from ...experiments.figures.torque_jumps import (
         all_jumps,
@@ -48,16 +49,13 @@ def torques(
         torques_facts,
         torques_table,
     )
-    from ...planning.bundle import Bundle
-    from ...share import share_file
 
     check_folder(out)
     for name, value in (('episodes', episodes), ('n_updates', n_updates)):
         if value < 1:
             raise ConfigError(f'{name} is {value}, expected at least 1')
-    path = bundle or share_file('models/walker2d')
-    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
-    check_robot(loaded)
+    loaded = simulated_bundle(bundle, planner)
+    path = loaded.path
     check_joint(loaded)
     robot = loaded.robot
     recorded = [e for file in data for e in read_episodes(file, robot, needs_rewards=False)]

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..output import report
+from ..robot_option import simulated_bundle
 
 
 def animate(
@@ -24,18 +25,15 @@ def animate(
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError, OutputError
-    from ...experiments.closed_loop import check_robot
     from ...experiments.plots.animation import animate_apart
     from ...experiments.walk_cycle import record_cycle
     from ...files import written
-    from ...planning.bundle import Bundle
-    from ...share import share_file
+    from ...planning.planner_config import PlannerConfig
 
     if out.suffix != '.gif' or not out.parent.is_dir() or out.is_dir():
         raise ConfigError(f'{out}: expected the name of a GIF file, NAME.gif, in a folder that is '
                           'there')
-    loaded = Bundle.load(bundle or share_file('models/walker2d'))
-    check_robot(loaded)
+    loaded = simulated_bundle(bundle, PlannerConfig())
     cycle = record_cycle(loaded, seed)
     with written(out) as scratch:
         reason = animate_apart(loaded.robot.name, cycle, scratch)

@@ -10,9 +10,6 @@ from ..output import report
 if TYPE_CHECKING:
     from ...planning.bundle import Bundle
 
-SCORE_NOTE = ('normalized_score is scaled by returns of Walker2d-v2, whose contacts differ from '
-              'those of the Walker2d-v5 simulated here: not comparable with published D4RL scores')
-
 
 def info(bundle: tyro.conf.Positional[Path | None] = None, json: bool = False) -> None:
     """
@@ -22,9 +19,10 @@ def info(bundle: tyro.conf.Positional[Path | None] = None, json: bool = False) -
     :param json: print the report as JSON.
     """
     from ...planning.bundle import Bundle, NETWORK_FILES
-    from ...share import share_file
+    from ...robots.robot_folder import DEFAULT_ROBOT
+    from ...share import shipped_bundle
 
-    path = bundle or share_file('models/walker2d')
+    path = bundle or shipped_bundle(DEFAULT_ROBOT)
     loaded = Bundle.load(path)
     facts, robot = loaded.facts, loaded.robot
     report({
@@ -45,14 +43,21 @@ def info(bundle: tyro.conf.Positional[Path | None] = None, json: bool = False) -
         'alignment': facts['data'].get('alignment', 'none'),
         'best_policy_return': facts['data']['best_policy_return'],
         'prediction_error': _prediction_error(loaded),
-        'score': _score(facts.get('score')),
+        'score': _score(facts.get('score'), robot.name),
     }, as_json=json)
 
 
-def _score(score: dict[str, Any] | None) -> dict[str, Any] | str:
+def _score(score: dict[str, Any] | None, robot: str) -> dict[str, Any] | str:
+    from ...errors import RobotError
+    from ...robots.task import Task
+
     if score is None:
         return 'not measured yet; see evaluate --write-score'
-    return score | ({} if score.get('normalized_score') is None else {'note': SCORE_NOTE})
+    try:
+        known = Task.load(robot).reference_returns
+    except RobotError:  # only its bundle is here
+        known = None
+    return score | ({} if known is None else {'note': known.note})
 
 
 def _prediction_error(bundle: 'Bundle') -> dict[str, Any] | str:

@@ -3,26 +3,34 @@
 from pathlib import Path
 
 from ...files import written
+from ...robots.robot_folder import DEFAULT_ROBOT
 from ..output import report
 
 
-def urdf(mjcf: Path | None = None, out: Path | None = None, json: bool = False) -> None:
+def urdf(
+    robot: str = DEFAULT_ROBOT,
+    mjcf: Path | None = None,
+    out: Path | None = None,
+    json: bool = False,
+) -> None:
     """
     Write a URDF of a MuJoCo model: the same joints, inertias, shapes and torque limits.
 
-    :param mjcf: file of the MuJoCo model; Walker2D's by default.
+    :param robot: name of a robot, or path of its folder.
+    :param mjcf: file of the MuJoCo model; that of ROBOT by default.
     :param out: file to write; the model's name with .urdf, in this folder, by default.
     :param json: print the report as JSON.
     """
+    from ...robots.task import Task
+    from ...sim.mjcf import mjcf_path
     from ...sim.urdf_export import urdf_from_mjcf
-    from ...sim.walker2d import mjcf_path
     from ...urdf_tree import Urdf
 
-    text = urdf_from_mjcf(mjcf or mjcf_path())
-    robot = Urdf.from_text(text, 'the URDF made')
-    file = out or Path(f'{robot.name}.urdf')
+    text = urdf_from_mjcf(mjcf or mjcf_path(Task.load(robot)))
+    made = Urdf.from_text(text, 'the URDF made')
+    file = out or Path(f'{made.name}.urdf')
     with written(file) as scratch:
         scratch.write_text(text)
-    report({'urdf': str(file), 'robot': robot.name, 'links': len(robot.links),
-            'joints': [joint.name for joint in robot.joints],
-            'effort_limits': robot.effort_limits}, as_json=json)
+    report({'urdf': str(file), 'robot': made.name, 'links': len(made.links),
+            'joints': [joint.name for joint in made.joints],
+            'effort_limits': made.effort_limits}, as_json=json)

@@ -9,6 +9,7 @@ from ...learning.align_config import AlignConfig
 from ...planning.planner_config import PlannerConfig
 from ...sim.perturbation import Perturbation
 from ..output import progress, report
+from ..robot_option import check_name
 
 
 def align(
@@ -16,7 +17,8 @@ def align(
     planner: PlannerConfig,
     perturbation: Perturbation,
     drawn: bool = False,
-    checkpoint: Path = Path('runs/walker2d/checkpoint.pt'),
+    robot: str | None = None,
+    checkpoint: Path | None = None,
     data: tuple[Path, ...] | None = None,
     out: Path = Path('runs/aligned'),
     from_log: tuple[Path, ...] | None = None,
@@ -38,7 +40,10 @@ def align(
     :param planner: how the guard plans; executed plans have N_CANDIDATES candidates.
     :param perturbation: what is different about the robot.
     :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.
-    :param checkpoint: of ``train``, or a model in another alignment's OUT/guarded.
+    :param robot: name of a robot, or path of its folder; by default the one that CHECKPOINT names,
+        or walker2d.
+    :param checkpoint: of ``train``, or a model in another alignment's OUT/guarded;
+        runs/ROBOT/checkpoint.pt by default.
     :param data: data sets that the model was trained on.
     :param out: folder of everything that comes of it, TensorBoard logs among it.
     :param from_log: logs that the node ``recorder`` wrote; nothing is simulated then.
@@ -53,7 +58,9 @@ def align(
     from ...experiments.alignment.online_alignment import align_online
     from ...experiments.closed_loop import open_pool
     from ...learning.alignment import Aligner
+    from ...learning.learner import CHECKPOINT_FILE
     from ...learning.onnx_export import TrainedModel
+    from ...robots.robot_folder import DEFAULT_ROBOT, make_known
     from ...sim.perturbation_ranges import choose_robots
 
     robots = choose_robots(perturbation, drawn=drawn)
@@ -64,8 +71,11 @@ def align(
     if not resume and any((out / name).exists() for name in (PROGRESS_FILE, FROM_LOG_FILE)):
         raise ModelError(f'{out}: holds an alignment already; choose another --out, or add '
                          '--resume to go on with one in simulators')
-    robot = TrainedModel.load(checkpoint).robot
-    offline = [e for path in data or () for e in read_episodes(path, robot)]
+    name = None if robot is None else make_known(robot)
+    checkpoint = checkpoint or Path('runs', name or DEFAULT_ROBOT, CHECKPOINT_FILE)
+    layout = TrainedModel.load(checkpoint).robot
+    check_name(name, layout.name, str(checkpoint))
+    offline = [e for path in data or () for e in read_episodes(path, layout)]
     aligner = Aligner(checkpoint, config, offline)
     if from_log:
         facts = align_from_logs(aligner, from_log, offline, out)

@@ -1,14 +1,16 @@
-"""``diffusion_planner collect``: behaviour data for Walker2D."""
+"""``diffusion_planner collect``: behaviour data of a simulated robot."""
 
 from pathlib import Path
 from typing import Literal
 
+from ...robots.robot_folder import DEFAULT_ROBOT, make_known
 from ..output import progress, report
 
 N_LEARN, N_LEARN_ROBUST, N_IMPROVE = 2_200_000, 3_200_000, 2_600_000
 
 
 def collect(
+    robot: str = DEFAULT_ROBOT,
     out: Path = Path('data'),
     robust: bool = False,
     teacher: Path | None = None,
@@ -33,7 +35,8 @@ def collect(
     before, and ``robust`` and ``robust-replay`` are recorded on these. The shipped teacher learned
     the lesson ``wide``, and then ``hard``.
 
-    :param out: folder of the data sets; they become OUT/walker2d/NAME-v0.
+    :param robot: name of a robot, or path of its folder.
+    :param out: folder of the data sets; they become OUT/ROBOT/NAME-v0.
     :param robust: learn on drawn robots, and record ``robust`` and ``robust-replay`` instead.
     :param teacher: teacher.npz of an earlier ``collect --robust``.
     :param lesson: with --teacher, the robots that it goes on to learn on: ``wide``, or ``hard``
@@ -45,6 +48,8 @@ def collect(
     :param seed: seed of learning and recording.
     :param json: print the report as JSON.
     """
+    from ...errors import ConfigError
+    from ...robots.task import Task
     from ...sim.behaviour import behaviour_data as recording
     from ...sim.behaviour import behaviour_policy as behaviour
     from ...sim.behaviour.curriculum import LESSONS
@@ -52,17 +57,22 @@ def collect(
     from ...sim.perturbation import UNPERTURBED
     from ...sim.perturbation_ranges import DRAWN
 
+    name = make_known(robot)
+    robust = robust or teacher is not None
+    if robust and not Task.load(name).has_falls:
+        raise ConfigError(f'--robust and --teacher make a policy that stays on its feet, and '
+                          f'{name} never falls: no healthy ranges of its task end an episode; '
+                          'expected neither of them')
     start = None if teacher is None else GaussianPolicy.load(teacher)
-    robust = robust or start is not None
     if n_learn is None:
         n_learn = N_IMPROVE if start else N_LEARN_ROBUST if robust else N_LEARN
     robots = LESSONS[lesson].robots if start else DRAWN if robust else UNPERTURBED
-    with progress('learning to walk', n_learn, unit='steps') as advance:
+    with progress('learning to move', n_learn, unit='steps') as advance:
         def on_learned(n_done: int, recent_return: float) -> None:
             advance(n_done - advance.n, ret=f'{recent_return:.0f}')
         how = {'n_transitions': n_learn, 'seed': seed, 'on_progress': on_learned}
-        learned = (behaviour.improve(start, LESSONS[lesson], **how) if start else
-                   behaviour.learn(robots=robots, **how))
+        learned = (behaviour.improve(name, start, LESSONS[lesson], **how) if start else
+                   behaviour.learn(name, robots=robots, **how))
     n_recorded = n_transitions if robust else (
         2 * n_transitions + min(n_transitions, recording.N_POOR_TRANSITIONS))
     with progress('recording', n_recorded, unit='steps') as advance:

@@ -28,7 +28,7 @@ def import_recording(
     :param config: how recordings of ``ros2 bag`` are read.
     :param recordings: folders or files of ``ros2 bag``, folders of LeRobot data sets, or HDF5
         files of the node ``recorder``, of Minari or D4RL; at least one.
-    :param robot: name of a shipped robot or path of a robot's YAML file.
+    :param robot: name of a robot, path of its folder, or path of a layout's YAML file.
     :param out: folder of the data set, to be made; data/ROBOT/NAME-v0 by default, NAME being that
         of the first recording.
     :param rewards: where a recording has no reward, ``task`` takes that of the robot's simulation
@@ -39,7 +39,8 @@ def import_recording(
     :param json: print the report as JSON.
     """
     from ...data.import_run import check_paths, import_recordings
-    from ...robot import Robot, shipped_urdf
+    from ...robot import Robot
+    from ...robots.robot_folder import urdf_file
     from ...urdf_tree import Urdf
 
     layout = Robot.load(robot)
@@ -52,7 +53,7 @@ def import_recording(
         from ...sim.task_rewards import task_judge
 
         judge = task_judge(layout)
-    description = urdf or shipped_urdf(layout.name)
+    description = urdf or urdf_file(layout.name)
     limits = Urdf.load(description).position_limits if description else {}
     check_paths(recordings, out)  # before a bar is drawn
     with progress('reading', None, unit='messages') as advance:

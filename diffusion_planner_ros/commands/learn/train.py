@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 from ...learning.train_config import TrainConfig
+from ...robots.robot_folder import DEFAULT_ROBOT
 from ..output import progress, report
 from ..preset_option import PresetName
 
@@ -19,8 +20,8 @@ def train(
     data: tuple[Path, ...],
     config: tyro.conf.OmitArgPrefixes[TrainConfig],
     preset: PresetName = None,
-    robot: str = 'walker2d',
-    out: Path = Path('runs/walker2d'),
+    robot: str = DEFAULT_ROBOT,
+    out: Path | None = None,
     teacher: Path | None = None,
     resume: bool = False,
     skip_unrewarded: bool = False,
@@ -35,8 +36,8 @@ def train(
     :param config: what is learned, and how.
     :param preset: published method whose settings are the defaults of CONFIG, see
         docs/compare.md.
-    :param robot: name of a shipped robot or path of a robot's YAML file.
-    :param out: folder of checkpoint and logs.
+    :param robot: name of a robot, path of its folder, or path of a layout's YAML file.
+    :param out: folder of checkpoint and logs; runs/ROBOT by default.
     :param teacher: checkpoint of ``train`` on the same data, with the same networks: the denoiser
         learns to do in one step what that one does in many (consistency distillation).
     :param resume: go on from OUT/checkpoint.pt.
@@ -54,11 +55,12 @@ def train(
 
     if not data:
         raise DatasetError('--data names no data set, expected at least one')
+    layout = Robot.load(robot)
+    out = out or Path('runs', layout.name)
     file = out / CHECKPOINT_FILE
     if file.exists() and not resume:
         raise ModelError(f'{file}: exists already; add --resume to go on from it, or choose '
                          'another --out')
-    layout = Robot.load(robot)
     episodes = {path: _read(path, layout, skip_unrewarded) for path in data}
     everything = [e for part in episodes.values() for e in part]
     windows = Windows.cut(everything, layout, config.horizon, discount=config.discount,

@@ -40,12 +40,13 @@ def benchmark(
     from ...experiments.benchmark.planning_benchmark import benchmark_table, measure_planning
     from ...planning.bundle import Bundle
     from ...planning.planner_config import PlannerConfig
-    from ...share import share_file
+    from ...robots.robot_folder import DEFAULT_ROBOT
+    from ...share import shipped_bundle
 
     if out.exists() and not out.is_dir():
         raise ConfigError(f'{out}: is a file, expected a folder or a new name')
     planner = PlannerConfig(n_threads=threads)
-    path = bundle or share_file('models/walker2d')
+    path = bundle or shipped_bundle(DEFAULT_ROBOT)
     loaded = Bundle.load(path, n_threads=planner.n_threads)
     facts = {'bundle': str(path), 'bundle_hash': loaded.hash, **measure_planning(
         loaded, candidates=candidates, steps=steps, n_rounds=rounds,

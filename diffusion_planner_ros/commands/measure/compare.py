@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from ...files import written
+from ...robots.robot_folder import DEFAULT_ROBOT
 from ..output import print_text, progress, report
 
 RESULT_FILES = {'table': 'comparison.md', 'facts': 'comparison.json', 'picture': 'comparison.png'}
@@ -15,7 +16,7 @@ def compare(
     data: tuple[Path, ...] = (Path('data/walker2d/medium-v0'),
                               Path('data/walker2d/medium-replay-v0'),
                               Path('data/walker2d/medium-expert-v0')),
-    robot: str = 'walker2d',
+    robot: str = DEFAULT_ROBOT,
     minutes: float = 20.0,
     seeds: tuple[int, ...] = (0,),
     episodes: int = 50,
@@ -37,7 +38,7 @@ def compare(
         baselines: ``behaviour`` is the data themselves, ``bc`` behaviour cloning; ``cql``,
         ``awac``, ``iql`` and ``td3-bc`` need the library d3rlpy. All of them by default.
     :param data: folders of Minari data sets or HDF5 files in D4RL's layout, one column each.
-    :param robot: name of a shipped robot or path of a robot's YAML file.
+    :param robot: name of a robot, or path of its folder.
     :param minutes: training of every cell [min on one core].
     :param seeds: of the trainings; with several, means and standard errors are over them.
     :param episodes: episodes under every condition; their seeds count up from FIRST_SEED.

@@ -9,12 +9,14 @@ from ...planning.planner_config import PlannerConfig
 from ...sim.perturbation import Perturbation
 from ..output import progress, report
 from ..preset_option import PresetName
+from ..robot_option import simulated_bundle
 
 
 def diagnose(
     planner: PlannerConfig,
     perturbation: Perturbation,
     preset: PresetName = None,
+    robot: str | None = None,
     bundle: Path | None = None,
     data: tuple[Path, ...] | None = None,
     episodes: int = 10,
@@ -36,7 +38,9 @@ def diagnose(
     :param preset: published method whose settings are the defaults of PLANNER, see
         docs/compare.md.
     :param perturbation: what is different about the robot.
-    :param bundle: folder of the model bundle; the shipped one by default.
+    :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
+        walker2d.
+    :param bundle: folder of the model bundle; the one that ships for ROBOT by default.
     :param data: data sets of the training: plans from their states, too, and distances to them.
     :param episodes: number of episodes; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode's initial state, and of what is drawn from data.
@@ -46,16 +50,13 @@ def diagnose(
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
-    from ...experiments.closed_loop import check_robot, open_pool
+    from ...experiments.closed_loop import open_pool
     from ...experiments.diagnosis.diagnosis import Diagnosis
-    from ...planning.bundle import Bundle
-    from ...share import share_file
 
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
-    path = bundle or share_file('models/walker2d')
-    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
-    check_robot(loaded)
+    loaded = simulated_bundle(bundle, planner, robot)
+    path = loaded.path
     recorded = []
     if data:  # without it nobody needs h5py
         from ...data.formats import read_episodes

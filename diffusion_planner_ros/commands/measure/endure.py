@@ -7,11 +7,13 @@ from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ..output import print_text, progress, report
 from ..preset_option import PresetName
+from ..robot_option import simulated_bundle
 
 
 def endure(
     planner: PlannerConfig,
     preset: PresetName = None,
+    robot: str | None = None,
     bundle: Path | None = None,
     busy: tuple[int, ...] = (0, 1, 2),
     episodes: int = 10,
@@ -30,7 +32,9 @@ def endure(
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
         docs/compare.md.
-    :param bundle: folder of the model bundle; the shipped one by default.
+    :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
+        walker2d.
+    :param bundle: folder of the model bundle; the one that ships for ROBOT by default.
     :param busy: numbers of busy processes beside the nodes, one row of the first table each.
     :param episodes: number of episodes beside each of them; 0 leaves the first table out.
     :param runs: number of runs on the bench; 0 leaves the second table out.
@@ -39,9 +43,6 @@ def endure(
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
-    from ...experiments.closed_loop import check_robot
-    from ...planning.bundle import Bundle
-    from ...share import share_file
 
     if episodes < 0 or runs < 0 or not episodes + runs:
         raise ConfigError(f'episodes are {episodes} and runs {runs}, expected none below 0 and '
@@ -51,28 +52,29 @@ def endure(
                           'twice')
     if not 0.0 < seconds < float('inf'):
         raise ConfigError(f'seconds is {seconds}, expected a finite number above 0')
-    path = bundle or share_file('models/walker2d')
-    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
-    check_robot(loaded)
+    loaded = simulated_bundle(bundle, planner, robot)
+    path = loaded.path
     # Only now: who asks for help needs no ROS.
-    from ...experiments.ros.bench_run import walk_on_bench
+    from ...experiments.ros.bench_run import check_bench, walk_on_bench
     from ...experiments.ros.endurance_tables import bench_table, real_time_table
     from ...experiments.ros.node_process import busy_processes
     from ...experiments.ros.ros_evaluation import evaluate_through_ros
     from ...experiments.ros.ros_session import SessionConfig
 
+    name = loaded.robot.name
+    if runs:
+        check_bench(name)
     config = SessionConfig(bundle=path, planner=planner, lockstep=False, real_time_factor=1.0,
                            first_seed=first_seed)
     measured, results = {}, []
     for n_busy in busy if episodes else ():
         with busy_processes(n_busy):
             measured[n_busy] = evaluate_through_ros(
-                config, range(first_seed, first_seed + episodes), loaded.robot.name,
-                progress=progress)
+                config, range(first_seed, first_seed + episodes), name, progress=progress)
     if runs:
         with progress('on the bench', runs, unit='runs') as advance:
             for seed in range(first_seed, first_seed + runs):
-                result, _ = walk_on_bench(path, planner, seed, seconds)
+                result, _ = walk_on_bench(name, path, planner, seed, seconds)
                 results.append(result)
                 advance(1, walked=f'{result.seconds:.1f} s')
     if json:

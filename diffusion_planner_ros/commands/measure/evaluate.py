@@ -11,6 +11,7 @@ from ...settings import as_facts
 from ...sim.perturbation import Perturbation, UNPERTURBED
 from ..output import progress, report
 from ..preset_option import PresetName
+from ..robot_option import simulated_bundle
 
 
 def evaluate(
@@ -19,6 +20,7 @@ def evaluate(
     perturbation: Perturbation,
     preset: PresetName = None,
     drawn: bool = False,
+    robot: str | None = None,
     bundle: Path | None = None,
     episodes: int = 20,
     first_seed: int = 0,
@@ -41,7 +43,9 @@ def evaluate(
     :param execution: how plans are executed, in process.
     :param perturbation: what is different about the robot, in process.
     :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.
-    :param bundle: folder of the model bundle; the shipped one by default.
+    :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
+        walker2d.
+    :param bundle: folder of the model bundle; the one that ships for ROBOT by default.
     :param episodes: number of episodes; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode's initial state.
     :param processes: episodes at a time, in process; all cores by default.
@@ -52,10 +56,8 @@ def evaluate(
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
-    from ...experiments.closed_loop import check_robot, evaluate_in_process, open_pool
-    from ...planning.bundle import Bundle
+    from ...experiments.closed_loop import evaluate_in_process, open_pool
     from ...planning.bundle import write_score as write
-    from ...share import share_file
     from ...sim.perturbation_ranges import choose_robots
 
     robots = choose_robots(perturbation, drawn=drawn)
@@ -69,9 +71,8 @@ def evaluate(
     if through_ros and (execution, robots) != (REPLANNED, UNPERTURBED):
         raise ConfigError(f'{execution} and {robots} are for episodes in process, '
                           'expected the defaults with --through-ros')
-    path = bundle or share_file('models/walker2d')
-    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
-    check_robot(loaded)
+    loaded = simulated_bundle(bundle, planner, robot)
+    path = loaded.path
     seeds = range(first_seed, first_seed + episodes)
     if through_ros:
         from ...experiments.ros.ros_evaluation import evaluate_through_ros

@@ -6,6 +6,7 @@ from pathlib import Path
 from ...planning.planner_config import PlannerConfig
 from ..output import progress, report
 from ..preset_option import PresetName
+from ..robot_option import simulated_bundle
 
 
 def goals(
@@ -34,16 +35,13 @@ def goals(
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
-    from ...experiments.closed_loop import check_robot, open_pool
+    from ...experiments.closed_loop import open_pool
     from ...experiments.goal_reaching import measure_goals
-    from ...planning.bundle import Bundle
-    from ...share import share_file
 
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
-    path = bundle or share_file('models/walker2d')
-    loaded = Bundle.load(path, provider=planner.provider, n_threads=planner.n_threads)
-    check_robot(loaded)
+    loaded = simulated_bundle(bundle, planner)
+    path = loaded.path
     with open_pool(processes or os.cpu_count() or 1) as pool:
         facts = measure_goals(loaded, planner, range(first_seed, first_seed + episodes),
                               pool=pool, progress=progress)

@@ -13,6 +13,7 @@ from ..preset_option import PresetName
 def robustness(
     planner: PlannerConfig,
     preset: PresetName = None,
+    robot: str | None = None,
     bundles: tuple[str, ...] | None = None,
     teacher: str | None = None,
     only: tuple[str, ...] | None = None,
@@ -32,7 +33,10 @@ def robustness(
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
         docs/compare.md.
-    :param bundles: folders of model bundles, as PATH or LABEL=PATH; the shipped one by default.
+    :param robot: name of a robot, or path of its folder; by default the one that BUNDLES name, or
+        walker2d.
+    :param bundles: folders of model bundles, as PATH or LABEL=PATH; the one that ships for ROBOT
+        by default.
     :param teacher: file of the policy that ``collect --robust`` recorded, teacher.npz, which walks
         under the same conditions but cannot compensate a delay; the shipped one, if there is one,
         by default; ``none`` leaves it out.
@@ -50,6 +54,7 @@ def robustness(
     from ...experiments.robustness.robustness_columns import columns_of
     from ...experiments.robustness.robustness_conditions import select
     from ...experiments.robustness.robustness_run import measure_robustness, robustness_table
+    from ...robots.robot_folder import make_known
 
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
@@ -57,7 +62,7 @@ def robustness(
         raise ConfigError(f'{out}: expected the name of a PNG file, NAME.png, in a folder that is '
                           'there')
     conditions = select(only)
-    columns = columns_of(bundles, teacher, planner)
+    columns = columns_of(None if robot is None else make_known(robot), bundles, teacher, planner)
     with open_pool(processes or os.cpu_count() or 1) as pool:
         facts = measure_robustness(columns, conditions,
                                    range(first_seed, first_seed + episodes), pool=pool,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from ...files import written
 from ..output import LiveLine, report
+from ..robot_option import simulated_bundle
 
 if TYPE_CHECKING:
     from ...experiments.ros.soak_run import Soak
@@ -32,19 +33,15 @@ def soak(
     :param json: print the summary as JSON.
     """
     from ...errors import ConfigError, PlannerError
-    from ...experiments.closed_loop import check_robot
     from ...experiments.ros.process_footprint import leaks_of
     from ...experiments.ros.ros_session import session, SessionConfig
     from ...experiments.ros.soak_run import schedule, Soak
-    from ...planning.bundle import Bundle
     from ...planning.planner_config import PlannerConfig
-    from ...share import share_file
 
     if not 0.0 < minutes < float('inf'):
         raise ConfigError(f'minutes is {minutes}, expected a finite number above 0')
-    path = bundle or share_file('models/walker2d')
-    loaded = Bundle.load(path)
-    check_robot(loaded)
+    loaded = simulated_bundle(bundle, PlannerConfig())
+    path = loaded.path
     config = SessionConfig(bundle=path, planner=PlannerConfig(), lockstep=False,
                            real_time_factor=1.0, first_seed=seed, is_endless=True)
     failures, is_interrupted = [], False

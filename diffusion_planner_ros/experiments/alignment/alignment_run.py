@@ -198,7 +198,7 @@ class AlignmentRun:
         """
         Evaluate the model on the guard's episodes, and keep it in ``guarded/``.
 
-        :raises RobotError: if it is of another robot than Walker2D.
+        :raises RobotError: if it does not fit the simulation of its robot.
         """
         settings = self.aligner.settings
         path = self._bundle()

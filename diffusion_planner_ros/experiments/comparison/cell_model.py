@@ -30,7 +30,7 @@ class DataSet:
     path: Path
     sha256: str
     robot: str
-    """Name of a shipped robot or path of a robot's YAML file."""
+    """Name of a robot, or path of its folder."""
 
     @classmethod
     def at(cls, path: Path, robot: str) -> 'DataSet':

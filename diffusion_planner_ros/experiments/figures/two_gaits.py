@@ -21,8 +21,8 @@ from ...planning.planner_config import PlannerConfig
 from ...robot import Robot
 from ...sim.behaviour.behaviour_data import run_policy
 from ...sim.behaviour.gaussian_policy import GaussianPolicy
+from ...sim.environment import Environment, make_environment
 from ...sim.rollout import rollout
-from ...sim.walker2d import Walker2D
 from ..bundle_export import export_model
 from ..markdown import table
 from ..progress import Progress, silent
@@ -131,7 +131,7 @@ def draw_gaits(models: GaitModels, *, first_seed: int) -> GaitSamples:
 
     :param first_seed: of the initial states and all noise; these count up from it.
     """
-    bundle, walker = models.bundle, Walker2D()
+    bundle, walker = models.bundle, make_environment('walker2d')
     robot, seeds = bundle.robot, range(first_seed, first_seed + N_STARTS)
     draws: dict[str, Draw] = {
         name: partial(draw, models)
@@ -177,7 +177,7 @@ def _first_window(episode: Episode, horizon: int, robot: Robot) -> NDArray:
                            episode.observations[:horizon]], axis=1)
 
 
-def _walk(walker: Walker2D, seed: int, draw: Draw, bundle: Bundle) -> Episode:
+def _walk(walker: Environment, seed: int, draw: Draw, bundle: Bundle) -> Episode:
     """Execute all actions of a trajectory but the last, draw the next one, and so on."""
     actions = np.empty((0, bundle.robot.action_dim))
 

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 WIDTH, HEIGHT = 640, 400  # [pixels] of one recording
 FRAME_RATE = 25  # [1/s]
 TEXT_SIZE = 18  # [pixels]
+CAMERA = 'track'  # follows the robot, in models that have it
+FREE_CAMERA = -1
 
 
 def render_apart(robot: str, recordings: Sequence[Mapping[str, NDArray]], video: Path
@@ -71,6 +73,8 @@ def render(robot: str, recordings: Sequence[Path], video: Path) -> None:
 
     everything = [dict(np.load(file)) for file in recordings]
     simulated = make_environment(robot)
+    names = [simulated.model.camera(i).name for i in range(simulated.model.ncam)]
+    camera = CAMERA if CAMERA in names else FREE_CAMERA
     moments = np.arange(0, max(data['times'][-1] for data in everything), 1 / FRAME_RATE)
     with (mujoco.Renderer(simulated.model, HEIGHT, WIDTH) as renderer,
           imageio.get_writer(video, fps=FRAME_RATE, macro_block_size=None) as writer):
@@ -83,7 +87,7 @@ def render(robot: str, recordings: Sequence[Path], video: Path) -> None:
                 k = min(np.searchsorted(data['times'], moment), len(data['times']) - 1)
                 simulated.data.qpos[:] = [data[joint][k] for joint in simulated.joint_names]
                 mujoco.mj_forward(simulated.model, simulated.data)
-                renderer.update_scene(simulated.data, camera='track')
+                renderer.update_scene(simulated.data, camera=camera)
                 frame = Image.fromarray(renderer.render())
                 if 'labels' in data:
                     ImageDraw.Draw(frame).text((12, 10), str(data['labels'][k]), fill='white',

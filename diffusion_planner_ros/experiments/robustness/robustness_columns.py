@@ -5,10 +5,11 @@ import hashlib
 from pathlib import Path
 from typing import Any, Protocol
 
-from ...errors import ConfigError, ModelError, PlannerError
+from ...errors import ConfigError, ModelError, PlannerError, RobotError
 from ...planning.bundle import Bundle
 from ...planning.planner_config import PlannerConfig
-from ...share import share_file
+from ...robots.robot_folder import DEFAULT_ROBOT
+from ...share import share_file, shipped_bundle
 from ...sim.behaviour.gaussian_policy import GaussianPolicy
 from ...sim.environment import make_environment
 from ...sim.perturbation_ranges import Robots
@@ -17,7 +18,7 @@ from ..execution import Execution
 from .episode_monitor import Alarm, EpisodeMonitor
 from .policy_controller import PolicyController
 
-SHIPPED_TEACHER = 'models/walker2d-teacher.npz'
+SHIPPED_TEACHER = 'models/{}-teacher.npz'  # of a robot, by its name
 NO_TEACHER = 'none'
 
 
@@ -88,16 +89,17 @@ class TeacherColumn:
 
     path: Path
     policy: GaussianPolicy
-    robot: str = 'walker2d'
+    robot: str
 
     @classmethod
-    def load(cls, path: Path) -> 'TeacherColumn':
+    def load(cls, path: Path, robot: str) -> 'TeacherColumn':
         """
         Check the file, which ``collect`` wrote.
 
+        :param robot: name of the robot that is to walk.
         :raises ModelError: if it is missing, damaged or for another robot.
         """
-        column = cls(path, GaussianPolicy.load(path))
+        column = cls(path, GaussianPolicy.load(path), robot)
         environment = make_environment(column.robot)
         expected = len(environment.state), len(environment.torque_limit)
         found = len(column.policy.mean), len(column.policy.action_std)
@@ -122,49 +124,59 @@ class TeacherColumn:
         return {'path': str(self.path), 'hash': hashlib.sha256(self.path.read_bytes()).hexdigest()}
 
 
-def columns_of(bundles: tuple[str, ...] | None, teacher: str | None, config: PlannerConfig
-               ) -> dict[str, Column]:
+def columns_of(robot: str | None, bundles: tuple[str, ...] | None, teacher: str | None,
+               config: PlannerConfig) -> dict[str, Column]:
     """
     Load everybody who is asked for, by the label in the table.
 
-    :param bundles: PATH or LABEL=PATH each; the shipped bundle without any.
+    :param robot: name of the robot that all are to be of; by default the one that the first bundle
+        names, without any walker2d.
+    :param bundles: PATH or LABEL=PATH each; without any, the bundle that ships for the robot.
     :param teacher: file of a policy, or ``none``; the shipped one, if there is one, by default.
     :param config: how to plan.
     :raises ConfigError: for a label or a path that is missing, or a label that comes twice.
     :raises ModelError: for what cannot be loaded.
-    :raises RobotError: for a bundle of another robot than the simulated one.
+    :raises RobotError: for a bundle that is not of the robot or does not fit its simulation.
     """
-    columns: dict[str, Column] = {label: PlannerColumn.load(path, config)
-                                  for label, path in labelled(bundles).items()}
-    file = _teacher_file(teacher)
+    columns: dict[str, Column] = {
+        label: PlannerColumn.load(path, config)
+        for label, path in labelled(bundles, robot or DEFAULT_ROBOT).items()}
+    robot = robot or next(iter(columns.values())).robot
+    for column in columns.values():
+        if column.robot != robot:
+            raise RobotError(f"{column.path}: is of robot '{column.robot}', expected '{robot}' "
+                             'as --robot says, or the first bundle')
+    file = _teacher_file(teacher, robot)
     if file is not None:
         if 'teacher' in columns:
             raise ConfigError("bundles has 'teacher', which is the policy's label; name the "
                               f'bundle otherwise, or give --teacher {NO_TEACHER}')
-        columns['teacher'] = TeacherColumn.load(file)
+        columns['teacher'] = TeacherColumn.load(file, robot)
     return columns
 
 
-def _teacher_file(teacher: str | None) -> Path | None:
+def _teacher_file(teacher: str | None, robot: str) -> Path | None:
     if teacher == NO_TEACHER:
         return None
     if teacher is not None:
         return Path(teacher)
     try:
-        return share_file(SHIPPED_TEACHER)
+        return share_file(SHIPPED_TEACHER.format(robot))
     except PlannerError:
         return None
 
 
-def labelled(words: tuple[str, ...] | None) -> dict[str, Path]:
+def labelled(words: tuple[str, ...] | None, robot: str) -> dict[str, Path]:
     """
     Return the folders of bundles by their labels.
 
-    :param words: PATH or LABEL=PATH each; the shipped bundle without any.
+    :param words: PATH or LABEL=PATH each; without any, the bundle that ships for the robot.
+    :param robot: its name.
     :raises ConfigError: for a label or a path that is missing, or a label that comes twice.
+    :raises RobotError: if no bundle ships for the robot.
     """
     if not words:
-        return {'shipped': share_file('models/walker2d')}
+        return {'shipped': shipped_bundle(robot)}
     paths: dict[str, Path] = {}
     for word in words:
         label, separator, path = word.partition('=')

@@ -9,7 +9,7 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticArray
 import yaml
 
-from ...errors import ConfigError
+from ...errors import ConfigError, RobotError
 from ...nodes.common.diagnostics import (
     bool_from_fact,
     counts_from_fact,
@@ -20,12 +20,36 @@ from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...share import share_file
 from ..closed_loop import noise_seed
-from .hardware_bench import BENCH_NAME, HardwareBench
+from .hardware_bench import BENCH_NAME, HardwareBench, MeasuredRobot
 from .node_process import child_process, node_process
 from .observer import Observer, observing, STALL_TIME
 
 JITTER = 0.001  # [s], longest time that a measurement is late
 FULL_TORQUE = {'torque_scale': 1.0, 'ramp_time': 0.0}  # first tests on hardware are gentle
+
+
+def check_bench(robot: str) -> None:
+    """
+    Refuse a robot whose base is not where ``config/hardware.yaml`` takes odometry to say it is.
+
+    :param robot: its name.
+    :raises RobotError: naming the joints, or the height, and what was expected.
+    """
+    measured = MeasuredRobot(robot)
+    environment = measured.environment
+    base = set(environment.joint_names) - set(environment.actuated_joints)
+    joints = [word.partition('=')[0] for word in _shipped_parameters()['odometry_joints']]
+    if base != set(joints):
+        raise RobotError(f"{robot}: no motor drives {', '.join(sorted(base)) or 'nothing'}, "
+                         f'expected {", ".join(joints)}, which the bench measures as odometry; '
+                         'leave it out with --runs 0')
+    at = measured.odometry(0).pose.pose.position
+    for joint, place in (('rootx', at.x), ('rootz', at.z)):
+        position = environment.qpos[environment.joint_names.index(joint)]
+        if abs(position - place) > 1e-6:
+            raise RobotError(f'{robot}: odometry gives {place:.3f} m where joint {joint} is at '
+                             f'{position:.3f} m, expected the same; leave the bench out with '
+                             '--runs 0')
 
 
 def hardware_parameters(bundle: Path, planner: PlannerConfig, seed: int) -> dict[str, Any]:
@@ -35,14 +59,17 @@ def hardware_parameters(bundle: Path, planner: PlannerConfig, seed: int) -> dict
     :param seed: of the run; each has its own noise.
     :raises ConfigError: if the file has none.
     """
+    return {**as_facts(planner), **_shipped_parameters(), **FULL_TORQUE,
+            'bundle': str(bundle.resolve()), 'seed': noise_seed(planner, seed)}
+
+
+def _shipped_parameters() -> dict[str, Any]:
     file = share_file('config/hardware.yaml')
     try:
-        shipped = yaml.safe_load(file.read_text())['/**/planner']['ros__parameters']
+        return yaml.safe_load(file.read_text())['/**/planner']['ros__parameters']
     except (yaml.YAMLError, KeyError, TypeError) as error:
         raise ConfigError(f'{file}: no parameters of /**/planner ({error!r}), expected them as '
                           'the package has them') from error
-    return {**as_facts(planner), **shipped, **FULL_TORQUE, 'bundle': str(bundle.resolve()),
-            'seed': noise_seed(planner, seed)}
 
 
 class BenchObserver(Observer):
@@ -78,11 +105,12 @@ class BenchResult:
     """Stops of the planner by cause; after a fall it may have gone on for a second."""
 
 
-def walk_on_bench(bundle: Path, planner: PlannerConfig, seed: int, seconds: float
+def walk_on_bench(robot: str, bundle: Path, planner: PlannerConfig, seed: int, seconds: float
                   ) -> tuple[BenchResult, dict[str, str]]:
     """
     Start a bench and a planner, and let the robot walk until it falls or the time is over.
 
+    :param robot: its name.
     :param bundle: folder of the model.
     :param seed: of the initial state, of what is late, and of the planner's noise.
     :param seconds: to walk.
@@ -91,7 +119,7 @@ def walk_on_bench(bundle: Path, planner: PlannerConfig, seed: int, seconds: floa
     """
     with (observing(BenchObserver) as node, tempfile.TemporaryDirectory() as folder,
           child_process('-m', HardwareBench.__module__,
-                        json.dumps({'seed': seed, 'jitter': JITTER})) as bench,
+                        json.dumps({'robot': robot, 'seed': seed, 'jitter': JITTER})) as bench,
           node_process('planner', hardware_parameters(bundle, planner, seed), Path(folder)
                        ) as process):
         node.watch('bench', bench)
@@ -102,14 +130,14 @@ def walk_on_bench(bundle: Path, planner: PlannerConfig, seed: int, seconds: floa
                         f'no command of the planner in {STALL_TIME} s; its output above says why')
         while float(node.bench['time']) < seconds and not bool_from_fact(node.bench['fell']):
             node.turn()
-        robot = node.bench
+        seen = node.bench
         node.wait_for_report()
         report = node.planner
-    fell = bool_from_fact(robot['fell'])
-    walked = float(robot['fell_after']) if fell else min(seconds, float(robot['time']))
+    fell = bool_from_fact(seen['fell'])
+    walked = float(seen['fell_after']) if fell else min(seconds, float(seen['time']))
     return BenchResult(
         seed=seed, seconds=walked, fell=fell,
-        distance=float(robot['distance']),
+        distance=float(seen['distance']),
         latency_p50_ms=number_from_fact(report['latency_p50_ms']),
         latency_p99_ms=number_from_fact(report['latency_p99_ms']),
         states_without_plan=int(report['states_without_plan']),

@@ -1,5 +1,5 @@
 """
-A robot as drivers present it: Walker2D in wall time, measured and commanded as on a bench.
+A robot as drivers present it: in wall time, measured and commanded as on a bench.
 
 Joint states name the hinges only, in another order than the bundle, with a gripper whose velocity
 is NaN; the base comes as odometry with the twist in the body's frame, at another rate; both are
@@ -35,39 +35,46 @@ from ...nodes.common.conversions import NANOSECONDS, stamp_from_nanoseconds
 from ...nodes.common.diagnostics import msg_from_facts
 from ...nodes.common.run_node import freeze_garbage
 from ...nodes.common.topics import COMMANDS, DIAGNOSTICS, JOINT_STATES, ODOMETRY
-from ...sim.walker2d import Walker2D
+from ...sim.environment import make_environment
 
 BENCH_NAME = 'hardware_bench'
 TIMESTEP = 0.001  # [s], of physics and of joint states
 ODOMETRY_STEPS = 5  # physics steps between two odometries: 200 Hz
 REPORT_STEPS = 200  # physics steps between two reports
-N_BASE = 3
 
 
 class MeasuredRobot:
     """
     The robot and its sensors, without ROS time.
 
+    :param robot: name of the robot, whose body that is pushed is its base.
     :param seed: of the initial state.
     """
 
-    def __init__(self, seed: int = 0) -> None:
-        self.walker = Walker2D()
-        self.walker.model.opt.timestep = TIMESTEP
-        self.walker.reset(seed)
-        self._scratch = mujoco.MjData(self.walker.model)
-        self._torso = self.walker.model.body('torso').id
+    def __init__(self, robot: str = 'walker2d', seed: int = 0) -> None:
+        self.environment = environment = make_environment(robot)
+        self._model = environment.model
+        self._model.opt.timestep = TIMESTEP
+        environment.reset(seed)
+        self._scratch = mujoco.MjData(self._model)
+        self._base = self._model.body(environment.task.pushed_body).id
         self._order = np.random.default_rng(1).permutation(
-            np.arange(N_BASE, len(self.walker.joint_names)))
+            [environment.joint_names.index(joint) for joint in environment.actuated_joints])
+
+    @property
+    def has_fallen(self) -> bool:
+        """Whether the robot lies."""
+        return self.environment.task.has_falls and not self.environment.is_healthy
 
     def step(self, torque: NDArray) -> None:
         """Hold a torque [N m], shape (A,), for one physics step."""
-        self.walker.data.ctrl[:] = torque / self.walker.torque_limit
-        mujoco.mj_step(self.walker.model, self.walker.data)
+        self.environment.data.ctrl[:] = torque / self._model.actuator_gear[:, 0]
+        mujoco.mj_step(self._model, self.environment.data)
 
     def joint_states(self, stamp: int) -> JointState:
         """Return the hinges and the gripper, at a time [ns]."""
-        names, qpos, qvel = self.walker.joint_names, self.walker.qpos, self.walker.qvel
+        names, qpos, qvel = (self.environment.joint_names, self.environment.qpos,
+                             self.environment.qvel)
         msg = JointState(
             name=['gripper', *(names[i] for i in self._order)],
             position=[0.0, *qpos[self._order].tolist()],
@@ -76,19 +83,18 @@ class MeasuredRobot:
         return msg
 
     def odometry(self, stamp: int) -> Odometry:
-        """Return pose and body-frame twist of the torso, as MuJoCo's kinematics have them."""
-        data = self._scratch
-        data.qpos[:], data.qvel[:] = self.walker.data.qpos, self.walker.data.qvel
-        mujoco.mj_forward(self.walker.model, data)
+        """Return pose and body-frame twist of the base, as MuJoCo's kinematics have them."""
+        data, base = self._scratch, self._base
+        data.qpos[:], data.qvel[:] = self.environment.data.qpos, self.environment.data.qvel
+        mujoco.mj_forward(self._model, data)
         twist = np.zeros(6)  # angular, linear
-        mujoco.mj_objectVelocity(self.walker.model, data, mujoco.mjtObj.mjOBJ_XBODY,
-                                 self._torso, twist, 1)
-        msg = Odometry(child_frame_id='torso')
+        mujoco.mj_objectVelocity(self._model, data, mujoco.mjtObj.mjOBJ_XBODY, base, twist, 1)
+        msg = Odometry(child_frame_id=self.environment.task.pushed_body)
         msg.header.frame_id = 'odom'
         msg.header.stamp = stamp_from_nanoseconds(stamp)
         position, orientation = msg.pose.pose.position, msg.pose.pose.orientation
-        position.x, position.y, position.z = data.xpos[self._torso]
-        orientation.w, orientation.x, orientation.y, orientation.z = data.xquat[self._torso]
+        position.x, position.y, position.z = data.xpos[base]
+        orientation.w, orientation.x, orientation.y, orientation.z = data.xquat[base]
         angular, linear = msg.twist.twist.angular, msg.twist.twist.linear
         angular.x, angular.y, angular.z, linear.x, linear.y, linear.z = twist
         return msg
@@ -98,20 +104,21 @@ class HardwareBench(Node):
     """
     Runs a robot in wall time.
 
+    :param robot: its name.
     :param seed: of the initial state and of what is late.
     :param jitter: longest time that a message is late, uniform from zero [s].
     """
 
-    def __init__(self, *, seed: int = 0, jitter: float = 0.0) -> None:
+    def __init__(self, *, robot: str = 'walker2d', seed: int = 0, jitter: float = 0.0) -> None:
         super().__init__(BENCH_NAME)
-        self.robot = MeasuredRobot(seed)
+        self.robot = MeasuredRobot(robot, seed)
         self.simulated = 0.0
         """Since the first command [s]."""
         self._rng = np.random.default_rng(seed)
         self._jitter = jitter
         self._torque: NDArray | None = None  # the last command [N m]
         self._n_commands = 0
-        self._start = self.robot.walker.position  # [m]
+        self._start = self.robot.environment.position  # [m]
         self._fell_after: float | None = None  # [s]
         self._distance = 0.0  # until the fall [m]
         self._late: list[tuple[int, Publisher, object]] = []  # when to send [ns], where, what
@@ -123,7 +130,7 @@ class HardwareBench(Node):
 
     def _on_command(self, msg: Float64MultiArray) -> None:
         torque = np.array(msg.data)
-        if torque.shape == self.robot.walker.torque_limit.shape and np.isfinite(torque).all():
+        if torque.shape == self.robot.environment.torque_limit.shape and np.isfinite(torque).all():
             self._torque = torque  # anything else forward_command_controller drops
             self._n_commands += 1
 
@@ -149,8 +156,8 @@ class HardwareBench(Node):
         self.robot.step(torque)
         self.simulated += TIMESTEP
         if self._fell_after is None:
-            self._distance = self.robot.walker.position - self._start
-            if not self.robot.walker.is_healthy:
+            self._distance = self.robot.environment.position - self._start
+            if self.robot.has_fallen:
                 self._fell_after = self.simulated
 
     def measure(self, step: int, now: int) -> None:
@@ -177,7 +184,7 @@ class HardwareBench(Node):
                  'fell': self._fell_after is not None, 'fell_after': self._fell_after,
                  'commands': self._n_commands}
         self._reports.publish(msg_from_facts(
-            self, 'walker2d', 'running', facts, level=DiagnosticStatus.OK,
+            self, self.robot.environment.robot.name, 'running', facts, level=DiagnosticStatus.OK,
             stamp=self.get_clock().now().to_msg()))
 
 

@@ -40,6 +40,7 @@ from ...nodes.common.topics import (
     SET_BRIDGE_PARAMETERS,
     SET_PLANNER_PARAMETERS,
 )
+from ...planning.bundle import read_facts
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...sim.bridge_episode import EPISODE_GAP
@@ -260,10 +261,13 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     """
     Start both nodes, and a recorder if asked for, and end them whatever happens.
 
+    The simulated robot is the one that the bundle names.
+
     Discovery stays on this machine unless ``ROS_AUTOMATIC_DISCOVERY_RANGE`` says otherwise.
     """
-    bridge = {'lockstep': config.lockstep, 'real_time_factor': config.real_time_factor,
-              'seed': config.first_seed, 'auto_reset': config.is_endless}
+    bridge = {'robot': read_facts(config.bundle)['robot']['name'], 'lockstep': config.lockstep,
+              'real_time_factor': config.real_time_factor, 'seed': config.first_seed,
+              'auto_reset': config.is_endless}
     if config.is_endless:
         bridge['max_episode_steps'] = ENDLESS
     # The simulated robot starts standing, and would fall while a ramp limits its torque.

@@ -192,17 +192,17 @@ PLANNER = Interface(
 BRIDGE = Interface(
     BRIDGE_NAME,
     published=(
-        Endpoint(JOINT_STATES, reliable(), 'nine joints [m, rad; m/s, rad/s], the planar base '
-                 'included, and the applied torques [N m]'),
+        Endpoint(JOINT_STATES, reliable(), 'all joints [m, rad; m/s, rad/s], the base included, '
+                 'and the applied torques [N m]'),
         Endpoint(REWARD, reliable(), 'of every step, `name: [reward, terminated]`, values in '
                  '`position`, stamped with the state that it led to'),
         Endpoint(CLOCK, reliable(), 'simulated time, after the state of the same step; it goes on '
                  'across episodes'),
         Endpoint(DIAGNOSTICS, reliable(10), 'the episode; at once at its end')),
     subscribed=(
-        Endpoint(COMMANDS, reliable(), 'six torques [N m]'),
-        Endpoint(PUSH, reliable(), 'impulse [N s] on the torso during the next control period, '
-                 'world frame, at most 100; y has no effect')),
+        Endpoint(COMMANDS, reliable(), 'a torque for every motor [N m]'),
+        Endpoint(PUSH, reliable(), "impulse [N s] on the task's pushed_body during the next "
+                 'control period, world frame, at most 100; on a planar robot y has no effect')),
     services=(RESET, PAUSE))
 
 RECORDER_DEPTH = 1000  # messages that wait for the recorder, which a busy machine serves last

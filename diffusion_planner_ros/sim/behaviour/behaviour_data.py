@@ -1,4 +1,4 @@
-"""Behaviour data for Walker2D: those of D4RL, poor ones, and those of a robust teacher."""
+"""Behaviour data of simulated robots: as D4RL has them, poor ones, those of a robust teacher."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from ...data.minari_format import write_minari
 from ...episode import Episode
 from ...errors import DatasetError
+from ...robots.task import Task
+from ..environment import make_environment
+from ..mjcf import quiet_compiler
 from ..perturbation import UNPERTURBED
 from ..perturbation_ranges import Robots
 from ..rollout import rollout_together
-from ..walker2d import EXPERT_RETURN, normalized_score, RANDOM_RETURN, Walker2D
 from .behaviour_policy import Checkpoint, CHECKPOINT_TRANSITIONS, Learned
 from .curriculum import Mixture
 from .gaussian_policy import GaussianPolicy
@@ -34,6 +36,8 @@ TEACHER_FILE = 'teacher.npz'  # beside the robust data
 class RecordedData:
     """One data set, ready to be written."""
 
+    robot: str
+    """Name of the robot."""
     name: str
     episodes: list[Episode]
     policy_return: float
@@ -43,7 +47,7 @@ class RecordedData:
     """That policy, where it is to be kept with the data."""
 
 
-def run_policy(policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDArray,
+def run_policy(robot: str, policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDArray,
                rng: np.random.Generator, robots: Robots | Mixture = UNPERTURBED,
                n_steps: int | None = None) -> list[Episode]:
     """
@@ -51,16 +55,17 @@ def run_policy(policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDA
 
     Episodes hold the executed actions and, beside them, the policy's own without noise.
 
+    :param robot: name of the robot.
     :param seeds: of the initial states, n.
     :param noise_share: of the policy's noise in each episode, shape (n,).
     :param rng: draws the noise.
     :param robots: that act.
     :param n_steps: time limit [control periods]; that of the robot by default.
     """
-    walkers = [Walker2D(robots.draw(seed)) for seed in seeds]
-    for walker, seed in zip(walkers, seeds, strict=True):
-        walker.reset(seed)
-    limit = walkers[0].torque_limit
+    environments = [make_environment(robot, robots.draw(seed)) for seed in seeds]
+    for environment, seed in zip(environments, seeds, strict=True):
+        environment.reset(seed)
+    limit = environments[0].torque_limit
     own: list[list[NDArray]] = [[] for _ in seeds]
 
     def act(states: NDArray, robots: NDArray, step: int) -> NDArray:
@@ -72,18 +77,20 @@ def run_policy(policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDA
         return np.clip(mean + noise[robots] * std, -1.0, 1.0) * limit
 
     return [replace(episode, policy_actions=np.array(actions))
-            for episode, actions in zip(rollout_together(walkers, act, n_steps=n_steps), own,
-                                        strict=True)]
+            for episode, actions in zip(rollout_together(environments, act, n_steps=n_steps),
+                                        own, strict=True)]
 
 
-def policy_return(policy: GaussianPolicy, robots: Robots | Mixture = UNPERTURBED) -> float:
+def policy_return(robot: str, policy: GaussianPolicy, robots: Robots | Mixture = UNPERTURBED
+                  ) -> float:
     """Mean return without noise over ``POLICY_SEEDS``."""
-    episodes = run_policy(policy, seeds=POLICY_SEEDS, noise_share=np.zeros(len(POLICY_SEEDS)),
+    episodes = run_policy(robot, policy, seeds=POLICY_SEEDS,
+                          noise_share=np.zeros(len(POLICY_SEEDS)),
                           rng=np.random.default_rng(0), robots=robots)
     return float(np.mean([e.total_return for e in episodes]))
 
 
-def gather(policy: GaussianPolicy, *, n_transitions: int, seed: int,
+def gather(robot: str, policy: GaussianPolicy, *, n_transitions: int, seed: int,
            on_progress: Callable[[int], None], robots: Robots | Mixture = UNPERTURBED
            ) -> list[Episode]:
     """Run whole episodes until they hold at least ``n_transitions`` steps."""
@@ -91,7 +98,7 @@ def gather(policy: GaussianPolicy, *, n_transitions: int, seed: int,
     episodes: list[Episode] = []
     n_gathered = 0
     while n_gathered < n_transitions:
-        batch = run_policy(policy, seeds=rng.integers(2**31, size=N_SIMULATORS).tolist(),
+        batch = run_policy(robot, policy, seeds=rng.integers(2**31, size=N_SIMULATORS).tolist(),
                            noise_share=rng.choice(NOISE_SHARES, size=N_SIMULATORS), rng=rng,
                            robots=robots)
         episodes += batch
@@ -110,7 +117,8 @@ def find_expert(learned: Learned, robots: Robots | Mixture = UNPERTURBED
     hardest = max(checkpoint.share for checkpoint in learned.checkpoints)
     promising = sorted((c for c in learned.checkpoints if c.share == hardest),
                        key=lambda c: c.training_return)
-    scored = [(policy_return(c.policy, robots), c) for c in promising[-N_EXPERT_CANDIDATES:]]
+    scored = [(policy_return(learned.robot, c.policy, robots), c)
+              for c in promising[-N_EXPERT_CANDIDATES:]]
     best_return, best = max(scored, key=lambda pair: pair[0])
     return best, best_return
 
@@ -124,7 +132,7 @@ def find_between(learned: Learned, low: float, high: float) -> tuple[Checkpoint,
     tried = []
     promising = [c for c in learned.checkpoints if c.training_return >= low / 2]
     for checkpoint in promising or learned.checkpoints:
-        score = policy_return(checkpoint.policy)
+        score = policy_return(learned.robot, checkpoint.policy)
         tried.append((abs(score - (low + high) / 2), checkpoint, score))
         if low <= score <= high:
             return checkpoint, score
@@ -143,21 +151,22 @@ def collect(learned: Learned, *, n_transitions: int, seed: int,
     :param seed: seed of the initial states and the exploration.
     :param on_progress: called with the number of transitions gathered since the last call.
     """
+    robot = learned.robot
     expert, expert_return = find_expert(learned)
     medium, medium_return = find_between(
         learned, *(share * expert_return for share in MEDIUM_SHARE))
     poor, poor_return = find_between(learned, *(share * expert_return for share in POOR_SHARE))
-    medium_episodes = gather(medium.policy, n_transitions=n_transitions, seed=seed,
+    medium_episodes = gather(robot, medium.policy, n_transitions=n_transitions, seed=seed,
                              on_progress=on_progress)
-    expert_episodes = gather(expert.policy, n_transitions=n_transitions, seed=seed + 1,
+    expert_episodes = gather(robot, expert.policy, n_transitions=n_transitions, seed=seed + 1,
                              on_progress=on_progress)
-    poor_episodes = gather(poor.policy, seed=seed + 2, on_progress=on_progress,
+    poor_episodes = gather(robot, poor.policy, seed=seed + 2, on_progress=on_progress,
                            n_transitions=min(n_transitions, N_POOR_TRANSITIONS))
     return [
-        RecordedData('medium', medium_episodes, medium_return),
-        RecordedData('medium-replay', learned.episodes[:medium.n_episodes], medium_return),
-        RecordedData('medium-expert', medium_episodes + expert_episodes, expert_return),
-        RecordedData('poor', poor_episodes, poor_return),
+        RecordedData(robot, 'medium', medium_episodes, medium_return),
+        RecordedData(robot, 'medium-replay', learned.episodes[:medium.n_episodes], medium_return),
+        RecordedData(robot, 'medium-expert', medium_episodes + expert_episodes, expert_return),
+        RecordedData(robot, 'poor', poor_episodes, poor_return),
     ]
 
 
@@ -175,27 +184,28 @@ def collect_robust(learned: Learned, robots: Robots | Mixture, *, n_transitions:
     :param on_progress: called with the number of transitions gathered since the last call.
     """
     teacher, teacher_return = find_expert(learned, robots)
-    episodes = gather(teacher.policy, n_transitions=n_transitions, seed=seed, robots=robots,
-                      on_progress=on_progress)
+    episodes = gather(learned.robot, teacher.policy, n_transitions=n_transitions, seed=seed,
+                      robots=robots, on_progress=on_progress)
     every = max(1, sum(map(len, learned.episodes)) // n_transitions)
-    return [RecordedData('robust', episodes, teacher_return, teacher.policy),
-            RecordedData('robust-replay', learned.episodes[::every], teacher_return)]
+    return [RecordedData(learned.robot, 'robust', episodes, teacher_return, teacher.policy),
+            RecordedData(learned.robot, 'robust-replay', learned.episodes[::every],
+                         teacher_return)]
 
 
-def describe(data: RecordedData) -> dict[str, float]:
-    """Facts of a data set that go into its metadata."""
-    returns = [e.total_return for e in data.episodes]
+def describe(data: RecordedData) -> dict[str, float | None]:
+    """Facts of a data set that go into its metadata; without reference returns no scores."""
+    mean, task = float(np.mean([e.total_return for e in data.episodes])), Task.load(data.robot)
     return {
-        'mean_return': float(np.mean(returns)),
-        'normalized_score': normalized_score(float(np.mean(returns))),
+        'mean_return': mean,
+        'normalized_score': task.normalized_score(mean),
         'policy_return': data.policy_return,
-        'policy_normalized_score': normalized_score(data.policy_return),
+        'policy_normalized_score': task.normalized_score(data.policy_return),
     }
 
 
 def write_data_set(root: Path, data: RecordedData, *, seed: int, n_learned: int) -> Path:
     """
-    Write a Minari data set to ``root/walker2d/NAME-v0`` and return that folder.
+    Write a Minari data set to ``root/ROBOT/NAME-v0`` and return that folder.
 
     :param seed: of the run that made the data, for the metadata.
     :param n_learned: transitions that the policies learned from, for the metadata.
@@ -204,11 +214,16 @@ def write_data_set(root: Path, data: RecordedData, *, seed: int, n_learned: int)
     if not data.episodes:
         raise DatasetError(f"data set '{data.name}' has no complete episode; collect more "
                            'transitions')
-    folder = write_minari(
-        root, f'walker2d/{data.name}-v0', data.episodes, environment='Walker2d-v5',
-        algorithm='PPO (stable-baselines3)', reference_returns=(RANDOM_RETURN, EXPERT_RETURN),
-        description=f'Walker2d-v5, {data.name}, made by diffusion_planner collect',
-        metadata={'seed': seed, 'n_learned_transitions': n_learned, **describe(data)})
+    task = Task.load(data.robot)
+    known = task.reference_returns
+    with quiet_compiler():  # Minari makes Gymnasium's environment
+        folder = write_minari(
+            root, f'{data.robot}/{data.name}-v0', data.episodes, environment=task.gymnasium,
+            algorithm='PPO (stable-baselines3)',
+            reference_returns=None if known is None else (known.random, known.expert),
+            description=f'{task.gymnasium or data.robot}, {data.name}, made by diffusion_planner '
+            'collect',
+            metadata={'seed': seed, 'n_learned_transitions': n_learned, **describe(data)})
     if data.policy is not None:
         data.policy.save(folder / TEACHER_FILE)
     return folder

@@ -1,4 +1,4 @@
-"""Behaviour policies for Walker2D: PPO of stable-baselines3, with all that it saw."""
+"""Behaviour policies of simulated robots: PPO of stable-baselines3, with all that it saw."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ import torch
 
 from ...episode import Episode
 from ...errors import ModelError
+from ..environment import make_environment
 from ..perturbation import UNPERTURBED
 from ..perturbation_ranges import Robots
-from ..walker2d import Walker2D
 from .curriculum import Course, Curriculum, Lesson
 from .gaussian_policy import GaussianPolicy
 from .gymnasium_env import GymnasiumEnv
@@ -138,37 +138,41 @@ class _Checkpointer(BaseCallback):
 class Learned:
     """All that one PPO run leaves: its checkpoints and every episode it saw, in order."""
 
+    robot: str
+    """Name of the robot."""
     checkpoints: list[Checkpoint]
     episodes: list[Episode]
 
 
-def _recorded_walker(course: Course, episodes: list[Episode], mean: PolicyMean, index: int
-                     ) -> EpisodeRecorder:
-    env = GymnasiumEnv(lambda seed: Walker2D(course.draw(seed)))
+def _recorded_robot(robot: str, course: Course, episodes: list[Episode], mean: PolicyMean,
+                    index: int) -> EpisodeRecorder:
+    env = GymnasiumEnv(lambda seed: make_environment(robot, course.draw(seed)))
     return EpisodeRecorder(env, episodes, mean, index)
 
 
-def learn(*, n_transitions: int, seed: int, on_progress: Callable[[int, float], None],
+def learn(robot: str, *, n_transitions: int, seed: int, on_progress: Callable[[int, float], None],
           robots: Robots = UNPERTURBED) -> Learned:
     """
-    Train PPO (Schulman et al. 2017, https://arxiv.org/abs/1707.06347) on Walker2D with one core.
+    Train PPO (Schulman et al. 2017, https://arxiv.org/abs/1707.06347) with one core.
 
+    :param robot: name of the robot.
     :param n_transitions: environment steps to learn from.
     :param seed: seed of the environments, the initial weights and the exploration.
     :param on_progress: called after every rollout with transitions so far and recent return.
     :param robots: that it learns on; drawn ones differ more and more, see ``Curriculum``.
     """
-    return _learn(Curriculum(robots), None, 3e-4, n_transitions=n_transitions, seed=seed,
+    return _learn(robot, Curriculum(robots), None, 3e-4, n_transitions=n_transitions, seed=seed,
                   on_progress=on_progress)
 
 
-def improve(teacher: GaussianPolicy, lesson: Lesson, *, n_transitions: int, seed: int,
+def improve(robot: str, teacher: GaussianPolicy, lesson: Lesson, *, n_transitions: int, seed: int,
             on_progress: Callable[[int, float], None]) -> Learned:
     """
     Let a policy go on learning, on robots from undisturbed to hard ones.
 
     The value that PPO compares with learns alone at first: a wrong one would spoil the policy.
 
+    :param robot: name of the robot.
     :param teacher: with two hidden layers of 128, as ``learn`` makes it.
     :param lesson: one of ``LESSONS``.
     :param n_transitions: environment steps to learn from.
@@ -176,17 +180,17 @@ def improve(teacher: GaussianPolicy, lesson: Lesson, *, n_transitions: int, seed
     :param on_progress: called after every rollout with transitions so far and recent return.
     :raises ModelError: if the teacher's network is another one.
     """
-    return _learn(lesson.robots, teacher, lesson.learning_rate, n_transitions=n_transitions,
+    return _learn(robot, lesson.robots, teacher, lesson.learning_rate, n_transitions=n_transitions,
                   seed=seed, on_progress=on_progress)
 
 
-def _learn(course: Course, teacher: GaussianPolicy | None, learning_rate: float, *,
+def _learn(robot: str, course: Course, teacher: GaussianPolicy | None, learning_rate: float, *,
            n_transitions: int, seed: int, on_progress: Callable[[int, float], None]) -> Learned:
     torch.set_num_threads(1)
     episodes: list[Episode] = []
     mean = PolicyMean()
     venv = VecNormalize(DummyVecEnv([
-        partial(_recorded_walker, course, episodes, mean, i) for i in range(N_ENVS)]))
+        partial(_recorded_robot, robot, course, episodes, mean, i) for i in range(N_ENVS)]))
     ppo = PPO(
         'MlpPolicy', venv, n_steps=ROLLOUT_STEPS, batch_size=512, n_epochs=10,
         learning_rate=lambda remaining: learning_rate * max(remaining, 0.1), clip_range=0.2,
@@ -199,7 +203,7 @@ def _learn(course: Course, teacher: GaussianPolicy | None, learning_rate: float,
         _take_over(teacher, ppo.policy, venv)
         callbacks.append(_ValueFirst())
     ppo.learn(n_transitions, callback=callbacks)
-    return Learned(checkpointer.checkpoints, episodes)
+    return Learned(robot, checkpointer.checkpoints, episodes)
 
 
 def _take_over(teacher: GaussianPolicy, network: ActorCriticPolicy, venv: VecNormalize) -> None:

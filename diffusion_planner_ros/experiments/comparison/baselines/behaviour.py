@@ -8,7 +8,7 @@ import numpy as np
 
 from ....data.minari_format import read_metadata
 from ....episode import Episode
-from ....sim.environment import environment_class
+from ....robots.task import Task
 from ...standard_error import standard_error
 
 
@@ -27,6 +27,6 @@ def behaviour_facts(path: Path, episodes: Sequence[Episode], robot: str) -> dict
     return {'episodes': len(returns), 'return_mean': mean,
             'return_stderr': standard_error(returns),
             'return_percentile_95': float(np.percentile(returns, 95)),
-            'normalized_score': environment_class(robot).normalized_score(mean),
+            'normalized_score': Task.load(robot).normalized_score(mean),
             'falls': n_falls, 'fall_rate': n_falls / len(returns),
             'policy_return': read_metadata(path).get('policy_return')}

@@ -1,7 +1,7 @@
-"""Start the simulated Walker2D, the planner, and rviz2 to watch them."""
+"""Start a simulated robot, its planner, and rviz2 to watch them."""
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
-from launch.actions import OpaqueFunction
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
 from diffusion_planner_ros.launching import (
     Arguments,
@@ -15,13 +15,18 @@ from diffusion_planner_ros.launching import (
     program_argument,
     text,
 )
-from diffusion_planner_ros.robot import shipped_urdf
+from diffusion_planner_ros.robots.robot_folder import DEFAULT_ROBOT, make_known, urdf_file
+from diffusion_planner_ros.share import shipped_bundle
 
 
 def generate_launch_description() -> LaunchDescription:
     """Describe the nodes."""
     return LaunchDescription([
-        *common_arguments(settings='planner.yaml and mujoco_bridge.yaml', use_sim_time='true'),
+        DeclareLaunchArgument(
+            'robot', default_value=DEFAULT_ROBOT,
+            description='robot that is simulated: its name, or the path of its folder'),
+        *common_arguments(settings='planner.yaml and mujoco_bridge.yaml', use_sim_time='true',
+                          bundle='the one that ships for the robot'),
         parameter_argument('lockstep',
                            'whether the simulator waits for the planner, not for the wall clock',
                            choices=BOOLEANS, default='false'),
@@ -35,22 +40,28 @@ def generate_launch_description() -> LaunchDescription:
 def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Return what the arguments ask for; if one is wrong, the launch ends and nothing starts."""
     arguments = Arguments(context)
+    robot = make_known(arguments['robot'])
+    # Parameter files may name a bundle of the default robot, but not of any other one.
+    bundle = ({'bundle': text(str(shipped_bundle(robot)))}
+              if robot != DEFAULT_ROBOT and not arguments['bundle'] else
+              arguments.given('bundle'))
     time = {'use_sim_time': arguments.is_true('use_sim_time')}
     factor = ({'real_time_factor': arguments.number('real_time_factor')}
               if arguments['real_time_factor'] else {})
     nodes = [
         our_node(arguments, 'mujoco_bridge', 'mujoco_bridge.yaml',
-                 arguments.given('lockstep') | factor | arguments.scheduling),
+                 {'robot': text(robot)} | arguments.given('lockstep') | factor
+                 | arguments.scheduling),
         our_node(arguments, 'planner', 'planner.yaml',
-                 time | arguments.given('autostart', 'lockstep', 'bundle', 'provider')
+                 time | arguments.given('autostart', 'lockstep', 'provider') | bundle
                  | arguments.scheduling)]
     if arguments['record']:
-        nodes.append(our_node(
-            arguments, 'recorder',
-            {'file': text(arguments['record'])} | arguments.given('bundle'), is_required=False))
-    urdf = shipped_urdf('walker2d').read_text(encoding='utf-8')
+        nodes.append(our_node(arguments, 'recorder', {'file': text(arguments['record'])} | bundle,
+                              is_required=False))
     nodes += optional_program(arguments, 'rviz', 'rviz2', parameters=[time],
-                       arguments=['-d', config_file('walker2d.rviz')])
-    nodes += optional_program(arguments, 'robot_state_publisher', 'robot_state_publisher',
-                       parameters=[time | {'robot_description': text(urdf)}])
+                              arguments=['-d', config_file('simulation.rviz')])
+    if (urdf := urdf_file(robot)) is not None:
+        description = {'robot_description': text(urdf.read_text(encoding='utf-8'))}
+        nodes += optional_program(arguments, 'robot_state_publisher', 'robot_state_publisher',
+                                  parameters=[time | description])
     return [on_robot(arguments, nodes)]

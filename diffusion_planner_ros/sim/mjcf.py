@@ -1,0 +1,55 @@
+"""MuJoCo's models: where they are, and how they are loaded."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gymnasium
+import mujoco
+
+from ..errors import RobotError
+from ..robots.task import Task
+
+ASSETS = Path(gymnasium.__file__).parent / 'envs' / 'mujoco' / 'assets'
+
+
+def mjcf_path(task: Task) -> Path:
+    """
+    Return the file of the model that a task names.
+
+    :raises RobotError: if it is neither where the task is nor in Gymnasium's assets.
+    """
+    places = [task.file.parent / task.mjcf, ASSETS / task.mjcf]
+    for file in places:
+        if file.is_file():
+            return file
+    raise RobotError(f"{task.file}: mjcf is '{task.mjcf}', expected a file that is there: neither "
+                     f'{" nor ".join(map(str, places))} is')
+
+
+def load_model(file: Path) -> mujoco.MjModel:
+    """
+    Compile a model.
+
+    :raises RobotError: naming the file and what MuJoCo finds wrong with it.
+    """
+    try:
+        with quiet_compiler():
+            return mujoco.MjModel.from_xml_path(str(file))
+    except ValueError as error:
+        raise RobotError(f'{file}: MuJoCo does not load it ({error})') from error
+
+
+@contextmanager
+def quiet_compiler() -> Iterator[None]:
+    """
+    Drop MuJoCo's warnings of a model, which would go to a file wherever the user happens to be.
+
+    For instance, the model of Gymnasium's half-cheetah is of an old style.
+    """
+    before = mujoco.get_mju_user_warning()
+    mujoco.set_mju_user_warning(lambda text: None)
+    try:
+        yield
+    finally:
+        mujoco.set_mju_user_warning(before)
