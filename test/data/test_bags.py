@@ -428,7 +428,7 @@ def test_hardware_at_1_khz_with_a_base_from_odometry(tmp_path, robot):
         if step % 5 == 0 and step >= 20:
             messages.append(Sent(WALL + stamp + 20_000_000, '/odometry', bench.odometry(stamp)))
         if step % 8 == 0:
-            states.append(bench.walker.state)
+            states.append(bench.environment.state)
             torques.append(rng.uniform(-5, 5, 6))
             messages.append(Sent(WALL + stamp + 1000, '/effort_controller/commands',
                                  msg_from_torque(torques[-1], -1)))

@@ -174,7 +174,7 @@ def test_a_robot_without_a_simulation_has_no_task(tmp_path, walk):
     layout = Robot.load('walker2d').to_dict() | {'name': 'crawler'}
     (tmp_path / 'crawler.yaml').write_text(json.dumps(layout))  # which is YAML, too
     bag = write_bag(tmp_path / 'bag', without_rewards(walk))
-    with pytest.raises(RobotError, match="no environment simulates robot 'crawler', expected"):
+    with pytest.raises(RobotError, match="no robot 'crawler': expected one of"):
         import_recording(BagConfig(), (bag,), robot=str(tmp_path / 'crawler.yaml'),
                          out=tmp_path / 'set-v0', rewards='task')
 
