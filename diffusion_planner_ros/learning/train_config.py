@@ -16,14 +16,14 @@ class TrainConfig:
         'mlp', 'Network: residual MLP on the flattened window, temporal U-Net, or transformer '
         'over the rows.', choices=DENOISERS)
     width: int = setting(
-        160, 'Hidden width of the MLP, channels of the U-Net (a multiple of 8), or features of a '
+        192, 'Hidden width of the MLP, channels of the U-Net (a multiple of 8), or features of a '
         'row in the transformer (a multiple of 32).', low=8, high=4096)
     depth: int = setting(
         3, 'Residual blocks of the MLP, or blocks of attention and MLP in the transformer; the '
         'U-Net has three resolutions.', low=1, high=64)
     value_width: int = setting(128, 'Hidden width of the value network.', low=8, high=4096)
     value_depth: int = setting(2, 'Residual blocks of the value network.', low=1, high=64)
-    dynamics_width: int = setting(192, 'Hidden width of the dynamics model.', low=8, high=4096)
+    dynamics_width: int = setting(256, 'Hidden width of the dynamics model.', low=8, high=4096)
     dynamics_depth: int = setting(2, 'Hidden layers of the dynamics model.', low=1, high=64)
     window: Literal['joint', 'states', 'actions'] = setting(
         'joint', 'What the denoiser plans: actions and states; states alone, actions following by '
