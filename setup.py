@@ -18,7 +18,7 @@ TRAIN = ['gymnasium>=1.0', 'h5py>=3.8', 'minari>=0.5.3', 'mujoco>=3.1.6', 'onnx>
 ROS = ['ros-kilted-rclpy[fastrtps]', 'ros-common-interfaces']
 # policies that compare trains beside the planners; it asks for gymnasium 1.0.0
 COMPARE = ['d3rlpy==2.8.1']
-TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.5',
+TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.8',
         'ruff>=0.6', *COMPARE]
 
 
