@@ -21,7 +21,7 @@ COMPARE = ['d3rlpy==2.8.1']
 # what `import` reads: recordings of ros2 bag without ROS, LeRobot's Parquet; 180 MB that neither a
 # robot nor training needs
 RECORDINGS = ['pyarrow>=14', 'rosbags>=0.11.9']
-TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.5',
+TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.8',
         'ruff>=0.6', *COMPARE, *RECORDINGS]
 
 

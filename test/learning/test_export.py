@@ -421,7 +421,6 @@ def calibrated_once(checkpoint_of, dataset, no_tracing, tmp_path_factory):
     folder = tmp_path_factory.mktemp('calibrated') / 'bundle'
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundle_export, 'export_networks', no_tracing)
-        patch.setattr(monitor_calibration, 'N_WINDOWS', 50)
         export(checkpoint_of('mlp', 'x0'), folder, data=(dataset,))
     return folder
 

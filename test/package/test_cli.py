@@ -54,7 +54,7 @@ from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.presets.preset import Preset
 from diffusion_planner_ros.robot import Robot
 from diffusion_planner_ros.settings import settings_of
-from diffusion_planner_ros.sim.behaviour import behaviour_policy as behaviour
+from diffusion_planner_ros.sim.behaviour import behaviour_data, behaviour_policy
 from diffusion_planner_ros.sim.behaviour.behaviour_data import find_expert
 from diffusion_planner_ros.sim.behaviour.behaviour_policy import (
     CHECKPOINT_ROLLOUTS,
@@ -206,7 +206,8 @@ def journey(tmp_path_factory):
     bundle.mkdir(parents=True)
     (bundle / 'value.onnx').write_bytes(b'an old bundle, damaged')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(behaviour, 'ROLLOUT_STEPS', N_ROLLOUT)
+        patch.setattr(behaviour_policy, 'ROLLOUT_STEPS', N_ROLLOUT)
+        patch.setattr(behaviour_data, 'POLICY_SEEDS', range(5))
         collected = run_here('collect', '--out', data, '--n-learn', N_LEARN,
                              '--n-transitions', 200)
     reports = {
@@ -300,7 +301,7 @@ def test_evaluate_reports_the_returns_of_its_episodes_as_json(journey):
     assert (report['provider'], report['mode']) == ('cpu', 'in process')
 
 
-def test_a_score_is_written_only_when_asked_for(journey, tmp_path):
+def test_a_score_is_written_only_when_asked_for(journey, no_processes, tmp_path):
     bundle = shutil.copytree(journey.bundle, tmp_path / 'bundle')
     words = ('evaluate', '--bundle', bundle, '--episodes', 1, '--processes', 1)
     run_here(*words)
@@ -327,7 +328,7 @@ def test_the_help_of_a_verb_with_a_preset_shows_its_settings(verb):
     assert {name: found.get(name) for name in options} == options
 
 
-def test_an_option_wins_over_the_preset(journey):
+def test_an_option_wins_over_the_preset(journey, no_processes):
     words = ('evaluate', '--bundle', journey.bundle, '--episodes', 1, '--processes', 1,
              '--first-seed', 5, '--planner.n-denoise-steps', 5)
     config = PlannerConfig(**{**Preset.load('guided').planner, 'n_denoise_steps': 5, 'seed': 5})
@@ -336,7 +337,7 @@ def test_an_option_wins_over_the_preset(journey):
         assert run_here(*words, *option)['returns'] == [expected.episode_return]
 
 
-def test_evaluate_draws_robots_when_asked_to(journey):
+def test_evaluate_draws_robots_when_asked_to(journey, no_processes):
     words = ('evaluate', '--bundle', journey.bundle, '--episodes', 1, '--processes', 1,
              '--first-seed', 5)
     report = run_here(*words, '--drawn')
