@@ -111,12 +111,12 @@ def walk():
     moments = []
     for step in range(N_WALK):
         if step % 8 == 0:
-            torque = planner.plan(bench.walker.state, step=step // 8).actions[0]
+            torque = planner.plan(bench.environment.state, step=step // 8).actions[0]
         stamp = step * MILLISECOND
         moments.append((bench.joint_states(stamp), bench.odometry(stamp),
-                        state_of(bench.walker.qpos, bench.walker.qvel)))
+                        state_of(bench.environment.qpos, bench.environment.qvel)))
         bench.step(torque)
-    assert bench.walker.is_healthy and bench.walker.position > 0.5
+    assert bench.environment.is_healthy and bench.environment.position > 0.5
     return moments
 
 
