@@ -9,7 +9,7 @@ TORCH ?= torch==2.13.0
 ARGS ?=
 # Who walks: make walk ROBOT=hopper
 ROBOT ?= walker2d
-# Tests that run at a time, each file in one process.
+# Tests that run at a time, each file in one process, in the order of test/conftest.py.
 WORKERS ?= 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -21,7 +21,8 @@ walk: $(VENV)/.walk
 
 test: $(VENV)/.test
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/python -m pytest -m 'not slow' -n $(WORKERS) --dist loadfile $(ARGS)
+	$(VENV)/bin/python -m pytest -m 'not slow' -n $(WORKERS) --dist loadfile \
+		--no-loadscope-reorder $(ARGS)
 
 faults: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -m slow $(ARGS)

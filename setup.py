@@ -18,8 +18,11 @@ TRAIN = ['gymnasium>=1.0', 'h5py>=3.8', 'minari>=0.5.3', 'mujoco>=3.1.6', 'onnx>
 ROS = ['ros-kilted-rclpy[fastrtps]', 'ros-common-interfaces']
 # policies that compare trains beside the planners; it asks for gymnasium 1.0.0
 COMPARE = ['d3rlpy==2.8.1']
-TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.5',
-        'ruff>=0.6', *COMPARE]
+# what `import` reads: recordings of ros2 bag without ROS, LeRobot's Parquet; 180 MB that neither a
+# robot nor training needs
+RECORDINGS = ['pyarrow>=14', 'rosbags>=0.11.9']
+TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.8',
+        'ruff>=0.6', *COMPARE, *RECORDINGS]
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
@@ -49,7 +52,8 @@ setup(
     install_requires=ROBOT,
     extras_require={
         'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS,
-        'gpu': ['onnxruntime-gpu>=1.17'], 'compare': COMPARE, 'test': TEST},
+        'gpu': ['onnxruntime-gpu>=1.17'], 'compare': COMPARE,
+        'recordings': RECORDINGS, 'test': TEST},
     zip_safe=False,
     entry_points={'console_scripts': [
         f'diffusion_planner = {PACKAGE}.commands.__main__:main',

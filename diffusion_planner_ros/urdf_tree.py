@@ -33,6 +33,8 @@ class UrdfJoint:
     """Unit vector in the child's frame, shape (3,)."""
     effort: float | None
     """Largest effort [N m, N]; ``None`` where the file states no limit."""
+    range: tuple[float, float] | None = None
+    """Lowest and highest position [rad, m]; ``None`` where the file does not say."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,11 @@ class Urdf:
     def effort_limits(self) -> dict[str, float]:
         """Largest effort by joint [N m, N], of the joints that state one; 0 is not driven."""
         return {j.name: j.effort for j in self.joints if j.effort is not None}
+
+    @property
+    def position_limits(self) -> dict[str, tuple[float, float]]:
+        """Lowest and highest position by joint [rad, m], of the joints that state them."""
+        return {j.name: j.range for j in self.joints if j.range is not None}
 
     @property
     def links(self) -> list[str]:
@@ -221,7 +228,19 @@ def _joint(element: Element, where: str) -> UrdfJoint:
     rotation, translation = _origin(element, where)
     return UrdfJoint(name=element.get('name', ''), type=kind, parent=ends[0], child=ends[1],
                      rotation=rotation, translation=translation,
-                     axis=axis / length if length > 0 else axis, effort=effort)
+                     axis=axis / length if length > 0 else axis, effort=effort,
+                     range=None if kind == 'continuous' else _range(limit))
+
+
+def _range(limit: Element | None) -> tuple[float, float] | None:
+    """Return lowest and highest position; None if they make no sense, as no motion needs them."""
+    if limit is None:
+        return None
+    try:
+        low, high = (float(limit.get(name, '')) for name in ('lower', 'upper'))
+    except ValueError:
+        return None
+    return (low, high) if -np.inf < low < high < np.inf else None
 
 
 def _tree(links: list[str], joints: list[UrdfJoint], source: str

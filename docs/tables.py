@@ -17,6 +17,7 @@ from typing import Any
 from unittest.mock import MagicMock, patch
 
 from diffusion_planner_ros.commands.__main__ import verbs
+from diffusion_planner_ros.data.bags.bag_config import BagConfig
 from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.experiments.markdown import table
 from diffusion_planner_ros.learning.align_config import AlignConfig
@@ -135,6 +136,7 @@ def preset_table() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     'verbs': verb_table,
+    'import': lambda: settings_table(BagConfig),
     'train': lambda: settings_table(TrainConfig),
     'align': lambda: settings_table(AlignConfig),
     'planner': lambda: settings_table(PlannerConfig),

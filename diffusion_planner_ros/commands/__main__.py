@@ -21,6 +21,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .learn.calibrate import calibrate
     from .learn.collect import collect
     from .learn.export import export
+    from .learn.import_recording import import_recording
     from .learn.study import study
     from .learn.train import train
     from .measure.benchmark import benchmark
@@ -35,8 +36,9 @@ def verbs() -> dict[str, Callable[..., None]]:
 
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
             'endure': endure, 'benchmark': benchmark, 'compare': compare, 'goals': goals,
-            'info': info, 'collect': collect, 'train': train, 'align': align, 'study': study,
-            'export': export, 'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot,
+            'info': info, 'collect': collect, 'import': import_recording, 'train': train,
+            'align': align, 'study': study, 'export': export, 'calibrate': calibrate,
+            'urdf': urdf, 'snapshot': snapshot,
             'animate': animate, 'soak': soak, 'overestimation': overestimation,
             'torques': torques, 'compounding': compounding, 'gaits': gaits}
 
@@ -68,7 +70,8 @@ def main() -> None:
         if not isinstance(error, ModuleNotFoundError):
             raise
         sys.exit(f"diffusion_planner: '{error.name}' is not installed, and this verb needs it; "
-                 "pip install 'diffusion_planner_ros[sim,train,ros]' has all that any verb needs")
+                 "pip install 'diffusion_planner_ros[sim,train,ros,recordings]' has all that any "
+                 'verb needs')
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

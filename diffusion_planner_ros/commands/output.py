@@ -32,8 +32,12 @@ class Progress:
 
 
 @contextmanager
-def progress(title: str, total: int, *, unit: str, done: int = 0) -> Iterator[Progress]:
-    """Show a progress bar with speed and time left on standard error."""
+def progress(title: str, total: int | None, *, unit: str, done: int = 0) -> Iterator[Progress]:
+    """
+    Show a progress bar with speed and time left on standard error.
+
+    :param total: steps to be done, if that is known.
+    """
     with tqdm(total=total, desc=title, unit=f' {unit}', initial=done, file=sys.stderr,
               mininterval=0.5, dynamic_ncols=True) as bar:
         yield Progress(bar)

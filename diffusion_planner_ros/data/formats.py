@@ -37,6 +37,11 @@ FORMATS = [  # the first one that recognises a path reads it
 ]
 
 
+def known_format(path: Path) -> EpisodeFormat | None:
+    """Return the format of a path that is there; None if it is of none that is known."""
+    return next((f for f in FORMATS if f.recognises(path)), None)
+
+
 def read_episodes(path: Path, robot: Robot, *, needs_rewards: bool = True) -> list[Episode]:
     """
     Read recorded episodes of any known format.
@@ -50,9 +55,10 @@ def read_episodes(path: Path, robot: Robot, *, needs_rewards: bool = True) -> li
     expected = ', '.join(f.name for f in FORMATS)
     if not path.exists():
         raise DatasetError(f'{path}: no such file or folder, expected one of: {expected}')
-    known = next((f for f in FORMATS if f.recognises(path)), None)
+    known = known_format(path)
     if known is None:
-        raise DatasetError(f'{path}: of no known format, expected one of: {expected}')
+        raise DatasetError(f'{path}: of no known format, expected one of: {expected}; recordings '
+                           'of ros2 bag and data sets of LeRobot are for diffusion_planner import')
     episodes = [e for e in known.read(path, robot, needs_rewards=needs_rewards) if len(e)]
     if not episodes:
         raise DatasetError(f'{path}: no episodes, expected at least one')

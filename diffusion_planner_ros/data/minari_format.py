@@ -46,7 +46,11 @@ def read_minari_episode(file: Path, group: 'h5py.Group', robot: Robot, *,
     """
     shapes = {'observations': (robot.state_dim,), 'actions': (robot.action_dim,),
               POLICY_ACTIONS: (robot.action_dim,)}
-    keys = [k for k in KEYS if k != 'rewards' or k in group or needs_rewards]
+    if needs_rewards and 'rewards' not in group:
+        raise DatasetError(f"{file}: key '{group.name}/rewards' is missing; found "
+                           f'{", ".join(sorted(group)) or "no key"}; train --skip-unrewarded '
+                           'leaves such episodes out, import --rewards task fills rewards in')
+    keys = [k for k in KEYS if k != 'rewards' or k in group]
     keys += [POLICY_ACTIONS] if POLICY_ACTIONS in group else []
     arrays = {key: read_array(file, group, key, shapes.get(key, ())) for key in keys}
     n = len(arrays['actions'])
@@ -94,12 +98,15 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *,
                  environment: str | None, algorithm: str, description: str,
-                 reference_returns: tuple[float, float] | None, metadata: dict[str, Any]) -> Path:
+                 reference_returns: tuple[float, float] | None = None,
+                 metadata: dict[str, Any]) -> Path:
     """
     Write one data set to ``root/DATASET_ID`` and return that folder; plans are left out.
 
     ``minari.load_dataset(dataset_id)`` reads it with ``MINARI_DATASETS_PATH`` set to ``root``. A
-    data set of that name that is already there is replaced.
+    data set of that name that is already there is replaced. Episodes without rewards are written
+    without the key ``rewards``, as those of the node ``recorder``; Minari itself does not read
+    them.
 
     :param dataset_id: as ``walker2d/medium-v0``.
     :param episodes: at least one, each with the state after its last action.
@@ -122,18 +129,28 @@ def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *,
     # Minari takes the folder of its data sets from the environment alone.
     os.environ['MINARI_DATASETS_PATH'] = str(root.resolve())
     low, high = reference_returns or (None, None)
+    states, actions = episodes[0].observations, episodes[0].actions
     with warnings.catch_warnings():
         # Minari asks every author for an address and a permanent link; these data are the user's.
         warnings.simplefilter('ignore', UserWarning)
         dataset = minari.create_dataset_from_buffers(
             dataset_id, [_buffer(i, e) for i, e in enumerate(episodes)], env=environment,
             algorithm_name=algorithm, ref_min_score=low, ref_max_score=high,
-            observation_space=gymnasium.spaces.Box(
-                -np.inf, np.inf, episodes[0].observations.shape[1:], np.float32),
-            action_space=gymnasium.spaces.Box(
-                -1.0, 1.0, episodes[0].actions.shape[1:], np.float32), description=description)
+            observation_space=gymnasium.spaces.Box(-np.inf, np.inf, states.shape[1:], np.float32),
+            action_space=gymnasium.spaces.Box(-1.0, 1.0, actions.shape[1:], np.float32),
+            description=description)
     dataset.storage.update_metadata(metadata)
+    _remove_rewards(folder / MINARI_FILE, [i for i, e in enumerate(episodes) if not e.has_rewards])
     return folder
+
+
+def _remove_rewards(file: Path, numbers: Sequence[int]) -> None:
+    """Remove the rewards of episodes that have none."""
+    import h5py
+
+    with h5py.File(file, 'r+') as root:
+        for number in numbers:
+            del root[f'episode_{number}/rewards']
 
 
 def _buffer(number: int, episode: Episode) -> Any:

@@ -5,7 +5,9 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 import multiprocessing
+import os
 from pathlib import Path
+import threading
 from typing import Any
 
 import numpy as np
@@ -147,9 +149,21 @@ def _run_in_worker(seed: int, path: Path, config: PlannerConfig, execution: Exec
 
 
 def open_pool(n_processes: int) -> ProcessPoolExecutor:
-    """Start worker processes for ``run_episodes``."""
+    """Start worker processes for ``run_episodes``; they end with this one, however it ends."""
     # onnxruntime does not survive a fork.
-    return ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context('spawn'))
+    return ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context('spawn'),
+                               initializer=_end_with_parent)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is gone, which a worker cannot tell itself."""
+    parent = multiprocessing.parent_process()
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 def run_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,

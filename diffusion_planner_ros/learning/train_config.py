@@ -16,12 +16,12 @@ class TrainConfig:
         'mlp', 'Network: residual MLP on the flattened window, temporal U-Net, or transformer '
         'over the rows.', choices=DENOISERS)
     width: int = setting(
-        256, 'Hidden width of the MLP, channels of the U-Net (a multiple of 8), or features of a '
+        192, 'Hidden width of the MLP, channels of the U-Net (a multiple of 8), or features of a '
         'row in the transformer (a multiple of 32).', low=8, high=4096)
     depth: int = setting(
         3, 'Residual blocks of the MLP, or blocks of attention and MLP in the transformer; the '
         'U-Net has three resolutions.', low=1, high=64)
-    value_width: int = setting(256, 'Hidden width of the value network.', low=8, high=4096)
+    value_width: int = setting(128, 'Hidden width of the value network.', low=8, high=4096)
     value_depth: int = setting(2, 'Residual blocks of the value network.', low=1, high=64)
     dynamics_width: int = setting(256, 'Hidden width of the dynamics model.', low=8, high=4096)
     dynamics_depth: int = setting(2, 'Hidden layers of the dynamics model.', low=1, high=64)
@@ -33,14 +33,15 @@ class TrainConfig:
         'cosine', 'Noise schedule (Nichol and Dhariwal 2021; Ho et al. 2020).')
     n_diffusion_steps: int = setting(20, 'Diffusion steps, T.', low=2, high=1000)
     prediction: Literal['x0', 'eps', 'v'] = setting(
-        'x0', 'What the network predicts: the clean trajectory, or its noise, which takes more '
-        'updates to learn and more denoising steps to plan with.')
+        'x0', 'What the network predicts: the clean trajectory; its noise, which takes more '
+        'updates to learn and more denoising steps to plan with; or v, a part of both: nearly the '
+        'trajectory where there is much noise, and nearly the noise where there is little.')
     scaling: Literal['std', 'limits'] = setting(
         'std', 'How data are scaled, entry by entry: to mean 0 and standard deviation 1, or from '
         'their smallest and largest value to -1 and 1, beyond which no plan is denoised then.')
     label: Literal['executed', 'policy'] = setting(
         'executed', 'Actions that the denoiser imitates: the executed ones, or what the policy '
-        'meant before exploration noise was added, where the data say so. Value and dynamics '
+        'meant before exploration noise was added, which data of collect say. Value and dynamics '
         'model learn from the executed ones.')
     condition_share: float = setting(
         0.0, 'Share of the windows of which more is known than the first state: the last one, '

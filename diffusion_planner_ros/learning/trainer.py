@@ -79,10 +79,10 @@ class Trainer:
         """Begin as a teacher is, and return it."""
         self._check_same(file, saved := load_checkpoint(file), NETWORK_SETTINGS,
                          'learn from a teacher with the same {}, or from data alone')
-        if self.learner.config.prediction != 'x0' or self.learner.config.return_share:
+        if self.learner.config.prediction == 'eps' or self.learner.config.return_share:
             raise ModelError(f"{file}: predicts '{self.learner.config.prediction}' with a "
                              f'return_share of {self.learner.config.return_share}, expected a '
-                             "teacher that predicts 'x0' and is told no return")
+                             "teacher that predicts 'x0' or 'v' and is told no return")
         self.learner.averages.load_state_dict(saved['averages'])
         self.learner.networks.load_state_dict(self.learner.averaged.state_dict())
         return copy.deepcopy(self.learner.averaged['diffusion']).eval().requires_grad_(False)

@@ -20,26 +20,22 @@ from trajectory_msgs.msg import JointTrajectory
 from ..data.executed_plans import LogWriter
 from ..episode import Episode
 from ..errors import ConfigError, StateError
+from ..messages.joint_states import JointReader
+from ..messages.odometry import BaseReader, OdometryHistory, pose_and_rates
+from ..messages.rewards import reward_from_msg
+from ..messages.stamps import NANOSECONDS, nanoseconds_from_stamp
 from ..planning.bundle import bundle_hash, FACTS_FILE, read_facts
 from ..robot import Robot
 from ..robots.robot_folder import DEFAULT_ROBOT
 from ..settings import check_settings, document_settings, setting
 from ..share import shipped_bundle
-from .common.conversions import (
-    NANOSECONDS,
-    nanoseconds_from_stamp,
-    reward_from_msg,
-    states_from_plan,
-    torque_from_msg,
-)
+from .common.conversions import states_from_plan, torque_from_msg
 from .common.diagnostics import msg_from_facts
 from .common.parameters import declare
 from .common.run_node import run_node
 from .common.topics import COMMANDS, DIAGNOSTICS, JOINT_STATES, ODOMETRY, PLAN, RECORDER, REWARD
 from .recording.episode_builder import EpisodeLog
 from .recording.message_sorter import MessageSorter
-from .state.joint_states import JointReader
-from .state.odometry import BaseReader, OdometryHistory, pose_and_rates
 from .state.state_source import StateConfig
 
 HOLD = 0.5  # [s] that a message is held back, until those of other topics have come

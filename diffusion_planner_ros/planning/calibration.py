@@ -53,9 +53,8 @@ def read_calibrations(facts: Mapping[str, Any], state_dim: int) -> dict[str, Cal
     """
     if 'prediction_error' not in facts:
         return {}
-    # Bundles that do not say the standard deviations are scaled by them.
-    found = {'std': facts['normalizer']['std'][-state_dim:], **facts['state_range']}
-    low, high, std = (np.array(found[k], dtype=np.float64) for k in ('min', 'max', 'std'))
+    low, high, std = (np.array(facts['state_range'][k], dtype=np.float64)
+                      for k in ('min', 'max', 'std'))
     if (any(array.shape != (state_dim,) for array in (low, high, std))
             or not np.all(low <= high) or not np.all(std > 0)):
         raise ValueError(f'state_range: shapes are {low.shape}, {high.shape} and {std.shape}, '

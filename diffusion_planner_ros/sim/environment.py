@@ -40,6 +40,10 @@ class Environment(Protocol):
         """Whether the robot is in the ranges that its task calls healthy."""
 
     @property
+    def has_fallen(self) -> bool:
+        """Whether it is not healthy, where that ends an episode."""
+
+    @property
     def state(self) -> NDArray:
         """Measured state, in the order and units of the layout, shape (S,)."""
 
@@ -64,6 +68,14 @@ class Environment(Protocol):
 
         :param torque: [N m], shape (A,), in the order of ``actuated_joints``.
         :return: the state afterwards, shape (S,), the reward, and whether the robot fell.
+        """
+
+    def reward(self, velocity: float, action: NDArray) -> float:
+        """
+        Return what a control period that has just passed was worth.
+
+        :param velocity: mean forward velocity in it [m/s].
+        :param action: torque over its limit, shape (A,).
         """
 
     def push(self, impulse: NDArray) -> None:

@@ -64,6 +64,11 @@ class MujocoEnvironment:
         return bool(((self._low < found) & (found < self._high)).all())
 
     @property
+    def has_fallen(self) -> bool:
+        """Whether it is not healthy, where that ends an episode."""
+        return self.task.has_falls and not self.is_healthy
+
+    @property
     def qpos(self) -> NDArray:
         """Joint positions [m, rad], in the order of ``joint_names``."""
         return self.data.qpos.copy()
@@ -166,14 +171,17 @@ class MujocoEnvironment:
         self.data.xfrc_applied[self._base] = 0.0  # a push lasts one control period
         self._disturbance = next(self._disturbances)
         velocity = (self.position - position_before) / self.control_period
-        is_healthy = self.is_healthy
-        return (self.state, self._reward(velocity, action, is_healthy=is_healthy),
-                self.task.has_falls and not is_healthy)
+        return self.state, self.reward(velocity, action), self.has_fallen
 
-    def _reward(self, velocity: float, action: NDArray, *, is_healthy: bool) -> float:
-        """Return what a control period at a mean forward velocity [m/s] was worth."""
+    def reward(self, velocity: float, action: NDArray) -> float:
+        """
+        Return what a control period that has just passed was worth.
+
+        :param velocity: mean forward velocity in it [m/s].
+        :param action: torque over its limit, shape (A,).
+        """
         weights = self.task.reward
-        return (weights.forward_velocity * velocity + weights.healthy * is_healthy
+        return (weights.forward_velocity * velocity + weights.healthy * self.is_healthy
                 - weights.control_cost * float(np.sum(np.square(action))))
 
     def _act(self, control: NDArray, n_steps: int) -> None:

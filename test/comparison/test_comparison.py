@@ -4,11 +4,13 @@ from dataclasses import replace
 import os
 import re
 
+from copying_threads import CopyingThreads
 from matplotlib.image import imread
 import numpy as np
 import pytest
 
 from diffusion_planner_ros.experiments.closed_loop import run_episode
+from diffusion_planner_ros.experiments.comparison import job_runner, training
 from diffusion_planner_ros.experiments.comparison.cell import Cell
 from diffusion_planner_ros.experiments.comparison.cell_model import DataSet
 from diffusion_planner_ros.experiments.comparison.comparison_run import cells_of, run_comparison
@@ -55,8 +57,10 @@ def out(tmp_path_factory):
 @pytest.fixture(scope='module')
 def facts(dataset, out):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('OMP_NUM_THREADS', '1')
-        return run_comparison(cells(dataset), out, n_processes=2)
+        # That jobs have processes of their own is tested with the job runner.
+        patch.setattr(job_runner, 'open_pool', CopyingThreads)
+        patch.setattr(training, 'SHORTEST_MEASUREMENT', 0.1)
+        return run_comparison(cells(dataset), out, n_processes=1)
 
 
 def test_every_cell_is_measured_or_failed_with_the_reason(facts, dataset):

@@ -29,7 +29,7 @@ def test_a_failed_and_a_dead_job_are_told_in_one_line_and_the_others_go_on():
     assert results['wrong'].reason.startswith('ValueError: ')
     assert results['after wrong'] == results['wrong']
     assert results['dead'].reason.startswith('BrokenProcessPool: ')
-    assert results['mendable'].reason.startswith("no robot 'r2d2': expected the path")
+    assert results['mendable'].reason.startswith("no robot 'r2d2': expected one of")
     assert not any('\n' in r.reason for r in results.values() if isinstance(r, Failure))
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 import shutil
+import subprocess
+import sys
 
 import pytest
 from walker import normalized_score
@@ -23,6 +25,27 @@ from diffusion_planner_ros.sim.perturbation_ranges import DRAWN
 
 RESULTS = [EpisodeResult(seed, episode_return, steps=10, fell=seed == 1, distance=1.0 + seed)
            for seed, episode_return in enumerate((100.0, 200.0, 600.0))]
+
+
+WITH_A_WORKER = """
+import time
+from diffusion_planner_ros.experiments.closed_loop import open_pool
+if __name__ == '__main__':
+    with open_pool(1) as pool:
+        pool.submit(str).result()
+        print('working', flush=True)
+        pool.submit(time.sleep, 60).result()
+"""
+
+
+def test_workers_end_with_a_process_that_is_killed(tmp_path):
+    script = tmp_path / 'script.py'
+    script.write_text(WITH_A_WORKER)
+    with subprocess.Popen([sys.executable, script], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == 'working\n'
+        process.kill()
+        # The pipe is closed when the last of them is gone.
+        process.communicate(timeout=30)
 
 
 def test_episodes_are_summed_up():

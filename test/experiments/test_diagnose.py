@@ -125,7 +125,7 @@ def run_here(*words):
     return output.getvalue()
 
 
-def test_the_command_reports_and_draws(bundle, dataset, tmp_path, monkeypatch):
+def test_the_command_reports_and_draws(bundle, dataset, no_processes, tmp_path, monkeypatch):
     monkeypatch.setattr(diagnosis, 'MOTION_SECONDS', 0.1)
     report = json.loads(run_here(
         '--bundle', bundle.path, '--data', dataset, '--episodes', 2, '--first-seed', 3,
@@ -146,7 +146,7 @@ def test_the_command_reports_and_draws(bundle, dataset, tmp_path, monkeypatch):
     assert {p.rsplit('/', 1)[1] for p in report['files']} == written
 
 
-def test_the_command_needs_neither_data_nor_video(bundle, tmp_path):
+def test_the_command_needs_neither_data_nor_video(bundle, no_processes, tmp_path):
     out = tmp_path / 'found'
     text = run_here('--bundle', bundle.path, '--episodes', 1, '--processes', 1, '--no-video',
                     '--planner.n-candidates', 2, '--out', out)

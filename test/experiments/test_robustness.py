@@ -25,7 +25,6 @@ from diffusion_planner_ros.sim.mujoco_environment import MujocoEnvironment
 from diffusion_planner_ros.sim.perturbation import Perturbation, UNPERTURBED
 
 SHIPPED = SOURCE / 'models' / 'walker2d'
-# The robot falls soon under these.
 ROWS = {'mass +20 %', 'delay 1, not compensated'}
 ONLY = ('mass +20', 'not compensated')
 ONE_CANDIDATE = PlannerConfig(n_candidates=1)
@@ -37,7 +36,7 @@ def summary(**changes):
 
 
 @pytest.fixture
-def short(monkeypatch):
+def short(no_processes, monkeypatch):
     """A planner of the shipped bundle, in episodes of 100 control periods."""
     monkeypatch.setattr(MujocoEnvironment, 'max_episode_steps', 100)
     return Planner(Bundle.load(SHIPPED), PlannerConfig())
@@ -53,7 +52,7 @@ def test_conditions_are_chosen_by_a_part_of_their_name():
     assert select(None) == CONDITIONS
 
 
-def test_every_row_reports_the_episodes_of_its_condition_and_bundle(tmp_path, capsys):
+def test_every_row_reports_the_episodes_of_its_condition_and_bundle(short, tmp_path, capsys):
     picture = tmp_path / 'robustness.png'
     robustness(ONE_CANDIDATE, bundles=(f'a={SHIPPED}', str(SHIPPED)), teacher='none', only=ONLY,
                episodes=1, first_seed=8, processes=1, out=picture, json=True)
@@ -72,7 +71,7 @@ def test_every_row_reports_the_episodes_of_its_condition_and_bundle(tmp_path, ca
     assert [p.name for p in tmp_path.iterdir()] == ['robustness.png']
 
 
-def test_without_json_a_table_in_markdown_is_printed(tmp_path, capsys):
+def test_without_json_a_table_in_markdown_is_printed(short, tmp_path, capsys):
     robustness(ONE_CANDIDATE, teacher='none', only=('mass +20',), episodes=1, processes=1,
                out=tmp_path / 'r.png')
     head, rule, row = capsys.readouterr().out.splitlines()
@@ -143,7 +142,7 @@ def return_late(policy, walker, seed, delay):
     return total
 
 
-def test_the_teacher_walks_under_the_same_conditions(teacher, tmp_path, capsys):
+def test_the_teacher_walks_under_the_same_conditions(short, teacher, tmp_path, capsys):
     robustness(ONE_CANDIDATE, teacher=str(teacher), only=('nominal', 'mass +20', 'drawn', *ONLY),
                episodes=2, first_seed=3, processes=1, out=tmp_path / 'r.png', json=True)
     report = json.loads(capsys.readouterr().out)

@@ -13,6 +13,7 @@ from ros_processes import call, environment, observer, parameter, running, spin_
 from std_srvs.srv import Trigger
 
 from diffusion_planner_ros.errors import PlannerError
+from diffusion_planner_ros.experiments.ros import service_calls
 from diffusion_planner_ros.experiments.ros.ros_session import Session
 from diffusion_planner_ros.experiments.ros.service_calls import ask
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -38,6 +39,13 @@ def node():
         yield node
 
 
+@pytest.fixture
+def impatient(monkeypatch):
+    """Ask again sooner than usual."""
+    monkeypatch.setattr(service_calls, 'ANSWER_TIME', 1.0)
+
+
+@pytest.mark.usefixtures('impatient')
 @pytest.mark.parametrize('what', ['request', 'answer'])
 def test_a_call_whose_request_or_answer_is_lost_is_answered_all_the_same(node, what):
     with unheard(what):
@@ -46,6 +54,7 @@ def test_a_call_whose_request_or_answer_is_lost_is_answered_all_the_same(node, w
         assert answer.results[0].successful
 
 
+@pytest.mark.usefixtures('impatient')
 @pytest.mark.parametrize('what', ['request', 'answer'])
 def test_a_transition_is_made_once_whatever_was_lost(node, what):
     with unheard(what) as process:
@@ -56,6 +65,7 @@ def test_a_transition_is_made_once_whatever_was_lost(node, what):
         assert process.stdout.read().split() == ['configured', 'refused']
 
 
+@pytest.mark.usefixtures('impatient')
 def test_a_session_asks_again(node):
     session = Session(PlannerConfig(), record=False)
     try:
@@ -89,12 +99,13 @@ def test_a_service_that_nobody_offers_is_named_in_time(node):
     assert time.monotonic() - begin < 10.0
 
 
+@pytest.mark.usefixtures('impatient')
 def test_a_service_that_never_answers_is_asked_until_the_time_is_up(node):
     with running_silent(node) as n_taken:
         client = node.create_client(Trigger, 'silent')
         spin_until(node, client.service_is_ready, 'service')
-        with pytest.raises(TimeoutError, match=r'silent did not answer \d requests in 5 s'):
-            ask(node, client, Trigger.Request(), turn=node.spin_once, limit=5.0)
+        with pytest.raises(TimeoutError, match=r'silent did not answer \d requests in 3 s'):
+            ask(node, client, Trigger.Request(), turn=node.spin_once, limit=3.0)
         assert len(n_taken) >= 2
 
 

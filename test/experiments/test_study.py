@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 import json
 
+from copying_threads import CopyingThreads
 from numpy.testing import assert_allclose
 import pytest
 
@@ -47,7 +48,7 @@ def small(checkpoint_of, dataset, writer, tmp_path_factory):
                'out': tmp_path_factory.mktemp('study') / 'of_two'}
     with pytest.MonkeyPatch.context() as patch:
         # Processes take seconds to start, networks to trace: their shapes are the same for all.
-        patch.setattr(evaluate, 'open_pool', ThreadPoolExecutor)
+        patch.setattr(evaluate, 'open_pool', CopyingThreads)
         patch.setattr(alignment_run, 'WeightWriter', lambda *_: writer)
         patch.setattr(bundle_export, 'export_networks',
                       lambda model, *files: writer.write(model, files[0].parent))

@@ -125,6 +125,23 @@ def test_effort_limits_are_those_of_the_robot_description(urdf):
     assert set(expected.values()) == {100.0}
 
 
+def test_position_limits_are_mujocos(urdf):
+    model = Walker2D().model
+    expected = {model.joint(i).name: tuple(model.jnt_range[i]) for i in range(model.njnt)
+                if model.jnt_limited[i]}
+    limits = urdf.position_limits
+    assert set(limits) - set(expected) == {'rootx', 'rootz'}  # a slide must have some in URDF
+    assert_allclose([limits[j] for j in expected], list(expected.values()), rtol=1e-9)
+
+
+@pytest.mark.parametrize(('limit', 'expected'), [
+    ('lower="-1" upper="2"', {'elbow': (-1.0, 2.0)}), ('upper="2"', {}),
+    ('lower="2" upper="-1"', {}), ('lower="-inf" upper="inf"', {}), ('lower="" upper="a"', {})])
+def test_position_limits_that_make_no_sense_are_none(limit, expected):
+    text = HEAD + JOINT.replace('effort="5"', f'effort="5" {limit}') + TAIL
+    assert Urdf.from_text(text, 'tiny').position_limits == expected
+
+
 def test_torso_and_feet_are_traced(urdf):
     assert urdf.root == 'world'
     assert list(urdf.traced) == ['torso', 'foot', 'foot_left']

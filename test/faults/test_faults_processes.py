@@ -23,7 +23,7 @@ PERIOD = 8_000_000  # [ns]
 LONGEST = 0.048  # [s], simulated: the bridge's command_timeout and two control periods
 REQUIRED = 0.050  # [s] from the death of a planner to no torque
 OLDEST = 0.2  # [s], state that a torque may answer: the planner's max_plan_gap, and some patience
-N_KILLS = 5
+N_KILLS = 3
 N_STOPS = 3
 N_CHANGES = 400
 SETTINGS = {'use_sim_time': True, 'ramp_time': 0.0}
@@ -230,7 +230,7 @@ def test_whoever_commands_beside_an_active_planner_is_reported(tmp_path, recorde
                  'diagnostics ERROR', recovery='end one')
 
 
-@pytest.mark.parametrize('rate', [1.0, 10.0])
+@pytest.mark.parametrize('rate', [1.0, pytest.param(10.0, marks=pytest.mark.slow)])
 def test_a_planner_does_not_begin_beside_a_slow_publisher(tmp_path, recorder, rate):
     other = recorder.node.create_publisher(Float64MultiArray, COMMANDS.path, 1)
     recorder.node.create_timer(1.0 / rate, lambda: other.publish(Float64MultiArray()))
@@ -244,6 +244,7 @@ def test_a_planner_does_not_begin_beside_a_slow_publisher(tmp_path, recorder, ra
     recorder.commands.clear()  # they are ours, and empty
 
 
+@pytest.mark.slow
 def test_a_second_planner_of_the_same_name_does_not_begin(tmp_path, recorder, bridge):
     (tmp_path / 'other').mkdir()
     with running('planner', tmp_path, **SETTINGS) as first:
@@ -306,7 +307,8 @@ def test_the_end_of_an_episode_is_no_fault(tmp_path, recorder):
         assert bridge.process.poll() is None
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+@pytest.mark.parametrize('number', [
+    pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM], ids=lambda n: n.name)
 def test_signals_end_a_planner_with_a_stop_and_exit_code_0(tmp_path, recorder, number,
                                                            record_property):
     begin = time.time()

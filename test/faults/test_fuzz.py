@@ -22,8 +22,10 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from diffusion_planner_ros.errors import StateError
+from diffusion_planner_ros.messages.joint_states import JointReader
+from diffusion_planner_ros.messages.odometry import BaseJoint, BaseReader, pose_and_rates
+from diffusion_planner_ros.messages.rewards import reward_from_msg
 from diffusion_planner_ros.nodes.common.conversions import (
-    reward_from_msg,
     stamp_from_nanoseconds,
     states_from_plan,
     torque_from_msg,
@@ -41,8 +43,6 @@ from diffusion_planner_ros.nodes.common.topics import (
     SET_PLANNER_PARAMETERS,
 )
 from diffusion_planner_ros.nodes.common.warning_executor import WarningExecutor
-from diffusion_planner_ros.nodes.state.joint_states import JointReader
-from diffusion_planner_ros.nodes.state.odometry import BaseJoint, BaseReader, pose_and_rates
 
 SEED = 20260
 PERIOD = 8_000_000  # [ns]

@@ -85,7 +85,7 @@ def test_an_error_is_the_mean_over_plans_and_its_standard_error_is_over_episodes
     assert facts['some']['chosen_above_mean_candidate'] > 0.0
 
 
-def test_the_command_writes_numbers_and_a_picture(bundle, tmp_path, capsys):
+def test_the_command_writes_numbers_and_a_picture(bundle, no_processes, tmp_path, capsys):
     out = tmp_path / 'new' / 'figures'
     overestimation(FEW, bundle=bundle.path, episodes=2, first_seed=3, processes=1, out=out)
     head, _, *rows = capsys.readouterr().out.splitlines()

@@ -88,7 +88,8 @@ def test_one_walk_is_that_of_the_plans_and_the_other_that_of_the_states(bundle, 
     assert found.inverse.episode_return != result.episode_return
 
 
-def test_the_command_writes_numbers_and_a_picture(bundle, dataset, recorded, tmp_path, capsys):
+def test_the_command_writes_numbers_and_a_picture(bundle, dataset, recorded, no_processes,
+                                                  tmp_path, capsys):
     torques((dataset,), FEW, bundle=bundle.path, n_updates=100, episodes=2, processes=1,
             out=tmp_path)
     head, _, *rows = capsys.readouterr().out.splitlines()

@@ -33,7 +33,7 @@ T = 10
 TOLERANCE = 1e-4
 # The graph of a denoiser that predicts x_0 is a part of that of one that predicts eps, and the
 # export of a large one takes ten seconds.
-MODELS = [('mlp', 'x0'), *((denoiser, 'eps') for denoiser in DENOISERS)]
+MODELS = [('mlp', 'x0'), ('mlp', 'v'), *((denoiser, 'eps') for denoiser in DENOISERS)]
 NETWORKS = ('denoiser.onnx', 'value.onnx', 'dynamics.onnx', 'plan.onnx')
 FILES = (*NETWORKS, 'model.yaml')
 
@@ -421,7 +421,6 @@ def calibrated_once(checkpoint_of, dataset, no_tracing, tmp_path_factory):
     folder = tmp_path_factory.mktemp('calibrated') / 'bundle'
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bundle_export, 'export_networks', no_tracing)
-        patch.setattr(monitor_calibration, 'N_WINDOWS', 50)
         export(checkpoint_of('mlp', 'x0'), folder, data=(dataset,))
     return folder
 

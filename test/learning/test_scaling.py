@@ -1,6 +1,5 @@
 """Data scaled by their limits: what a model learns from, and what bounds its plans."""
 
-import shutil
 
 import numpy as np
 from numpy.testing import assert_allclose
@@ -8,7 +7,7 @@ import pytest
 
 from diffusion_planner_ros.commands.learn.export import export
 from diffusion_planner_ros.learning.trainer import train, Trainer
-from diffusion_planner_ros.planning.bundle import Bundle, read_facts, write_facts
+from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.monitor import PredictionMonitor
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -70,14 +69,3 @@ def test_the_monitor_counts_standard_deviations_of_the_data_all_the_same(limited
     outside[0] = states[:, 0].max() + 3.0 * states[:, 0].std()
     surprise = PredictionMonitor(limited).compare(None, outside)
     assert surprise.deviation == pytest.approx(3.0)
-
-
-def test_a_bundle_that_does_not_say_the_deviations_is_scaled_by_them(limited, tmp_path):
-    folder = shutil.copytree(limited.path, tmp_path / 'older')
-    facts = read_facts(folder)
-    facts['training'].pop('scaling')
-    facts['state_range'].pop('std')
-    write_facts(folder, facts)
-    older = Bundle.load(folder)
-    assert np.isinf(older.largest_entry)
-    assert_allclose(older.calibrations['denoised'].state_std, older.normalizer.std[A:])

@@ -50,7 +50,7 @@ def assert_same_weights(found, expected):
 
 
 @pytest.mark.parametrize(('denoiser', 'prediction', 'scaling'), [
-    ('mlp', 'eps', 'std'), ('mlp', 'x0', 'limits'),
+    ('mlp', 'eps', 'std'), ('mlp', 'v', 'std'), ('mlp', 'x0', 'limits'),
     *((denoiser, 'x0', 'std') for denoiser in DENOISERS)])
 def test_all_losses_fall(make_trainer, denoiser, prediction, scaling):
     trainer = make_trainer(

@@ -61,7 +61,7 @@ def bench(kept):
         yield Bench(kept, node)
 
 
-@pytest.mark.parametrize('skew', [-0.002, 0.0, 0.002])
+@pytest.mark.parametrize('skew', [-0.002, 0.002])
 def test_plans_from_hinges_and_odometry_at_its_own_rate(bench, skew):
     with driver_process(jitter=0.002, skew=skew), bench.active() as planner:
         spin_until(bench.node, lambda: int(bench.planner.facts.get('plans', 0)) > 50, 'plans',
@@ -88,7 +88,8 @@ def test_refuses_with_a_reason_and_moves_nothing(bench, settings, reason):
 
 @pytest.mark.parametrize(('fault', 'cause'), [
     ('encoder', 'stop: state not finite'), ('joint_states', 'stop: stale state'),
-    ('odometry', 'stop: stale state'), ('all', 'stop: stale state')])
+    ('odometry', 'stop: stale state'),
+    pytest.param('all', 'stop: stale state', marks=pytest.mark.slow)])
 def test_stops_when_a_sensor_breaks_while_it_commands(bench, fault, cause):
     with (driver_process(fault=fault, fault_time=0.5),
           bench.active(max_state_age=0.2) as planner):

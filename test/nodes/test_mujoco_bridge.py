@@ -20,12 +20,9 @@ from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
 from walker import Walker2D
 
-from diffusion_planner_ros.nodes.common.conversions import (
-    msg_from_torque,
-    NANOSECONDS,
-    nanoseconds_from_stamp,
-    reward_from_msg,
-)
+from diffusion_planner_ros.messages.rewards import reward_from_msg
+from diffusion_planner_ros.messages.stamps import NANOSECONDS, nanoseconds_from_stamp
+from diffusion_planner_ros.nodes.common.conversions import msg_from_torque
 from diffusion_planner_ros.nodes.common.diagnostics import bool_from_fact, facts_from_msg
 from diffusion_planner_ros.nodes.control.control_loop import LEAP
 from diffusion_planner_ros.sim.bridge_episode import EPISODE_GAP, REPEAT_PERIOD

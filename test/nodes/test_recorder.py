@@ -31,12 +31,12 @@ from diffusion_planner_ros.errors import ConfigError, DatasetError, OutputError,
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.ros.hardware_bench import MeasuredRobot
 from diffusion_planner_ros.experiments.ros.ros_session import session, SessionConfig
+from diffusion_planner_ros.messages.rewards import reward_from_msg
 from diffusion_planner_ros.nodes.common.conversions import (
     msg_from_joints,
     msg_from_plan,
     msg_from_reward,
     msg_from_torque,
-    reward_from_msg,
     states_from_plan,
 )
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig

@@ -11,15 +11,12 @@ from std_msgs.msg import Float64MultiArray
 
 from diffusion_planner_ros.errors import ConfigError, NotFiniteError, StateError
 from diffusion_planner_ros.experiments.ros.hardware_bench import MeasuredRobot
-from diffusion_planner_ros.nodes.common.conversions import (
-    NANOSECONDS,
-    nanoseconds_from_stamp,
-    stamp_from_nanoseconds,
-)
+from diffusion_planner_ros.messages.odometry import AXES, OdometryHistory, pose_and_rates
+from diffusion_planner_ros.messages.stamps import NANOSECONDS, nanoseconds_from_stamp
+from diffusion_planner_ros.nodes.common.conversions import stamp_from_nanoseconds
 from diffusion_planner_ros.nodes.common.parameters import declare
 from diffusion_planner_ros.nodes.common.topics import COMMANDS, JOINT_STATES, ODOMETRY
 from diffusion_planner_ros.nodes.state.down_sampler import DownSampler
-from diffusion_planner_ros.nodes.state.odometry import AXES, OdometryHistory, pose_and_rates
 from diffusion_planner_ros.nodes.state.state_source import StateConfig, StateSource
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
@@ -114,12 +111,12 @@ def walk():
     moments = []
     for step in range(N_WALK):
         if step % 8 == 0:
-            torque = planner.plan(bench.walker.state, step=step // 8).actions[0]
+            torque = planner.plan(bench.environment.state, step=step // 8).actions[0]
         stamp = step * MILLISECOND
         moments.append((bench.joint_states(stamp), bench.odometry(stamp),
-                        state_of(bench.walker.qpos, bench.walker.qvel)))
+                        state_of(bench.environment.qpos, bench.environment.qvel)))
         bench.step(torque)
-    assert bench.walker.is_healthy and bench.walker.position > 0.5
+    assert bench.environment.is_healthy and bench.environment.position > 0.5
     return moments
 
 

@@ -30,6 +30,7 @@ from diffusion_planner_ros.commands.learn.align import align
 from diffusion_planner_ros.commands.learn.calibrate import calibrate
 from diffusion_planner_ros.commands.learn.collect import collect
 from diffusion_planner_ros.commands.learn.export import export
+from diffusion_planner_ros.commands.learn.import_recording import import_recording
 from diffusion_planner_ros.commands.learn.study import study
 from diffusion_planner_ros.commands.learn.train import train
 from diffusion_planner_ros.commands.measure.compare import compare
@@ -39,6 +40,7 @@ from diffusion_planner_ros.commands.measure.evaluate import evaluate
 from diffusion_planner_ros.commands.measure.robustness import robustness
 from diffusion_planner_ros.commands.measure.soak import soak
 from diffusion_planner_ros.commands.walk import walk
+from diffusion_planner_ros.data.bags.bag_config import BagConfig
 from diffusion_planner_ros.data.formats import read_episodes
 from diffusion_planner_ros.data.minari_format import read_metadata
 from diffusion_planner_ros.errors import DatasetError
@@ -52,7 +54,7 @@ from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.presets.preset import Preset
 from diffusion_planner_ros.robot import Robot
 from diffusion_planner_ros.settings import settings_of
-from diffusion_planner_ros.sim.behaviour import behaviour_policy as behaviour
+from diffusion_planner_ros.sim.behaviour import behaviour_data, behaviour_policy
 from diffusion_planner_ros.sim.behaviour.behaviour_data import find_expert
 from diffusion_planner_ros.sim.behaviour.behaviour_policy import (
     CHECKPOINT_ROLLOUTS,
@@ -67,16 +69,17 @@ VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': 
          'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
          'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure,
          'overestimation': overestimation, 'torques': torques, 'compounding': compounding,
-         'gaits': gaits, 'compare': compare}
+         'gaits': gaits, 'compare': compare, 'import': import_recording}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
 SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness': PLANNER,
             'calibrate': PLANNER, 'endure': PLANNER, 'overestimation': PLANNER,
-            'torques': PLANNER, 'compounding': PLANNER,
+            'torques': PLANNER, 'compounding': PLANNER, 'import': {'config': (BagConfig, '')},
             'align': {'config': (AlignConfig, '')} | PLANNER | CHANGE,
             'diagnose': PLANNER | CHANGE, 'study': PLANNER | CHANGE,
             'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}
+POSITIONAL = {'import': 'recordings'}  # the option that needs no name, where it is no bundle
 N_ROLLOUT = 64  # steps of a robot between two lessons, for a policy as soon as possible
 N_LEARN = CHECKPOINT_ROLLOUTS * N_ROLLOUT * N_ENVS  # transitions to PPO's first checkpoint
 SMALL_MODEL = ('--width', '16', '--depth', '1', '--value-width', '16', '--value-depth', '1',
@@ -128,17 +131,17 @@ def help_of(verb):
     return said.out
 
 
-def shown_defaults(text):
+def shown_defaults(text, positional='bundle'):
     """Return the default, or 'required', of every option in a help text."""
     shown = {}
-    # An option begins its line, as does the value of a positional one, which is always a bundle;
-    # what is said of it is indented.
+    # An option begins its line, as does the value of a positional one; what is said of it is
+    # indented.
     for block in re.split(r'\n│ (?=--?[a-z]|\[)', text)[1:]:
         option = re.match(r'--?([\w.-]+)', block)
-        name = option.group(1) if option else 'bundle'
+        name = option.group(1) if option else positional
         plain = ' '.join(re.sub('[│╭╮╰╯─]', ' ', block).split())
         ending = re.search(r'\((?:default: (.*?)|(required))\)', plain)
-        shown[name] = ending and (ending.group(1) or ending.group(2))
+        shown[name] = ending and (ending.group(2) or ending.group(1))
     return shown
 
 
@@ -156,12 +159,13 @@ def expected_defaults(verb):
 
 
 def shown(default):
-    return ' '.join(map(str, default)) if isinstance(default, tuple) else str(default)
+    return ' '.join(map(shown, default)) if isinstance(default, tuple) else str(default) or "''"
 
 
 @pytest.mark.parametrize('verb', VERBS)
 def test_help_shows_every_option_with_its_default(verb):
-    shown, expected = shown_defaults(help_of(verb)), expected_defaults(verb)
+    shown = shown_defaults(help_of(verb), POSITIONAL.get(verb, 'bundle'))
+    expected = expected_defaults(verb)
     assert {name: shown.get(name) for name in expected} == expected
 
 
@@ -202,7 +206,8 @@ def journey(tmp_path_factory):
     bundle.mkdir(parents=True)
     (bundle / 'value.onnx').write_bytes(b'an old bundle, damaged')
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(behaviour, 'ROLLOUT_STEPS', N_ROLLOUT)
+        patch.setattr(behaviour_policy, 'ROLLOUT_STEPS', N_ROLLOUT)
+        patch.setattr(behaviour_data, 'POLICY_SEEDS', range(5))
         collected = run_here('collect', '--out', data, '--n-learn', N_LEARN,
                              '--n-transitions', 200)
     reports = {
@@ -296,7 +301,7 @@ def test_evaluate_reports_the_returns_of_its_episodes_as_json(journey):
     assert (report['provider'], report['mode']) == ('cpu', 'in process')
 
 
-def test_a_score_is_written_only_when_asked_for(journey, tmp_path):
+def test_a_score_is_written_only_when_asked_for(journey, no_processes, tmp_path):
     bundle = shutil.copytree(journey.bundle, tmp_path / 'bundle')
     words = ('evaluate', '--bundle', bundle, '--episodes', 1, '--processes', 1)
     run_here(*words)
@@ -323,7 +328,7 @@ def test_the_help_of_a_verb_with_a_preset_shows_its_settings(verb):
     assert {name: found.get(name) for name in options} == options
 
 
-def test_an_option_wins_over_the_preset(journey):
+def test_an_option_wins_over_the_preset(journey, no_processes):
     words = ('evaluate', '--bundle', journey.bundle, '--episodes', 1, '--processes', 1,
              '--first-seed', 5, '--planner.n-denoise-steps', 5)
     config = PlannerConfig(**{**Preset.load('guided').planner, 'n_denoise_steps': 5, 'seed': 5})
@@ -332,7 +337,7 @@ def test_an_option_wins_over_the_preset(journey):
         assert run_here(*words, *option)['returns'] == [expected.episode_return]
 
 
-def test_evaluate_draws_robots_when_asked_to(journey):
+def test_evaluate_draws_robots_when_asked_to(journey, no_processes):
     words = ('evaluate', '--bundle', journey.bundle, '--episodes', 1, '--processes', 1,
              '--first-seed', 5)
     report = run_here(*words, '--drawn')
@@ -349,6 +354,7 @@ def test_evaluate_draws_robots_when_asked_to(journey):
     (('export', '--checkpoint', 'nowhere.pt'), 'nowhere.pt: no such checkpoint'),
     (('align', '--checkpoint', 'nowhere.pt'), 'nowhere.pt: no such checkpoint'),
     (('train', '--data', 'nowhere.hdf5'), 'nowhere.hdf5: no such file'),
+    (('import', 'nowhere'), 'nowhere: no such file or folder, expected one of: a recording of'),
     (('walk', '--preset', 'nameless'), "preset is 'nameless', expected one of decision-diffuser"),
     (('compare', '--methods', 'walkman'), "methods has 'walkman', expected one of"),
     (('compare', '--data', 'nowhere', '--seeds', '1', '1'), 'seeds is (1, 1), expected at least'),

@@ -17,8 +17,8 @@ from ros_processes import environment, observer, spin_until
 from rosgraph_msgs.msg import Clock
 import yaml
 
+from diffusion_planner_ros.messages.odometry import AXES
 from diffusion_planner_ros.nodes.common.topics import CLOCK, DIAGNOSTICS
-from diffusion_planner_ros.nodes.state.odometry import AXES
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.robots.robot_folder import robot_folder, urdf_file
 from diffusion_planner_ros.share import share_file

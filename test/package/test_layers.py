@@ -17,8 +17,8 @@ for name in names:
     names += [m.name for m in pkgutil.iter_modules(getattr(module, '__path__', []), name + '.')]
 print(*sys.modules)
 """
-FACTS = ('episode', 'errors', 'files', 'normalizer', 'presets', 'robot', 'robots', 'schedule',
-         'settings', 'share', 'state_error', 'urdf_tree')
+FACTS = ('episode', 'errors', 'files', 'messages', 'normalizer', 'presets', 'robot', 'robots',
+         'schedule', 'settings', 'share', 'state_error', 'urdf_tree')
 OWN_LAYERS = ('data', 'learning', 'planning', 'sim', 'nodes', 'experiments', 'commands')
 MAY_IMPORT = {
     'data': (), 'learning': ('data',), 'planning': (), 'sim': ('planning', 'data'),
@@ -28,7 +28,7 @@ MAY_IMPORT = {
 MAX_FILES = 12
 # what is imported, all modules below it included: what must not come along
 LAYERS = {
-    FACTS: ('torch', 'onnxruntime', 'mujoco', 'rclpy', *OWN_LAYERS),
+    FACTS: ('torch', 'onnxruntime', 'mujoco', 'rclpy', 'sensor_msgs', 'nav_msgs', *OWN_LAYERS),
     ('learning',): ('onnxruntime', 'rclpy', 'planning', 'sim', 'nodes', 'experiments',
                     'commands'),
     ('planning',): ('torch', 'rclpy', 'mujoco', 'h5py', *set(OWN_LAYERS) - {'planning'}),

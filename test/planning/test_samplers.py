@@ -20,7 +20,8 @@ H, D = 4, 5
 N = 8
 T = 20
 CLIP = 1.0  # low enough to be active, and the only bound that diffusers knows in DPM-Solver++
-PREDICTIONS = {'x0': 'sample', 'eps': 'epsilon'}  # our names and those of diffusers
+# Our names and those of diffusers.
+PREDICTIONS = {'x0': 'sample', 'eps': 'epsilon', 'v': 'v_prediction'}
 MEAN, STD = 0.7, 0.4
 CORRELATION = 0.8
 NOTHING = np.zeros((H, D), dtype=np.float32), np.zeros((H, D), dtype=bool)
@@ -57,7 +58,7 @@ class SmallModel:
         return diffusion(torch.from_numpy(x_t), torch.full((len(x_t),), t), None).numpy()
 
     def output(self, x_t, t):
-        """Return what the network predicts: x_0 or eps."""
+        """Return what the network predicts: x_0, eps or v."""
         return RandomNetwork()(x_t, torch.full((len(x_t),), t), None)
 
 

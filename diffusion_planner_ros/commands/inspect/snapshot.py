@@ -24,7 +24,7 @@ def snapshot(
     """
     from ...errors import ConfigError
     from ...experiments.ros.marker_capture import capture, DenoisingMarkers, PlanMarkers
-    from ...nodes.common.conversions import NANOSECONDS, nanoseconds_from_stamp
+    from ...messages.stamps import NANOSECONDS, nanoseconds_from_stamp
 
     if not timeout > 0:
         raise ConfigError(f'timeout is {timeout} s, expected a number above 0')

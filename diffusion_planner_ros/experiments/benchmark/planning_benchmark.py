@@ -45,8 +45,7 @@ def torch_planner(bundle: Bundle, config: PlannerConfig) -> TorchPlanner:
 
     :raises ModelError: if the bundle does not say how it was trained.
     """
-    # Bundles that do not say how their data were scaled are of a time before there was a choice.
-    training = {'scaling': 'std', **bundle.facts.get('training', {})}
+    training = bundle.facts.get('training', {})
     try:
         settings = {f.name: training[f.name] for f in fields(TrainConfig)}
     except KeyError as error:

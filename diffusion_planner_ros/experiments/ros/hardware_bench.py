@@ -64,7 +64,7 @@ class MeasuredRobot:
     @property
     def has_fallen(self) -> bool:
         """Whether the robot lies."""
-        return self.environment.task.has_falls and not self.environment.is_healthy
+        return self.environment.has_fallen
 
     def step(self, torque: NDArray) -> None:
         """Hold a torque [N m], shape (A,), for one physics step."""

@@ -22,7 +22,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from ...errors import PlannerError
-from ...nodes.common.conversions import NANOSECONDS, nanoseconds_from_stamp
+from ...messages.stamps import NANOSECONDS, nanoseconds_from_stamp
 from ...nodes.common.diagnostics import (
     bool_from_fact,
     counts_from_fact,

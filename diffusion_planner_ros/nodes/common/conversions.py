@@ -1,7 +1,6 @@
 """Messages from numbers, and numbers from messages; joints are matched by name, not by order."""
 
-from collections.abc import Mapping, Sequence
-from math import isfinite
+from collections.abc import Mapping
 import re
 
 from builtin_interfaces.msg import Duration, Time
@@ -12,20 +11,14 @@ from std_msgs.msg import Float64MultiArray, MultiArrayDimension
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ...errors import StateError
+from ...messages.names import shortened
+from ...messages.stamps import NANOSECONDS
 from ...planning.planner import Plan
 from ...robot import Robot
 
-NANOSECONDS = 1_000_000_000
 NO_STATE = -1  # stamp of a command that answers no state: the stop command
 STAMP = re.compile('-1|[0-9]{1,19}')  # not more digits than an int64 has
 LARGEST_STAMP = 2**63 - 1  # [ns]
-N_NAMED = 30  # names that a text lists, of however many there are
-LONGEST_NAME = 40  # characters of each
-
-
-def nanoseconds_from_stamp(stamp: Time) -> int:
-    """Return a stamp in nanoseconds."""
-    return stamp.sec * NANOSECONDS + stamp.nanosec
 
 
 def stamp_from_nanoseconds(nanoseconds: int) -> Time:
@@ -59,14 +52,6 @@ def torque_from_msg(msg: Float64MultiArray) -> tuple[NDArray, int | None]:
     stamp = int(label) if STAMP.fullmatch(label) else None
     is_valid = stamp is not None and stamp <= LARGEST_STAMP
     return np.array(msg.data), stamp if is_valid else None
-
-
-def shortened(names: Sequence[str]) -> str:
-    """Return names as one text of limited length, whatever a message contains."""
-    shown = [n if len(n) <= LONGEST_NAME else f'{n[:LONGEST_NAME]}...' for n in names[:N_NAMED]]
-    if len(names) > N_NAMED:
-        shown.append(f'{len(names) - N_NAMED} more')
-    return ', '.join(shown)
 
 
 def msg_from_joints(names: list[str], position: NDArray, velocity: NDArray, effort: NDArray,
@@ -175,19 +160,3 @@ def msg_from_reward(reward: float, terminated: bool, stamp: int) -> JointState:
     msg = JointState(name=['reward', 'terminated'], position=[reward, float(terminated)])
     msg.header.stamp = stamp_from_nanoseconds(stamp)
     return msg
-
-
-def reward_from_msg(msg: JointState) -> tuple[float, bool]:
-    """
-    Return a reward, and whether the episode ended in a fall: not, if the message does not say.
-
-    :raises StateError: if the reward is missing, or one of the two is not finite.
-    """
-    numbers = dict(zip(msg.name, msg.position, strict=False))
-    reward, terminated = numbers.get('reward', float('nan')), numbers.get('terminated', 0.0)
-    if not isfinite(reward):
-        raise StateError(f"the reward is {reward}, expected a finite number named 'reward', found "
-                         f'{shortened(msg.name) or "no name"}')
-    if not isfinite(terminated):
-        raise StateError(f"'terminated' of the reward is {terminated}, expected 0 or 1")
-    return reward, bool(terminated)

@@ -10,15 +10,11 @@ from numpy.typing import NDArray
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from ...messages.stamps import NANOSECONDS, nanoseconds_from_stamp
 from ...planning.planner import Plan
 from ...robot import Robot
 from ...urdf_tree import MOVING, transformed, Urdf
-from ..common.conversions import (
-    joint_positions,
-    NANOSECONDS,
-    nanoseconds_from_stamp,
-    stamp_from_nanoseconds,
-)
+from ..common.conversions import joint_positions, stamp_from_nanoseconds
 
 # Namespaces, in the order of drawing.
 EXECUTED, GHOSTS, CHOSEN, CANDIDATES = 'executed', 'ghosts', 'chosen plan', 'candidates'

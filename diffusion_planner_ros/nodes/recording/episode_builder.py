@@ -3,11 +3,11 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ...data.rewarded_parts import rewarded_parts
 from ...episode import Episode
 from ..state.down_sampler import DownSampler
 
@@ -56,23 +56,17 @@ class _Open:
         # A fall may be reported when further states have come already: these do not count.
         falls = [k for k, s in enumerate(stamps) if k and self.rewards.get(s, (0.0, False))[1]]
         stamps = stamps[:falls[0] + 1] if falls else stamps
-        runs = [(has_reward, len(list(steps))) for has_reward, steps in groupby(
-            stamp in self.rewards for stamp in stamps[1:])]
-        if len(runs) > 1 and all(length == 1 for has_reward, length in runs if has_reward):
-            runs = [(False, len(stamps) - 1)]
-        if len(runs) == 1:
-            return [(self._part(stamps, horizon, has_rewards=runs[0][0]), 0)]
+        has_reward = [stamp in self.rewards for stamp in stamps[1:]]
         parts: list[tuple[Episode, int]] = []
-        n_left_out, first = 0, 0
-        for has_reward, length in runs:
-            if has_reward:
-                part = stamps[first:first + length + 1]
-                parts.append((self._part(part, horizon, has_rewards=True), n_left_out))
-            n_left_out = 0 if has_reward else n_left_out + length
-            first += length
+        before = 0  # end of the part before
+        for first, end in rewarded_parts(has_reward):
+            part = self._part(stamps[first:end + 1], horizon,
+                              has_rewards=all(has_reward[first:end]))
+            parts.append((part, first - before))
+            before = end
         if parts:
             last, n_before = parts[-1]
-            parts[-1] = last, n_before + n_left_out
+            parts[-1] = last, n_before + len(has_reward) - before
         return parts
 
     def _part(self, stamps: list[int], horizon: int, *, has_rewards: bool) -> Episode:

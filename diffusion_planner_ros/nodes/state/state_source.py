@@ -13,13 +13,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from ...errors import StateError
+from ...messages.joint_states import JointReader
+from ...messages.odometry import BaseJoint, BaseReader, OdometryHistory, pose_and_rates
+from ...messages.stamps import NANOSECONDS, nanoseconds_from_stamp
 from ...robot import Robot
 from ...settings import check_settings, document_settings, setting
-from ..common.conversions import NANOSECONDS, nanoseconds_from_stamp
 from ..common.topics import JOINT_STATES, ODOMETRY, PLANNER
 from .down_sampler import DownSampler
-from .joint_states import JointReader
-from .odometry import BaseJoint, BaseReader, OdometryHistory, pose_and_rates
 from .stamp_check import StampCheck
 
 WAIT = 2  # control periods for which joint states wait for their odometry

@@ -4,14 +4,17 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from math import isfinite
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from sensor_msgs.msg import JointState
 
-from ...errors import NotFiniteError, StateError
-from ...robot import QUANTITIES, Robot
-from ..common.conversions import shortened
+from ..errors import NotFiniteError, StateError
+from ..robot import QUANTITIES, Robot
+from .names import shortened
+
+if TYPE_CHECKING:
+    from sensor_msgs.msg import JointState
 
 LARGEST = 1e9  # of any measured number [SI], so that what is computed from it is finite, too
 
@@ -50,7 +53,7 @@ class JointReader:
         self._columns: dict[str, NDArray] = {}
         self._index: list[tuple[str, int]] = []
 
-    def read(self, msg: JointState) -> JointReading:
+    def read(self, msg: 'JointState') -> JointReading:
         """
         Read one message.
 

@@ -3,14 +3,17 @@
 from collections import deque
 from dataclasses import dataclass
 import math
+from typing import TYPE_CHECKING
 
-from nav_msgs.msg import Odometry
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import ConfigError, NotFiniteError, StateError
-from ...robot import QUANTITIES, Robot
+from ..errors import ConfigError, NotFiniteError, StateError
+from ..robot import QUANTITIES, Robot
 from .joint_states import LARGEST
+
+if TYPE_CHECKING:
+    from nav_msgs.msg import Odometry
 
 AXES = ('x', 'y', 'z', 'roll', 'pitch', 'yaw')
 N_KEPT = 64  # odometries, 0.3 s at 200 Hz
@@ -40,7 +43,7 @@ class BaseJoint:
         return cls(joint, axis, -1.0 if signed.startswith('-') else 1.0)
 
 
-def pose_and_rates(msg: Odometry) -> NDArray:
+def pose_and_rates(msg: 'Odometry') -> NDArray:
     """
     Return the pose in the world and its time derivative.
 

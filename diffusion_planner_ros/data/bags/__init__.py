@@ -1,0 +1,1 @@
+"""Recordings of ``ros2 bag``, read without ROS."""

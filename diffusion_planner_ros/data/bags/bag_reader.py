@@ -1,0 +1,66 @@
+"""Read a recording of ``ros2 bag`` into episodes of a robot."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ...errors import DatasetError
+from ...messages.odometry import BaseReader
+from ...robot import Robot
+from ..recordings.recording import naming, Recording
+from ..recordings.resampling import resample
+from ..recordings.tally import Tally
+from .bag_config import BagConfig
+from .bag_files import Bag, BagDamageError, check_merged, open_damaged, open_whole
+from .bag_samples import join
+from .bag_streams import BagStreams
+from .bag_topics import BagTopics
+
+
+def read_bag(path: Path, robot: Robot, config: BagConfig, *,
+             on_progress: Callable[[int], None] = lambda n_read: None) -> Recording:
+    """
+    Read the folder of a recording, or one MCAP or SQLite file, as far as it goes.
+
+    :param robot: states [SI] and actions [torque limits] are in its order.
+    :param on_progress: called with the number of messages that were read since the last call.
+    :raises DatasetError: naming what was found, what was expected and what to do about it, if no
+        step of the robot can be read.
+    :raises ConfigError: if the odometry is to measure joints that the robot does not have.
+    """
+    if config.base_joints:
+        BaseReader(robot, config.base_joints)
+    check_merged(path)
+    try:
+        with open_whole(path) as bag:
+            return _read(path, bag, robot, config, on_progress)
+    except BagDamageError as error:
+        return _read(path, open_damaged(path, str(error)), robot, config, on_progress)
+
+
+def _read(path: Path, bag: Bag, robot: Robot, config: BagConfig,
+          on_progress: Callable[[int], None]) -> Recording:
+    if not any(topic.n_messages for topic in bag.topics.values()):
+        reason = f' ({bag.damage})' if bag.damage else ''
+        raise DatasetError(f'{path}: holds no message{reason}, expected joint states at least; '
+                           'was anything published while it was recorded?')
+    topics = BagTopics.find(path, bag.topics, config)
+    tally = Tally()
+    streams = BagStreams(bag, topics, robot, config, tally, on_progress)
+    with naming(path):
+        joined = join(streams, robot, config, tally)
+        if len(joined.samples) < 2:
+            raise DatasetError(f'{len(joined.samples)} states can be used, expected at least 2; '
+                               f'{tally.explained()}')
+        resampled = resample(joined.samples, robot, config.max_gap, tally)
+        if not resampled.episodes:
+            raise DatasetError(f'no step is left of {len(joined.samples)} states; '
+                               f'{tally.explained()}')
+    read = {name: f'{name}, {bag.topics[name].n_messages} messages'
+            for name in vars(topics).values() if name}
+    return Recording(resampled.episodes, tally, {
+        'format': 'rosbag2',
+        **({'damage': f'{bag.damage}; read as far as it goes'} if bag.damage else {}),
+        'topics': {what: read[name] for what, name in vars(topics).items() if name},
+        'stamps': f'{joined.stamps} ({config.time})',
+        'put_in_order': joined.n_put_in_order,
+        **resampled.facts(robot.control_period, config.max_gap)})

@@ -1,0 +1,5 @@
+"""
+What messages say, read by the names of their fields.
+
+No ROS is needed: messages are rclpy's, or those of a recording that another library reads.
+"""
