@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError, RobotError
-from .robots.robot_folder import LAYOUT_FILE, read_yaml, robot_folder
+from .robots.robot_folder import LAYOUT_FILE, read_yaml, robot_folder, YAML
 
 QUANTITIES = ('position', 'velocity')
 
@@ -127,7 +127,7 @@ class Robot:
         :param robot: name of a robot, path of its folder, or path of a layout's YAML file alone.
         :raises RobotError: if there is no such robot or the file is not usable.
         """
-        if Path(robot).suffix in ('.yaml', '.yml'):
+        if Path(robot).suffix in YAML:
             return cls.from_dict(read_yaml(Path(robot)), robot)
         folder = robot_folder(robot)
         file = folder / LAYOUT_FILE

@@ -13,6 +13,7 @@ SEARCH_PATH = 'DIFFUSION_PLANNER_ROBOTS'
 DEFAULT_ROBOT = 'walker2d'
 """Of whatever is not told of another one."""
 LAYOUT_FILE, TASK_FILE, URDF_FILE = 'layout.yaml', 'task.yaml', 'robot.urdf'
+YAML = ('.yaml', '.yml')  # endings of a layout that is named by its file alone
 
 
 def robot_folder(robot: str) -> Path:

@@ -1,6 +1,7 @@
 """``diffusion_planner import``: recordings of any kind become a data set to train on."""
 
 import json
+import shutil
 
 from bag_writer import made_up_walk, write_bag
 import minari
@@ -20,6 +21,7 @@ from diffusion_planner_ros.data.windows import Windows
 from diffusion_planner_ros.episode import Episode
 from diffusion_planner_ros.errors import DatasetError, RobotError
 from diffusion_planner_ros.robot import Robot
+from diffusion_planner_ros.robots.robot_folder import robot_folder, SEARCH_PATH
 from diffusion_planner_ros.sim.rollout import rollout
 from diffusion_planner_ros.sim.task_rewards import task_judge
 
@@ -168,6 +170,22 @@ def test_rewards_that_were_recorded_stay(tmp_path, robot, walk):
     import_recordings([bag], robot, BagConfig(), tmp_path / 'set-v0', judge=task_judge(robot))
     episode, = read_episodes(tmp_path / 'set-v0', robot)
     assert_array_equal(episode.rewards, walk.rewards)
+
+
+def test_a_robot_of_the_users_own_is_judged_by_the_task_of_its_folder(
+        tmp_path, robot, fall, monkeypatch):
+    monkeypatch.setenv(SEARCH_PATH, '')
+    own = shutil.copytree(robot_folder('walker2d'), tmp_path / 'crawler')
+    layout, task = own / 'layout.yaml', own / 'task.yaml'
+    layout.write_text(layout.read_text().replace('name: walker2d', 'name: crawler'))
+    task.write_text(task.read_text().replace('healthy: 1.0', 'healthy: 5.0'))
+    log = tmp_path / 'log.hdf5'
+    write_d4rl(log, [fall])
+    import_recording(BagConfig(), (log,), robot=str(own), out=tmp_path / 'set-v0', rewards='task')
+    again, = read_episodes(tmp_path / 'set-v0', Robot.load(str(own)))
+    assert_allclose(again.rewards, fall.rewards, rtol=ROUNDING)  # those that were recorded stay
+    judged, _ = task_judge(Robot.load('crawler'))(fall)
+    assert_allclose(judged[:-1], fall.rewards[:-1] + 4.0, atol=0.1)
 
 
 def test_a_robot_without_a_simulation_has_no_task(tmp_path, walk):

@@ -10,8 +10,8 @@ from ros_processes import environment
 import yaml
 
 from diffusion_planner_ros.commands.measure.endure import endure
-from diffusion_planner_ros.errors import ConfigError
-from diffusion_planner_ros.experiments.ros.bench_run import BenchResult, walk_on_bench
+from diffusion_planner_ros.errors import ConfigError, RobotError
+from diffusion_planner_ros.experiments.ros.bench_run import BenchResult, check_bench, walk_on_bench
 from diffusion_planner_ros.experiments.ros.endurance_tables import bench_table, real_time_table
 from diffusion_planner_ros.experiments.ros.node_process import busy_processes
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -75,6 +75,18 @@ def test_the_bench_is_walked_on_with_the_settings_of_hardware_yaml(domain):
     assert {name: report[name] for name in asked} == {k: str(v) for k, v in asked.items()}
     assert int(report['seed']) == 7 + 3
     assert float(report['ood_stop']) > 0.0  # the monitor is on
+
+
+@pytest.mark.parametrize('robot', ['walker2d', 'hopper'])
+def test_the_bench_takes_robots_whose_base_odometry_measures(robot):
+    check_bench(robot)
+
+
+def test_the_bench_refuses_a_robot_whose_height_is_not_that_of_its_joint():
+    with pytest.raises(RobotError, match=r'half_cheetah: odometry gives .* m where joint rootz is '
+                                         r'at .* expected the same; leave the bench out with '
+                                         r'--runs 0'):
+        check_bench('half_cheetah')
 
 
 def test_the_tables_say_where_the_robot_fell_and_why_it_stopped():

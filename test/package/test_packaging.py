@@ -122,6 +122,13 @@ def test_colcon_installs_the_shared_files_unchanged(prefix):
             } <= {f.name for f in share.rglob('*')}
 
 
+def test_colcon_installs_the_robots_beside_the_code(prefix):
+    installed, = prefix.rglob(f'{PACKAGE}/robots')
+    assert files_below(installed) == files_below(SOURCE / PACKAGE / 'robots')
+    assert {'hopper/task.yaml', 'hopper/layout.yaml', 'hopper/robot.urdf'} <= set(
+        files_below(installed))
+
+
 def test_the_ament_index_finds_the_installed_package(prefix, monkeypatch):
     packages = pytest.importorskip('ament_index_python.packages')
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(prefix))

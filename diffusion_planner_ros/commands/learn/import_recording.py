@@ -40,10 +40,12 @@ def import_recording(
     """
     from ...data.import_run import check_paths, import_recordings
     from ...robot import Robot
-    from ...robots.robot_folder import urdf_file
+    from ...robots.robot_folder import make_known, urdf_file, YAML
     from ...urdf_tree import Urdf
 
     layout = Robot.load(robot)
+    if Path(robot).suffix not in YAML:
+        make_known(robot)  # its URDF and its task are found by its name
     if out is None:
         first = recordings[0].resolve() if recordings else Path('recorded')
         name = re.sub(r'[^\w-]+', '-', first.name if first.is_dir() else first.stem)

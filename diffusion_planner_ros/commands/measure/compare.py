@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from ...files import written
-from ...robots.robot_folder import DEFAULT_ROBOT
+from ...robots.robot_folder import DEFAULT_ROBOT, make_known
 from ..output import print_text, progress, report
 
 RESULT_FILES = {'table': 'comparison.md', 'facts': 'comparison.json', 'picture': 'comparison.png'}
@@ -67,9 +67,10 @@ def compare(
                           'data set and names that differ')
     if out.exists() and not out.is_dir():
         raise ConfigError(f'{out}: is a file, expected a folder or a new name')
+    name = make_known(robot)
     # The libraries that cells use are imported by their processes: one core is one thread.
     os.environ['OMP_NUM_THREADS'] = '1'
-    cells = cells_of(chosen, [DataSet.at(path, robot) for path in data], seeds, minutes=minutes,
+    cells = cells_of(chosen, [DataSet.at(path, name) for path in data], seeds, minutes=minutes,
                      evaluation=evaluation)
     facts = run_comparison(cells, out, n_processes=processes or os.cpu_count() or 1,
                            progress=progress)
