@@ -78,7 +78,7 @@ def record_gaits(policy: GaussianPolicy, robot: Robot, *, n_episodes: int, seed:
     :param seed: of noise and initial states; these are ``seed`` and those that follow.
     """
     rng = np.random.default_rng(seed)
-    return tuple(run_policy(acting, seeds=range(first, first + n_episodes), rng=rng,
+    return tuple(run_policy(robot.name, acting, seeds=range(first, first + n_episodes), rng=rng,
                             noise_share=np.full(n_episodes, NOISE_SHARE), n_steps=N_STEPS)
                  for first, acting in ((seed, policy),
                                        (seed + n_episodes, mirrored_policy(policy, robot))))
