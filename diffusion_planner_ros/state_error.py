@@ -30,12 +30,18 @@ def state_error(predicted: NDArray, arrived: NDArray, robot: Robot, normalizer: 
     :param arrived: shape (..., S) or one that broadcasts to it.
     :return: root mean square over the entries [standard deviations of the data], shape (...).
     """
+    return root_mean_square(entry_errors(predicted, arrived, robot, normalizer))
+
+
+def entry_errors(predicted: NDArray, arrived: NDArray, robot: Robot, normalizer: Normalizer
+                 ) -> NDArray:
+    """Return what ``state_error`` is the root mean square of, shape (..., S)."""
     with np.errstate(over='ignore'):  # an error too large for a number is infinite
-        difference = (comparable(predicted, robot, normalizer)
+        return np.abs(comparable(predicted, robot, normalizer)
                       - comparable(arrived, robot, normalizer))
-        return root_mean_square(difference)
 
 
 def root_mean_square(difference: NDArray) -> NDArray:
     """Return the root of the mean square over the last axis, shape (..., n) to (...)."""
-    return np.sqrt(np.mean(np.square(difference), axis=-1))
+    with np.errstate(over='ignore'):
+        return np.sqrt(np.mean(np.square(difference), axis=-1))

@@ -13,7 +13,7 @@ from ..planning.calibration import PERCENTILES
 from ..planning.conditions import first_actions
 from ..planning.planner import Planner
 from ..planning.planner_config import PlannerConfig
-from ..state_error import state_error
+from ..state_error import entry_errors, root_mean_square
 
 N_WINDOWS = 10_000
 STATES = ('denoised', 'forecast')
@@ -37,11 +37,13 @@ def calibrate(bundle: Bundle, windows: Windows, planner: PlannerConfig | None = 
     measured = {}
     for states in STATES[:1 + bundle.has_dynamics]:
         config = replace(planner, states=states)
-        errors = _errors(Planner(bundle, config), windows, starts)
+        of_entries = _entry_errors(Planner(bundle, config), windows, starts)
+        errors = root_mean_square(of_entries)
         measured[states] = {
             'n_windows': len(errors), 'seed': seed, 'planner': config.decisive,
             'p99_9': float(np.percentile(errors, 99.9)),
-            'percentiles': np.percentile(errors, PERCENTILES).tolist()}
+            'percentiles': np.percentile(errors, PERCENTILES).tolist(),
+            'largest': of_entries.max(axis=0).tolist()}
     recorded = windows.rows[:, bundle.robot.action_dim:]
     return {'prediction_error': measured,
             'state_range': {'min': recorded.min(axis=0).tolist(),
@@ -49,7 +51,8 @@ def calibrate(bundle: Bundle, windows: Windows, planner: PlannerConfig | None = 
                             'std': Normalizer.fit(recorded).std.tolist()}}
 
 
-def _errors(planner: Planner, windows: Windows, starts: np.ndarray) -> np.ndarray:
+def _entry_errors(planner: Planner, windows: Windows, starts: np.ndarray) -> np.ndarray:
+    """Return errors of shape (n, S) [standard deviations]."""
     bundle, n_action = planner.bundle, planner.bundle.robot.action_dim
     errors = []
     for step, start in enumerate(starts):
@@ -57,8 +60,8 @@ def _errors(planner: Planner, windows: Windows, starts: np.ndarray) -> np.ndarra
         condition = first_actions(row[None, :n_action], horizon=bundle.horizon,
                                   row_dim=bundle.row_dim)
         plan = planner.plan(row[n_action:], step=step, condition=condition)
-        errors.append(state_error(plan.states[1], following[n_action:], bundle.robot,
-                                  bundle.normalizer))
+        errors.append(entry_errors(plan.states[1], following[n_action:], bundle.robot,
+                                   bundle.normalizer))
     return np.array(errors)
 
 

@@ -183,8 +183,7 @@ def _save(model: nn.Module, example: dict[str, Tensor], outputs: list[str], file
             model, tuple(example.values()), dynamo=True, verbose=False, optimize=optimize,
             input_names=list(example), output_names=outputs,
             dynamic_shapes=tuple({0: batch} for _ in example))
-        with written(file) as scratch:
-            program.save(str(scratch))
+    _write(program.model_proto, file)
 
 
 def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
@@ -230,9 +229,14 @@ def export_policy(policy: nn.Module, state_dim: int, file: Path) -> None:
     _save(policy, {'state': torch.zeros(3, state_dim)}, ['action'], file, optimize=True)
 
 
-def _write(graph: onnx.ModelProto, file: Path) -> None:
+def _write(model: onnx.ModelProto, file: Path) -> None:
+    """Write a model without the exporter's notes, which name folders of this machine."""
+    graph = model.graph
+    for noted in (graph, *graph.node, *graph.value_info, *graph.initializer, *graph.input,
+                  *graph.output):
+        del noted.metadata_props[:]
     with written(file) as scratch:
-        onnx.save(graph, str(scratch))
+        onnx.save(model, str(scratch))
 
 
 def exported_networks(model: TrainedModel) -> tuple[nn.Module, nn.Module, nn.Module]:

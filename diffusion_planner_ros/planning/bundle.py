@@ -22,7 +22,7 @@ from ..schedule import CLEAN, MAX_AMPLIFICATION, NoiseSchedule
 from .calibration import Calibration, read_calibrations
 from .providers import choose_provider, open_session
 
-FORMAT_VERSION = '4.0'  # major: inputs or outputs changed, refuse; minor: accept
+FORMAT_VERSION = '5.0'  # major: inputs or outputs changed, refuse; minor: accept
 FACTS_FILE = 'model.yaml'
 DENOISER_FILE = 'denoiser.onnx'
 VALUE_FILE = 'value.onnx'

@@ -17,6 +17,8 @@ class Calibration:
     errors: NDArray
     """Percentiles 0 to 100 of the ``state_error`` of the predicted next state [standard
     deviations], shape (101,)."""
+    largest: NDArray
+    """Largest error of every state entry alone [standard deviations], shape (S,)."""
     state_min: NDArray
     """Smallest value of every state entry in the data [SI], shape (S,)."""
     state_max: NDArray
@@ -66,5 +68,10 @@ def read_calibrations(facts: Mapping[str, Any], state_dim: int) -> dict[str, Cal
                 or not np.all(np.diff(errors) >= 0) or not errors[0] >= 0 or not errors[99] > 0):
             raise ValueError(f'prediction_error: percentiles of {states} states are not usable, '
                              f'expected {len(PERCENTILES)} ascending numbers of at least 0')
-        found[states] = Calibration(errors, low, high, std, measured['planner'])
+        largest = np.array(measured['largest'], dtype=np.float64)
+        if (largest.shape != (state_dim,) or not np.isfinite(largest).all()
+                or not np.all(largest > 0)):
+            raise ValueError(f'prediction_error: largest of {states} states is not usable, '
+                             f'expected {state_dim} numbers above 0')
+        found[states] = Calibration(errors, largest, low, high, std, measured['planner'])
     return found

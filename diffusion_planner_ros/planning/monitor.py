@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError, StateError
 from ..settings import check_settings, document_settings, setting
-from ..state_error import state_error
+from ..state_error import entry_errors, root_mean_square
 from .bundle import Bundle
 from .planner import Plan
 
@@ -21,15 +21,19 @@ class MonitorConfig:
     """Thresholds of the monitor; a wrong value is refused when this is built."""
 
     ood_warn: float = setting(
-        0.8, 'Score above which the monitor warns; 1 is the 99th percentile of the prediction '
+        2.0, 'Score above which the monitor warns; 1 is the 99th percentile of the prediction '
         'error in the training data; 0 switches it off.', low=0.0, high=1000.0)
     ood_stop: float = setting(
-        1.3, 'Score above which the monitor stops; 0 switches it off.',
+        2.5, 'Score above which the monitor stops; 0 switches it off.',
         low=0.0, high=1000.0)
     ood_window: int = setting(
         3, 'Prediction errors whose median is the score: a push or a hard step disturbs one of '
         'them, a wrong sensor all.',
         unit='control periods', low=1, high=1000)
+    max_jump: float = setting(
+        3.0, 'Prediction error of one state entry above which the monitor stops at once; 1 is the '
+        'largest error of that entry in the training data; 0 switches it off.', low=0.0,
+        high=1000.0)
     max_state_deviation: float = setting(
         20.0, 'Distance of a state entry from the range of the training data above which the '
         'monitor stops; 0 switches it off.', unit='standard deviations', low=0.0, high=1e6)
@@ -46,7 +50,8 @@ class MonitorConfig:
     @property
     def is_on(self) -> bool:
         """Whether anything can make the monitor warn or stop."""
-        return any((self.ood_warn, self.ood_stop, self.max_state_deviation, self.max_equal_states))
+        return any((self.ood_warn, self.ood_stop, self.max_jump, self.max_state_deviation,
+                    self.max_equal_states))
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,15 @@ class Surprise:
     """Share of the training data with a smaller error [%], NaN without calibration."""
     score: float
     """Median error of the last periods over the 99th percentile of the training data's error."""
+    jump: float
+    """Largest error of an entry over the largest one of that entry in the training data; 0
+    without a prediction."""
     deviation: float
     """Largest distance of an entry from the training data's range [standard deviations]."""
     n_equal: int
     """States in a row that equal the one before though motion was predicted."""
     level: Literal['ok', 'warn', 'stop']
-    cause: Literal['', 'score', 'deviation', 'equal states'] = ''
+    cause: Literal['', 'score', 'jump', 'deviation', 'equal states'] = ''
     """What the level follows from; a score only where nothing else does."""
 
 
@@ -123,15 +131,17 @@ class PredictionMonitor:
         :raises StateError: if one of them has another shape or is not finite.
         """
         arrived = self._check('arrived', arrived)
-        error = float('nan')
-        if predicted is not None:
-            error = float(state_error(self._check('predicted', predicted), arrived, self._robot,
-                                      self._normalizer))
-            self._errors.append(error)
         nan = float('nan')
-        calibration = self.calibration
+        error, calibration, jump = nan, self.calibration, 0.0
+        if predicted is not None:
+            errors = entry_errors(self._check('predicted', predicted), arrived, self._robot,
+                                  self._normalizer)
+            error = float(root_mean_square(errors))
+            self._errors.append(error)
+            if calibration is not None:
+                jump = float((errors / calibration.largest).max())
         if calibration is None:
-            return Surprise(error, nan, nan, nan, 0, 'ok')
+            return Surprise(error, nan, nan, nan, nan, 0, 'ok')
         is_equal = self._last is not None and np.array_equal(arrived, self._last)
         self._last = arrived
         # A robot that stands still, as predicted, has nothing to show.
@@ -143,15 +153,16 @@ class PredictionMonitor:
         deviation = max(0.0, float((outside / calibration.state_std).max()))
         score = median(self._errors) / calibration.scale if self._errors else nan
         percentile = nan if predicted is None else calibration.percentile(error)
-        return Surprise(error, percentile, score, deviation, self._n_equal,
-                        *self._level(score, deviation))
+        return Surprise(error, percentile, score, jump, deviation, self._n_equal,
+                        *self._level(score, jump, deviation))
 
-    def _level(self, score: float, deviation: float) -> tuple[str, str]:
+    def _level(self, score: float, jump: float, deviation: float) -> tuple[str, str]:
         """Return the level and its cause."""
         config = self.config
         for cause, found, limit in (
                 ('deviation', deviation, config.max_state_deviation),
                 ('equal states', self._n_equal, config.max_equal_states),
+                ('jump', jump, config.max_jump),
                 ('score', score, config.ood_stop)):
             if limit and found > limit:
                 return 'stop', cause

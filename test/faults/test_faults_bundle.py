@@ -24,7 +24,7 @@ FILES = ('denoiser.onnx', 'value.onnx', FACTS_FILE)
 # States are made up here, so the monitor is off. Without delay a plan knows the shown state only:
 # a forecast one may strain the joint that makes a network fail.
 SETTINGS = {'use_sim_time': True, 'ramp_time': 0.0, 'action_delay': 0, 'ood_warn': 0.0,
-            'ood_stop': 0.0, 'max_state_deviation': 0.0, 'max_equal_states': 0}
+            'ood_stop': 0.0, 'max_jump': 0.0, 'max_state_deviation': 0.0, 'max_equal_states': 0}
 SLOW_PLAN = 0.5  # [s]
 MAX_PLAN_GAP = 0.1  # [s], the planner's default
 NOISE = 1.0  # [s] that a busy machine may add to any time
@@ -139,7 +139,7 @@ def remove(name):
 
 def wrong_version(folder):
     facts = yaml.safe_load((folder / FACTS_FILE).read_text())
-    (folder / FACTS_FILE).write_text(yaml.safe_dump({**facts, 'format_version': '5.0'}))
+    (folder / FACTS_FILE).write_text(yaml.safe_dump({**facts, 'format_version': '6.0'}))
     return f'{folder}/{FACTS_FILE}: format version is 5.0', 'expected 4.x'
 
 

@@ -454,10 +454,11 @@ def test_the_prediction_error_is_that_of_the_plans_with_the_recorded_action(bund
     error = (plan.states[1] - windows.rows[1, 6:]) / bundle.normalizer.std[6:]
     assert facts['n_windows'] == 1
     assert_allclose(facts['percentiles'], np.sqrt(np.mean(error ** 2)), rtol=1e-6)
+    assert_allclose(facts['largest'], np.abs(error), rtol=1e-6)
 
 
 def test_an_export_without_data_has_no_calibration(bundle):
-    assert bundle.facts['format_version'] == '4.0'
+    assert bundle.facts['format_version'] == '5.0'
     assert not bundle.calibrations
 
 
@@ -487,6 +488,11 @@ def test_an_export_from_data_that_are_not_there_leaves_the_bundle_alone(copy, ch
     (lambda f: f['prediction_error']['denoised']['percentiles'].reverse(),
      ('prediction_error', 'ascending')),
     (lambda f: f['prediction_error']['denoised'].pop('percentiles'), ("'percentiles'",)),
+    (lambda f: f['prediction_error']['denoised']['largest'].pop(),
+     ('prediction_error', '17 numbers above 0')),
+    (lambda f: f['prediction_error']['denoised']['largest'].__setitem__(0, 0.0),
+     ('prediction_error', '17 numbers above 0')),
+    (lambda f: f['prediction_error']['denoised'].pop('largest'), ("'largest'",)),
     (lambda f: f.pop('state_range'), ("'state_range'",)),
     (lambda f: f['state_range']['min'].pop(), ('state_range', '(16,)', 'expected (17,)')),
     (lambda f: f['state_range']['min'].__setitem__(0, 1e9), ('state_range', 'at most max')),

@@ -5,7 +5,21 @@ from dataclasses import replace
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
-from walker import Walker2D
+from sensor_faults import (
+    FAULT_AT,
+    flipped,
+    FOOT,
+    frozen,
+    LEG,
+    levels,
+    noisy,
+    PITCH,
+    swapped,
+    THIGH,
+    THIGH_LEFT,
+    too_large,
+    unchanged,
+)
 
 from diffusion_planner_ros.errors import ConfigError, StateError
 from diffusion_planner_ros.planning.bundle import Bundle
@@ -14,11 +28,9 @@ from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.settings import settings_of
 from diffusion_planner_ros.share import share_file
+from diffusion_planner_ros.sim.perturbation_ranges import DRAWN
 
 S = 17
-THIGH, LEG, FOOT, THIGH_LEFT = 2, 3, 4, 5
-VELOCITY = 9  # from a hinge's position to its velocity
-FAULT_AT = 150
 
 
 def normal(bundle):
@@ -42,77 +54,43 @@ def state(shipped):
     return shipped.normalizer.mean[-S:].copy()
 
 
-def walk(bundle, fault, *, n_steps=FAULT_AT + 100):
-    """Walk with a fault in the state from ``FAULT_AT`` on; return the monitor's levels."""
-    walker, planner = Walker2D(), Planner(bundle, PlannerConfig())
-    monitor, rng = PredictionMonitor(bundle), np.random.default_rng(0)
-    walker.reset(0)
-    levels, predicted, held, fell = [], None, None, False
-    while not fell and len(levels) < n_steps:
-        state = np.concatenate([walker.qpos[1:], walker.qvel])
-        if len(levels) >= FAULT_AT:
-            held = state if held is None else held
-            state = fault(state.copy(), held, rng)
-        levels.append(monitor.compare(predicted, state).level)
-        plan = planner.plan(state, step=len(levels))
-        predicted = monitor.predict(plan)
-        _, _, fell = walker.step(plan.actions[0])
-    return levels
-
-
-def swapped(first, second):
-    def fault(state, held, rng):
-        del held, rng
-        for entries in ((first, second), (first + VELOCITY, second + VELOCITY)):
-            state[list(entries)] = state[list(entries[::-1])]
-        return state
-    return fault
-
-
-def flipped(joint):
-    def fault(state, held, rng):
-        del held, rng
-        state[[joint, joint + VELOCITY]] *= -1.0
-        return state
-    return fault
-
-
-def frozen(state, held, rng):
-    del state, rng
-    return held
-
-
-def noisy(state, held, rng):
-    del held
-    state[1:8] += rng.normal(0.0, 0.3, 7)  # [rad]
-    return state
-
-
-def too_large(state, held, rng):
-    del held, rng
-    state[LEG] = 1e5  # [rad]
-    return state
-
-
 def test_nominal_walking_never_warns(shipped):
-    levels = walk(shipped, lambda state, held, rng: state, n_steps=1000)
-    assert len(levels) == 1000
-    assert set(levels) == {'ok'}
+    found = levels(shipped, unchanged, n_steps=1000)
+    assert len(found) == 1000
+    assert set(found) == {'ok'}
 
 
 @pytest.mark.parametrize('fault', [
     swapped(THIGH, LEG), swapped(LEG, FOOT), swapped(THIGH, THIGH_LEFT), flipped(THIGH),
     flipped(LEG), frozen, noisy, too_large])
 def test_a_wrong_state_stops_the_robot_before_it_has_fallen(shipped, fault):
-    levels = walk(shipped, fault)
-    assert set(levels[:FAULT_AT]) == {'ok'}
-    assert 'stop' in levels[FAULT_AT:]
+    found = levels(shipped, fault)
+    assert set(found[:FAULT_AT]) == {'ok'}
+    assert 'stop' in found[FAULT_AT:]
 
 
-def test_a_wrong_sign_of_the_pitch_is_noticed_though_the_robot_falls_at_once(shipped):
-    levels = walk(shipped, flipped(1))
-    assert set(levels[:FAULT_AT]) == {'ok'}
-    assert set(levels[FAULT_AT:]) & {'warn', 'stop'}
+@pytest.mark.parametrize('fault', [
+    swapped(THIGH, LEG), swapped(LEG, FOOT), swapped(THIGH, THIGH_LEFT), flipped(PITCH),
+    flipped(LEG), noisy])
+def test_a_measurement_that_jumps_stops_the_robot_at_once(shipped, fault):
+    found = levels(shipped, fault)
+    assert set(found[:FAULT_AT]) == {'ok'}
+    assert 'stop' in found[FAULT_AT:FAULT_AT + 3]
+
+
+@pytest.mark.parametrize('seed', range(6000, 6004))
+def test_no_alarm_while_a_robot_drawn_at_random_walks(shipped, seed):
+    assert set(levels(shipped, unchanged, robot=DRAWN.draw(seed))) == {'ok'}
+
+
+@pytest.mark.parametrize(('jump', 'level'), [(2.9, 'ok'), (3.1, 'stop')])
+def test_a_jump_is_the_error_of_one_entry_over_the_largest_of_that_entry(
+        make_monitor, shipped, state, jump, level):
+    predicted = state.copy()
+    predicted[PITCH] += jump * normal(shipped).largest[PITCH] * shipped.normalizer.std[PITCH - S]
+    surprise = make_monitor(ood_warn=0.0, ood_stop=0.0).compare(predicted, state)
+    assert_allclose(surprise.jump, jump)
+    assert (surprise.level, surprise.cause) == (level, 'jump' if level == 'stop' else '')
 
 
 def test_the_error_is_the_rms_over_the_entries_in_standard_deviations(make_monitor, shipped,
@@ -168,13 +146,13 @@ def test_a_reset_forgets(make_monitor, shipped, state):
 
 @pytest.mark.parametrize(('score', 'level'), [(0.9, 'ok'), (1.1, 'warn'), (2.1, 'stop')])
 def test_levels_follow_the_thresholds(make_monitor, shipped, state, score, level):
-    monitor = make_monitor(ood_warn=1.0, ood_stop=2.0)
+    monitor = make_monitor(ood_warn=1.0, ood_stop=2.0, max_jump=0.0)
     predicted = state + score * shipped.normalizer.std[-S:] * normal(shipped).errors[99]
     assert monitor.compare(predicted, state).level == level
 
 
 def test_zero_switches_a_threshold_off(make_monitor, shipped, state):
-    monitor = make_monitor(ood_warn=0.0, ood_stop=0.0, max_state_deviation=0.0,
+    monitor = make_monitor(ood_warn=0.0, ood_stop=0.0, max_jump=0.0, max_state_deviation=0.0,
                            max_equal_states=0)
     for _ in range(20):
         state[0] = 1e5
@@ -182,10 +160,10 @@ def test_zero_switches_a_threshold_off(make_monitor, shipped, state):
 
 
 def test_thresholds_can_change_while_running(make_monitor, shipped, state):
-    monitor = make_monitor()
-    predicted = state + 0.9 * shipped.normalizer.std[-S:] * normal(shipped).errors[99]
+    monitor = make_monitor(max_jump=0.0)
+    predicted = state + 2.1 * shipped.normalizer.std[-S:] * normal(shipped).errors[99]
     assert monitor.compare(predicted, state).level == 'warn'
-    monitor.configure(MonitorConfig(ood_warn=1.0))
+    monitor.configure(MonitorConfig(ood_warn=2.2, max_jump=0.0))
     assert monitor.compare(predicted, state).level == 'ok'
 
 

@@ -23,7 +23,7 @@ JOINTS = Walker2D().joint_names
 
 # Of a planner that answers whatever states a test makes up, one after the other.
 SETTINGS = {'lockstep': True, 'use_sim_time': True, 'ramp_time': 0.0, 'ood_warn': 0.0,
-            'ood_stop': 0.0, 'max_state_deviation': 0.0, 'max_equal_states': 0}
+            'ood_stop': 0.0, 'max_jump': 0.0, 'max_state_deviation': 0.0, 'max_equal_states': 0}
 
 
 class Driver:

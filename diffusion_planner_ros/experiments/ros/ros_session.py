@@ -50,7 +50,7 @@ from .observer import Observer, observing, SERVICE_TIME, STALL_TIME
 from .service_calls import ask
 
 OBSERVER_NICENESS = 10  # so that recording the robot does not slow it
-UNMONITORED = {'ood_warn': 0.0, 'ood_stop': 0.0, 'max_state_deviation': 0.0,
+UNMONITORED = {'ood_warn': 0.0, 'ood_stop': 0.0, 'max_jump': 0.0, 'max_state_deviation': 0.0,
                'max_equal_states': 0}
 ENDLESS = 1_000_000  # control periods of an episode that only a fall or a reset ends
 

@@ -60,6 +60,9 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
         ('ood_score', 'ood_score_only_warns'):
             'score of the monitor; whether it only warns, because a torque was late and the robot '
             'may stumble',
+        ('state_jump',):
+            'largest prediction error of an entry of the last state, over the largest error of '
+            'that entry in the training data',
         ('state_deviation',):
             'how far the last state is outside the range of the training data [standard '
             'deviations]',

@@ -218,4 +218,4 @@ class ControlLoop:
             **({} if surprise is None else {
                 'prediction_error': surprise.error, 'prediction_percentile': surprise.percentile,
                 'ood_score': surprise.score, 'ood_score_only_warns': replanner.is_muted,
-                'state_deviation': surprise.deviation})}
+                'state_jump': surprise.jump, 'state_deviation': surprise.deviation})}

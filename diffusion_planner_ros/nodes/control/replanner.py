@@ -246,7 +246,7 @@ class Replanner:
                 # at fault. Frozen sensors alone look like nothing else.
                 is_latched = surprise.cause == 'equal states' or not self.is_muted
                 self._command_publisher.stop(
-                    MONITOR_STOP, f'score {surprise.score:.2f}, '
+                    MONITOR_STOP, f'score {surprise.score:.2f}, jump {surprise.jump:.1f}, '
                     f'{surprise.deviation:.1f} standard deviations outside the training data, '
                     f'{surprise.n_equal} equal states', is_latched=is_latched)
                 return
