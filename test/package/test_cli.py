@@ -220,7 +220,7 @@ def journey(tmp_path_factory):
 
 def test_collect_writes_the_data_sets_with_their_facts(journey):
     report = journey.reports['collect']
-    assert set(report) == {'medium', 'medium-replay', 'medium-expert', 'poor'}
+    assert set(report) == {'medium', 'medium-replay', 'medium-expert', 'expert', 'poor'}
     for name, facts in report.items():
         episodes = read_episodes(journey.data / 'walker2d' / f'{name}-v0', Robot.load('walker2d'))
         returns = [e.total_return for e in episodes]

@@ -76,7 +76,7 @@ def reported(capsys, verb, *arguments, **options):
 
 def test_data_are_in_a_folder_of_the_robot_and_name_it_as_gymnasium_does(learned):
     folders = {p.name for p in (learned / 'data' / 'hopper').iterdir() if p.is_dir()}
-    assert folders == {'medium-v0', 'medium-replay-v0', 'medium-expert-v0', 'poor-v0'}
+    assert folders == {'medium-v0', 'medium-replay-v0', 'medium-expert-v0', 'expert-v0', 'poor-v0'}
     metadata = read_metadata(learned / 'data' / 'hopper' / 'medium-v0')
     assert json.loads(metadata['env_spec'])['id'] == 'Hopper-v5'
     assert metadata['ref_max_score'] == 3234.3

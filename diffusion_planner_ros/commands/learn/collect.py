@@ -24,8 +24,9 @@ def collect(
     Learn a behaviour policy with PPO and record it, as Minari data sets (HDF5).
 
     ``medium`` comes from a policy a third to half as good as the expert, ``medium-replay`` is all
-    that this policy saw while it learned, ``medium-expert`` is half medium, half expert. ``poor``
-    is 50,000 transitions of a policy a sixth to a quarter as good.
+    that this policy saw while it learned, ``medium-expert`` is half medium, half expert, and
+    ``expert`` the expert's half alone. ``poor`` is 50,000 transitions of a policy a sixth to a
+    quarter as good.
 
     With --robust, PPO learns on robots drawn anew in every episode: mass, friction, pushes, noise
     and delay differ. ``robust`` comes from its best policy on such robots, the teacher, which is
@@ -43,7 +44,7 @@ def collect(
         with lighter and heavier ones and harder pushes.
     :param n_learn: transitions that PPO learns from; 2.2 million by default, 3.2 million with
         --robust, 2.6 million with --teacher.
-    :param n_transitions: transitions of the medium data and of the expert's half, or of each
+    :param n_transitions: transitions of the medium and of the expert data, or of each
         robust data set.
     :param seed: seed of learning and recording.
     :param json: print the report as JSON.

@@ -147,7 +147,7 @@ def collect(learned: Learned, *, n_transitions: int, seed: int,
     """
     Make the data sets from one PPO run.
 
-    :param n_transitions: of the medium data, and of the expert half of medium-expert.
+    :param n_transitions: of the medium and of the expert data.
     :param seed: seed of the initial states and the exploration.
     :param on_progress: called with the number of transitions gathered since the last call.
     """
@@ -166,6 +166,7 @@ def collect(learned: Learned, *, n_transitions: int, seed: int,
         RecordedData(robot, 'medium', medium_episodes, medium_return),
         RecordedData(robot, 'medium-replay', learned.episodes[:medium.n_episodes], medium_return),
         RecordedData(robot, 'medium-expert', medium_episodes + expert_episodes, expert_return),
+        RecordedData(robot, 'expert', expert_episodes, expert_return),
         RecordedData(robot, 'poor', poor_episodes, poor_return),
     ]
 
