@@ -15,6 +15,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .figures.torques import torques
     from .inspect.animate import animate
     from .inspect.info import info
+    from .inspect.new_robot import new_robot
     from .inspect.snapshot import snapshot
     from .inspect.urdf import urdf
     from .learn.align import align
@@ -38,7 +39,7 @@ def verbs() -> dict[str, Callable[..., None]]:
             'endure': endure, 'benchmark': benchmark, 'compare': compare, 'goals': goals,
             'info': info, 'collect': collect, 'import': import_recording, 'train': train,
             'align': align, 'study': study, 'export': export, 'calibrate': calibrate,
-            'urdf': urdf, 'snapshot': snapshot,
+            'new-robot': new_robot, 'urdf': urdf, 'snapshot': snapshot,
             'animate': animate, 'soak': soak, 'overestimation': overestimation,
             'torques': torques, 'compounding': compounding, 'gaits': gaits}
 

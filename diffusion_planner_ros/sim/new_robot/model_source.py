@@ -11,6 +11,7 @@ import mujoco
 from ...errors import RobotError
 from ...urdf_tree import Urdf
 from ..mjcf import quiet_compiler
+from ..model_check import check_joints
 
 ROOTS = {'mujoco': 'MJCF', 'robot': 'URDF'}
 EXPECTED = 'expected MJCF, <mujoco>, or URDF, <robot>'
@@ -30,7 +31,7 @@ class ModelSource:
     urdf: str | None
     """The URDF, where it was one; otherwise one has to be made."""
     is_complete: bool
-    """Whether ``text`` needs no other file: neither meshes nor parts that are included."""
+    """Whether it names no other file: neither meshes nor parts that are included."""
 
 
 def read_source(path: Path) -> ModelSource:
@@ -41,7 +42,7 @@ def read_source(path: Path) -> ModelSource:
     and the root link is fixed to the world.
 
     :raises RobotError: naming the file and what was expected, if it cannot be read, is neither
-        format, or if MuJoCo does not load it.
+        format, has joints other than slides and hinges, or if MuJoCo does not load it.
     """
     try:
         text = path.read_text(encoding='utf-8')
@@ -58,12 +59,15 @@ def read_source(path: Path) -> ModelSource:
     try:
         with quiet_compiler():
             spec = mujoco.MjSpec.from_file(str(path))
+            model = spec.compile()
+            check_joints(model, str(path))
             if ROOTS[root.tag] == 'MJCF':
-                return ModelSource(path, 'MJCF', spec.compile(), text, None, _is_complete(root))
+                return ModelSource(path, 'MJCF', model, text, None, _is_complete(root))
             _add_motors(spec, text, path)
             model = spec.compile()
-            spec.meshdir = os.path.abspath(path.parent)
-            return ModelSource(path, 'URDF', model, spec.to_xml(), text, True)
+            if spec.meshes:
+                spec.meshdir = os.path.abspath(path.parent)
+            return ModelSource(path, 'URDF', model, spec.to_xml(), text, not spec.meshes)
     except ValueError as error:
         raise RobotError(f'{path}: MuJoCo does not load it ({error})') from error
 
