@@ -11,10 +11,13 @@ import mujoco
 import numpy as np
 
 from ...errors import OutputError, RobotError
+from ...robot import Robot
 from ...robots.robot_folder import LAYOUT_FILE, TASK_FILE, URDF_FILE
+from ...robots.task import Task
 from ...urdf_tree import Urdf
-from ..environment import make_environment
 from ..mjcf import quiet_compiler
+from ..mujoco_environment import MujocoEnvironment
+from ..perturbation import UNPERTURBED
 from ..urdf_export import ROOT_LINK, urdf_from_mjcf
 from .layout_text import layout_text
 from .model_source import ModelSource, read_source
@@ -127,8 +130,9 @@ def _try(folder: Path) -> None:
 
     :raises RobotError: if layout, task and model do not fit, or the model is not stable.
     """
+    path = str(folder.resolve())
     with quiet_compiler():
-        robot = make_environment(f'{folder.resolve()}')
+        robot = MujocoEnvironment(Robot.load(path), Task.load(path), UNPERTURBED)
         robot.reset(seed=0)
         for _ in range(N_TRIED):
             robot.step(np.zeros(len(robot.actuated_joints)))
