@@ -52,6 +52,10 @@ class ArmGoals:
         return goals
 
     @property
+    def grid(self) -> None:
+        """Nothing is in the way of an arm."""
+
+    @property
     def fixed(self) -> NDArray:
         """Entries of the state that a goal fixes, shape (S,)."""
         return self.entries.mask

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from ..robots.yaml_section import YamlSection
 from .arm_goals import ArmGoals
-from .joint_entries import Entry
+from .grid_map import GridMap
+from .joint_entries import Entry, JointEntries
 from .plane_goals import PlaneGoals
 
 
@@ -17,6 +18,13 @@ class GoalSpace(Protocol):
 
     tolerance: float
     """Distance from a goal at which it is reached [m]."""
+
+    entries: JointEntries
+    """Where the joints that a goal fixes are in the state."""
+
+    @property
+    def grid(self) -> GridMap | None:
+        """Free cells and walls; None where nothing is in the way."""
 
     @property
     def fixed(self) -> NDArray:

@@ -91,9 +91,11 @@ class YamlSection:
             self.refuse(key, value, 'two finite numbers, as [0.0, 0.5]')
         return float(value[0]), float(value[1])
 
-    def texts(self, key: str, n_texts: int) -> tuple[str, ...]:
+    def texts(self, key: str, n_texts: int, default: Any = REQUIRED) -> tuple[str, ...]:
         """Return a list of so many texts."""
-        value = self.take(key)
+        value = self.take(key, default)
+        if value is default:
+            return value
         if not (isinstance(value, list) and len(value) == n_texts
                 and all(isinstance(text, str) and text.strip() for text in value)):
             self.refuse(key, value, f'a list of {n_texts} texts')

@@ -86,13 +86,14 @@ def check_model(model: mujoco.MjModel, robot: Robot, task: Task) -> None:
     check_joints(model, f'{task.file}: {task.mjcf}')
     bodies = [model.body(i).name for i in range(1, model.nbody)]
     for what, name, known in (
-            ('forward_joint', task.forward_joint, joints),
+            *((('forward_joint', task.forward_joint, joints),) if not task.reaching else ()),
             ('pushed_body', task.pushed_body, bodies),
             *(('a joint of healthy.positions', joint, joints)
               for joint in (task.healthy.positions if task.healthy else ()))):
         if name not in known:
             raise RobotError(f"{task.file}: {what} is '{name}', expected one of {task.mjcf}'s "
                              f'{", ".join(known)}')
+    _check_goals(robot, task, joints)
     for entry in robot.state:
         if entry.joint not in joints:
             raise RobotError(f"layout of {robot.name}: the state has joint '{entry.joint}', "
@@ -103,6 +104,22 @@ def check_model(model: mujoco.MjModel, robot: Robot, task: Task) -> None:
         raise RobotError(f'layout of {robot.name}: control_period is {robot.control_period:g} s, '
                          f'expected {period:g} s, frame_skip {task.frame_skip} times the '
                          f"{model.opt.timestep:g} s of {task.mjcf}'s timestep")
+
+
+def _check_goals(robot: Robot, task: Task, joints: list[str]) -> None:
+    """Refuse a task with goals whose layout or model is without what they need."""
+    if (reaching := task.reaching) is None:
+        return
+    if robot.goal is None:
+        raise RobotError(f'layout of {robot.name}: no section goal, expected one, as '
+                         f'{task.file} has a section reaching')
+    if reaching.wall_height is not None and robot.goal.grid is None:
+        raise RobotError(f'{task.file}: reaching.wall_height is {reaching.wall_height:g}, '
+                         f'expected none: the goals of {robot.name} have no map with walls')
+    for joint in reaching.goal_joints or ():
+        if joint not in joints:
+            raise RobotError(f"{task.file}: reaching.goal_joints has '{joint}', expected joints "
+                             f"of {task.mjcf}: {', '.join(joints)}")
 
 
 def _check_motors(model: mujoco.MjModel, robot: Robot, task: Task) -> None:
