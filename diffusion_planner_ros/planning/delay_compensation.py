@@ -41,7 +41,7 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
     :param state: when planning begins [SI], shape (S,).
     :param actions: that will be executed until the plan is ready [N m], shape (n, A), n < H.
     :param step: number of the control period of ``state``.
-    :param condition: what else is fixed of the plan that begins after these actions.
+    :param condition: what else is fixed of the plan from the state that the actions lead to.
     :return: rows 0 to n - 1 are the actions given and the states forecast, the others new.
     :raises ConfigError: if the actions have another shape.
     :raises StateError: as ``Planner.plan``, or if a forecast is not finite.
@@ -61,10 +61,8 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
         state = np.clip(bundle.check_state(state), -clip, clip)
         states = [state, *bundle.forecast(state, actions)]
     else:
-        given = first_actions(actions, horizon=horizon, row_dim=bundle.row_dim)
-        if condition is not None:
-            given = condition.overlaid(given)
-        states = planner.plan(state, step=step, condition=given).candidates.mean(0)[
+        known = first_actions(actions, horizon=horizon, row_dim=bundle.row_dim)
+        states = planner.plan(state, step=step, condition=known).candidates.mean(0)[
             :n + 1, n_action:]
     plan = planner.plan(states[n], step=step, condition=condition)
     candidates = np.empty_like(plan.candidates)
