@@ -1,7 +1,6 @@
 """Goals from a user of ROS: a puck between walls goes there, with a model trained on its data."""
 
 from contextlib import contextmanager
-import os
 
 from action_msgs.msg import GoalStatus, GoalStatusArray
 from geometry_msgs.msg import PoseStamped
@@ -30,6 +29,7 @@ from diffusion_planner_ros.nodes.common.topics import (
     RESET,
 )
 from diffusion_planner_ros.robots.robot_folder import SEARCH_PATH
+from diffusion_planner_ros.sim.environment import make_environment
 from diffusion_planner_ros.sim.urdf_export import urdf_from_mjcf
 
 MODEL = """
@@ -147,10 +147,10 @@ class User:
 
 
 @contextmanager
-def moving(bundle, folder):
+def moving(bundle, folder, **parameters):
     """Run a puck and its planner, both for as long as it takes."""
     with (running('mujoco_bridge', folder, robot='puck', lockstep=True,
-                  max_episode_steps=1_000_000),
+                  max_episode_steps=1_000_000, **parameters),
           running('planner', folder, bundle=str(bundle), **QUIET) as planner,
           observer() as node):
         yield User(node, planner)
@@ -255,5 +255,11 @@ def test_goals_and_walls_are_drawn(user):
     assert shown()['goals'].scale.x == pytest.approx(0.6)
 
 
-def test_it_is_found_by_the_folder_that_the_environment_names(bundle):
-    assert os.environ[SEARCH_PATH] == str(bundle.parent)
+def test_the_simulation_gives_the_goal_of_every_episode_where_it_is_asked_to(bundle, tmp_path):
+    with moving(bundle, tmp_path, send_goals=True, seed=3) as user:
+        goal = make_environment('puck')
+        goal.reset(3)
+        x, y = goal.goal
+        assert user.result(f'reached ({x:g}, {y:g}) m')
+        call(user.node, Trigger, RESET.path, Trigger.Request())
+        user.wait(lambda: user.status == [GoalStatus.STATUS_SUCCEEDED] * 2, 'the next episode')

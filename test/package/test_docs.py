@@ -202,7 +202,6 @@ def test_topics_services_and_diagnostics_are_what_the_nodes_offer(tmp_path):
         # test_navigation has a robot that knows goals.
         goals = {f'/{topic.path}' for topic in NAVIGATION}
         expected = {i for i in documented_interfaces() if i[2] not in goals}
-        assert len(documented_interfaces()) == len(expected) + len(goals)
         reports = {}
 
         def on_diagnostics(msg):

@@ -223,6 +223,8 @@ BRIDGE = Interface(
                  '`position`, stamped with the state that it led to'),
         Endpoint(CLOCK, reliable(), 'simulated time, after the state of the same step; it goes on '
                  'across episodes'),
+        Endpoint(GOAL_POSE, reliable(), 'goal of every episode [m], with parameter `send_goals`; '
+                 'of a robot that knows goals'),
         Endpoint(DIAGNOSTICS, reliable(10), 'the episode; at once at its end')),
     subscribed=(
         Endpoint(COMMANDS, reliable(), 'a torque for every motor [N m]'),
