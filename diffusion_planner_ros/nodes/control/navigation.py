@@ -57,6 +57,9 @@ class Navigation:
         self._ended: list[GoalStatus] = []
         self._n_left = 0  # goals, as last told
         self._adopt(bundle, goals=())
+        if not bundle.facts.get('training', {}).get('condition_share'):
+            node.get_logger().warning(f'{bundle.path} was trained without conditions: its plans '
+                                      'lead to no goal; train with a condition_share above 0')
         self._distance, self._status, self._result = self._publishers = [
             PLANNER.publisher(node, topic)
             for topic in (NAVIGATION_DISTANCE, NAVIGATION_STATUS, NAVIGATION_RESULT)]

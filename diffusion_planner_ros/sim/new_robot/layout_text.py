@@ -19,6 +19,8 @@ state:
 # the order of effort_controller/commands. An action of 1 in a data set is this torque.
 action:
 {action}
+# A robot that can be sent to points of a plane has a section `goal` here; those of the robots
+# point_maze (slides along x and y) and reacher (an arm of two links) are examples.
 """
 WHERE_IT_IS = """\
   # The way forward is left out, so that a motion is the same wherever it takes place. A robot that
