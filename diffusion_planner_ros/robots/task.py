@@ -131,11 +131,11 @@ class Task:
         :raises RobotError: if a key is missing, unknown, or has a value that makes no sense.
         """
         whole = YamlSection(facts, str(file))
+        mjcf, frame_skip = whole.text('mjcf'), whole.integer('frame_skip', low=1, high=MAX_STEPS)
         section = whole.optional_section('reaching')
         reaching = None if section is None else Reaching.read(section)
         task = cls(
-            file=file, mjcf=whole.text('mjcf'),
-            frame_skip=whole.integer('frame_skip', low=1, high=MAX_STEPS),
+            file=file, mjcf=mjcf, frame_skip=frame_skip,
             forward_joint=None if reaching else whole.text('forward_joint'),
             pushed_body=whole.text('pushed_body'),
             initial_noise=_initial_noise(whole.section('initial_noise')),

@@ -22,7 +22,7 @@ from diffusion_planner_ros.robots.task import Task
 from diffusion_planner_ros.sim.environment import make_environment
 from diffusion_planner_ros.urdf_tree import Urdf
 
-ROBOTS = ('walker2d', 'hopper', 'half_cheetah')
+ROBOTS = ('walker2d', 'hopper', 'half_cheetah', 'point_maze', 'reacher')
 
 
 @pytest.fixture
@@ -60,8 +60,8 @@ def test_a_robot_is_found_by_the_path_of_its_folder(own, monkeypatch):
 
 
 def test_a_robot_is_found_by_its_name_once_it_is_known(own):
-    with pytest.raises(RobotError, match=f"no robot 'my_hopper': expected one of half_cheetah, "
-                                         rf'hopper, walker2d, or the path .* {SEARCH_PATH}'):
+    with pytest.raises(RobotError, match=f"no robot 'my_hopper': expected one of half_cheetah, hopper, "
+                                         rf'point_maze, reacher, walker2d, or the path .* {SEARCH_PATH}'):
         robot_folder('my_hopper')
     assert urdf_file('my_hopper') is None
     assert make_known(str(own)) == 'my_hopper'
