@@ -139,7 +139,7 @@ def shown_defaults(text, positional='bundle'):
     shown = {}
     # An option begins its line, as does the value of a positional one; what is said of it is
     # indented.
-    for block in re.split(r'\n│ (?=--?[a-z]|\[)', text)[1:]:
+    for block in re.split(r'\n│ (?=--?[a-z]|\[|PATH)', text)[1:]:
         option = re.match(r'--?([\w.-]+)', block)
         name = option.group(1) if option else positional
         plain = ' '.join(re.sub('[│╭╮╰╯─]', ' ', block).split())
