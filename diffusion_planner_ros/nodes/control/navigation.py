@@ -10,6 +10,7 @@ from nav_msgs.msg import Path
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.callback_groups import CallbackGroup
+from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import Float64, String
 
@@ -28,7 +29,9 @@ from ..common.topics import (
     PLANNER,
 )
 
+ACK_TIME = Duration(seconds=0.1)  # that the last messages have to arrive
 N_KEPT = 10  # goals that have ended whose status is told
+N_NAMED = 5  # goals that the log names
 
 
 class Navigation:
@@ -126,6 +129,7 @@ class Navigation:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         for publisher in self._publishers:
+            publisher.wait_for_all_acked(ACK_TIME)  # what a publisher leaves behind is lost
             self._node.destroy_publisher(publisher)
 
     # What comes
@@ -162,7 +166,9 @@ class Navigation:
             self._end(GoalStatus.STATUS_CANCELED, 'replaced by another goal')
             self._current, self._n_left = self._new_status(GoalStatus.STATUS_EXECUTING), len(goals)
             self._holder.release()
-            self._node.get_logger().info(f'heading for {", then ".join(map(_text, goals))}')
+            named = ', then '.join(map(_text, goals[:N_NAMED]))
+            more = f' and {len(goals) - N_NAMED} more' if len(goals) > N_NAMED else ''
+            self._node.get_logger().info(f'heading for {named}{more}')
             self._publish_status()
 
     def _check_frame(self, frame_id: str) -> None:
