@@ -33,6 +33,10 @@ class NotFiniteError(StateError):
     """A measured state holds NaN or an infinity: a sensor or its driver is broken."""
 
 
+class GoalError(PlannerError, ValueError):
+    """A goal is one to which the robot cannot go."""
+
+
 class OutputError(PlannerError):
     """A file cannot be written."""
 

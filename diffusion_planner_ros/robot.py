@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .errors import ConfigError, RobotError
+from .goals.goal_space import GoalSpace, read_goal_space
 from .robots.robot_folder import LAYOUT_FILE, read_yaml, robot_folder, YAML
 
 QUANTITIES = ('position', 'velocity')
@@ -56,6 +57,8 @@ class Robot:
     """Time between two actions [s]."""
     state: tuple[StateEntry, ...]
     action: tuple[ActionEntry, ...]
+    goal: GoalSpace | None = None
+    """Where it can be sent to; None for a robot that knows no goals."""
 
     def __post_init__(self) -> None:
         if not self.control_period > 0:
@@ -107,12 +110,14 @@ class Robot:
         unknown = set(facts) - {field.name for field in fields(cls)}
         if unknown:
             raise RobotError(f"{source}: key '{min(unknown)}' is unknown; expected name, "
-                             'control_period, state and action')
+                             'control_period, state, action and goal')
         try:
+            state = tuple(StateEntry(**entry) for entry in facts['state'])
+            goal = facts.get('goal')
             return cls(name=str(facts['name']),
-                       control_period=float(facts['control_period']),
-                       state=tuple(StateEntry(**entry) for entry in facts['state']),
-                       action=tuple(ActionEntry(**entry) for entry in facts['action']))
+                       control_period=float(facts['control_period']), state=state,
+                       action=tuple(ActionEntry(**entry) for entry in facts['action']),
+                       goal=None if goal is None else read_goal_space(goal, state, source))
         except KeyError as error:
             raise RobotError(f'{source}: key {error} is missing; expected name, control_period, '
                              'state and action') from error
@@ -139,8 +144,8 @@ class Robot:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``from_dict`` reads."""
-        facts = asdict(self)
-        facts['state'] = [{k: v for k, v in entry.items() if v is not None}
-                          for entry in facts['state']]
-        facts['action'] = list(facts['action'])
-        return facts
+        facts = {'name': self.name, 'control_period': self.control_period}
+        facts['state'] = [{k: v for k, v in asdict(entry).items() if v is not None}
+                          for entry in self.state]
+        facts['action'] = [asdict(entry) for entry in self.action]
+        return facts if self.goal is None else {**facts, 'goal': self.goal.to_dict()}

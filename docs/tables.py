@@ -16,6 +16,8 @@ import sys
 from typing import Any
 from unittest.mock import MagicMock, patch
 
+from rclpy.qos import DurabilityPolicy, QoSProfile
+
 from diffusion_planner_ros.commands.__main__ import verbs
 from diffusion_planner_ros.data.bags.bag_config import BagConfig
 from diffusion_planner_ros.experiments.execution import Execution
@@ -108,12 +110,17 @@ def topic_table() -> str:
     for node in NODES:
         ends = [*(('in', e) for e in node.subscribed), *(('out', e) for e in node.published)]
         rows += [(node, direction, end.topic,
-                  f'{reliability_of(end.qos)}, depth {end.qos.depth}', end.description)
+                  f'{reliability_of(end.qos)}{_durability(end.qos)}, depth {end.qos.depth}',
+                  end.description)
                  for direction, end in ends]
         rows += [(node, 'service', s, '', s.description) for s in node.services]
     return table(('node', 'direction', 'name', 'type', 'QoS', 'what'), [
         (f'`{node.node_name}`', direction, f'`{node.name_of(topic)}`', f'`{topic.ros_type}`', qos,
          what) for node, direction, topic, qos, what in rows])
+
+
+def _durability(qos: QoSProfile) -> str:
+    return ', transient local' if qos.durability == DurabilityPolicy.TRANSIENT_LOCAL else ''
 
 
 def diagnostics_table(node: str) -> str:

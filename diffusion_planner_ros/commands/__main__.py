@@ -15,6 +15,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .figures.torques import torques
     from .inspect.animate import animate
     from .inspect.info import info
+    from .inspect.new_robot import new_robot
     from .inspect.snapshot import snapshot
     from .inspect.urdf import urdf
     from .learn.align import align
@@ -30,15 +31,16 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .measure.endure import endure
     from .measure.evaluate import evaluate
     from .measure.goals import goals
+    from .measure.reach import reach
     from .measure.robustness import robustness
     from .measure.soak import soak
     from .walk import walk
 
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
             'endure': endure, 'benchmark': benchmark, 'compare': compare, 'goals': goals,
-            'info': info, 'collect': collect, 'import': import_recording, 'train': train,
-            'align': align, 'study': study, 'export': export, 'calibrate': calibrate,
-            'urdf': urdf, 'snapshot': snapshot,
+            'reach': reach, 'info': info, 'collect': collect, 'import': import_recording,
+            'train': train, 'align': align, 'study': study, 'export': export,
+            'calibrate': calibrate, 'new-robot': new_robot, 'urdf': urdf, 'snapshot': snapshot,
             'animate': animate, 'soak': soak, 'overestimation': overestimation,
             'torques': torques, 'compounding': compounding, 'gaits': gaits}
 

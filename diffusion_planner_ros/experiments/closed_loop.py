@@ -15,6 +15,7 @@ import numpy as np
 from ..episode import Episode
 from ..errors import RobotError
 from ..planning.bundle import Bundle, facts_file
+from ..planning.navigation.navigator import Navigator
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
 from ..robots.task import Task
@@ -55,6 +56,9 @@ def check_robot(bundle: Bundle) -> None:
     if robot.control_period != simulated.control_period:
         raise RobotError(f'{bundle.path}: control period is {robot.control_period} s, '
                          f'expected {simulated.control_period} s for {robot.name}')
+    if robot.goal != simulated.goal:
+        raise RobotError(f'{bundle.path}: the section goal of its robot is not that of '
+                         f'{robot.name} here, expected the same: train with the layout as it is')
     measured, expected = ([f'{e.joint} {e.quantity}' for e in r.state] for r in (robot, simulated))
     if measured != expected:
         raise RobotError(f'{bundle.path}: the state is {", ".join(measured)}, expected '
@@ -97,6 +101,8 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
     """
     Plan and execute until the robot falls or time is over.
 
+    A robot that is sent to goals is led to that of its episode.
+
     :param seed: of the initial state, and of whatever is random in ``perturbation``.
     :param execution: how plans are executed.
     :param perturbation: what is different about the robot; ranges are drawn from by the seed.
@@ -105,7 +111,12 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
     :raises RobotError: if there is no robot of the name that the planner's has.
     """
     robot = make_environment(planner.bundle.robot.name, perturbation.draw(seed))
-    controller = PlanController(planner, execution, seed=seed,
+    navigator = None
+    if robot.task.reaching:
+        navigator = Navigator(planner.bundle.robot, horizon=planner.bundle.horizon)
+        robot.reset(seed)  # the goal of the seed
+        navigator.go([robot.goal])
+    controller = PlanController(planner, execution, seed=seed, navigator=navigator,
                                 on_plan=None if on_plan is None else partial(on_plan, robot))
     result, episode = walk(seed, robot, controller)
     return result, Trace(controller.seconds, controller.torque_steps, episode)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..planning.delay_compensation import plan_compensated, torque_step
+from ..planning.navigation.navigator import Navigator
 from ..planning.planner import Plan, Planner
 from .execution import Execution
 
@@ -22,11 +23,13 @@ class PlanController:
     :param execution: how many actions of a plan are executed, how late, with which noise.
     :param seed: of the noise of ``execution.exploration``.
     :param on_plan: sees every plan as soon as it is made.
+    :param navigator: says which goal plans lead to; without one they lead to none.
     :raises ConfigError: if a plan does not outlast its execution.
     """
 
     def __init__(self, planner: Planner, execution: Execution, *, seed: int,
-                 on_plan: Callable[[Plan], None] | None = None) -> None:
+                 on_plan: Callable[[Plan], None] | None = None,
+                 navigator: Navigator | None = None) -> None:
         robot = planner.bundle.robot
         execution.check_horizon(planner.bundle.horizon)
         self.seconds: list[float] = []
@@ -36,6 +39,7 @@ class PlanController:
         self._planner = planner
         self._execution = execution
         self._on_plan = on_plan
+        self._navigator = navigator
         self._limit = robot.torque_limit
         self._rng = np.random.default_rng((seed, EXPLORATION_STREAM))
         self._waiting = deque(np.zeros((execution.delay, robot.action_dim)))
@@ -58,11 +62,13 @@ class PlanController:
 
     def _plan(self, state: NDArray, step: int) -> None:
         delay, n_execute = self._execution.delay, self._execution.n_execute
+        goal = None if self._navigator is None else self._navigator.advance(state, n_execute)
         before = time.perf_counter()
         if self._execution.compensate and delay:
-            plan = plan_compensated(self._planner, state, np.stack(self._waiting), step=step)
+            plan = plan_compensated(self._planner, state, np.stack(self._waiting), step=step,
+                                    condition=goal)
         else:
-            plan = self._planner.plan(state, step=step)
+            plan = self._planner.plan(state, step=step, condition=goal)
         self.seconds.append(time.perf_counter() - before)
         if self._on_plan is not None:
             self._on_plan(plan)

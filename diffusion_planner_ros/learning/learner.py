@@ -104,6 +104,7 @@ class Learner:
             for name, network in self.networks.items()], fused=True)
         self.scheduler = LambdaLR(self.optimizer, rate)
         self.generator = torch.Generator().manual_seed(config.seed)
+        self._goal_entries = None if robot.goal is None else torch.as_tensor(robot.goal.fixed)
         row_dim = robot.action_dim + robot.state_dim
         self._weight = loss_weight(config.horizon, row_dim, robot.action_dim,
                                    config.first_action_weight).to(self.device)
@@ -130,7 +131,7 @@ class Learner:
     def draw_conditions(self, x_0: Tensor) -> Tensor:
         """Draw what is known of windows (B, H, D) beforehand, true where it is, (B, H, D)."""
         return random_conditions(x_0, self.robot.action_dim, self.config.condition_share,
-                                 self.generator)
+                                 self.generator, self._goal_entries)
 
     def draw_wanted(self, values: Tensor) -> Tensor | None:
         """

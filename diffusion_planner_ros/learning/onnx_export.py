@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+import copy
+from dataclasses import asdict, dataclass, replace
 import logging
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from ..errors import ModelError
 from ..files import written
 from ..robot import Robot
 from ..schedule import CLEAN
+from .graphs.half_weights import with_half_weights
 from .graphs.plan_graph import plan_graph
 from .learner import load_checkpoint
 from .networks.builders import build_networks
@@ -118,6 +120,14 @@ class TrainedModel:
             'data': saved['facts']}
         return cls(networks, robot, config, facts)
 
+    def rounded(self) -> 'TrainedModel':
+        """Return the model with weights rounded to half precision: files of half the size."""
+        networks = copy.deepcopy(self.networks)
+        with torch.no_grad():
+            for weight in networks.parameters():
+                weight.copy_(weight.half().to(weight.dtype))
+        return replace(self, networks=networks)
+
     def value_and_gradient(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Return V(x_t, t) (B,) and its gradient with respect to x_t (B, H, D)."""
         return value_and_gradient(self.value, dict(self.value.state_dict()), x_t, t)
@@ -196,7 +206,8 @@ def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
     them.
 
     :param optimize: whether to compute ahead what depends on weights alone; onnxruntime does the
-        same when it loads a file. Without it every weight is in the file under its own name.
+        same when it loads a file. Without it every weight is in the file under its own name. With
+        it, weights that half precision holds exactly are stored so.
     :raises OutputError: if a file cannot be written.
     """
     x_t, t = model.example(3)
@@ -215,6 +226,9 @@ def export_networks(model: TrainedModel, denoiser_file: Path, value_file: Path,
         state = x_t[:, 0, model.robot.action_dim:]
         _save(model.inverse_dynamics, {'state': state, 'next_state': state.clone()}, ['action'],
               inverse_file, optimize=optimize)
+    if optimize:
+        for file in (denoiser_file, value_file, dynamics_file):
+            _write(with_half_weights(onnx.load(file)), file)
     if model.has_plan:
         _write(plan_graph(onnx.load(denoiser_file), onnx.load(value_file),
                           model.config.n_diffusion_steps), plan_file)

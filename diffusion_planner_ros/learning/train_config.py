@@ -45,7 +45,8 @@ class TrainConfig:
         'model learn from the executed ones.')
     condition_share: float = setting(
         0.0, 'Share of the windows of which more is known than the first state: the last one, '
-        'others, single entries, or the first actions. So plans go where goals tell them.',
+        'others, single entries, the first actions, or a goal at which the robot stays. So plans '
+        'go where goals tell them.',
         low=0.0, high=1.0)
     return_share: float = setting(
         0.0, 'Share of the windows in which the denoiser is told the return that followed, for '

@@ -4,10 +4,11 @@ import time
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from geometry_msgs.msg import Vector3
+from geometry_msgs.msg import PoseStamped, Vector3
 import numpy as np
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock as ClockMsg
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import SetBool, Trigger
@@ -36,6 +37,7 @@ from .common.topics import (
     CLOCK,
     COMMANDS,
     DIAGNOSTICS,
+    GOAL_POSE,
     JOINT_STATES,
     PAUSE,
     PUSH,
@@ -47,6 +49,7 @@ from .threads.control_thread import ControlThread
 from .threads.scheduling import schedule, SchedulingConfig
 
 DIAGNOSTICS_PERIOD = 1.0  # [s]
+FRAME = 'world'  # of the simulation
 
 
 class MujocoBridge(Node):
@@ -78,6 +81,10 @@ class MujocoBridge(Node):
         self._clock_publisher = BRIDGE.publisher(self, CLOCK)
         self._rewards = BRIDGE.publisher(self, REWARD)
         self._diagnostics = BRIDGE.publisher(self, DIAGNOSTICS)
+        self._goals: Publisher | None = None
+        if self._config.send_goals and self._robot.goal is not None:
+            self._goals = BRIDGE.publisher(self, GOAL_POSE)
+        self._sent: int | None = None  # start of the episode whose goal was sent [ns]
         self._commands = BRIDGE.subscription(self, COMMANDS, self._on_command, group=group)
         BRIDGE.subscription(self, PUSH, self._on_push, group=group)
         BRIDGE.service(self, RESET, self._on_reset, group=group)
@@ -140,6 +147,19 @@ class MujocoBridge(Node):
         self._states.publish(msg_from_joints(self._robot.joint_names, state.positions,
                                              state.velocities, state.efforts, state.time))
         self._repeats.reset()
+        self._send_goal()
+
+    def _send_goal(self) -> None:
+        """Send the robot to the goal of its episode, once it moves and somebody listens."""
+        episode, start = self._episode, self._episode.start_time
+        if (self._goals is None or start == self._sent or episode.state != 'running'
+                or not self._goals.get_subscription_count()):
+            return
+        goal = PoseStamped()
+        goal.header.frame_id, goal.header.stamp = FRAME, stamp_from_nanoseconds(episode.time)
+        goal.pose.position.x, goal.pose.position.y = map(float, self._robot.goal)
+        self._goals.publish(goal)
+        self._sent = start
 
     def show_reward(self, reward: float, fell: bool, time: int) -> None:
         """Publish the reward of the step that led to the state of this time [ns]."""

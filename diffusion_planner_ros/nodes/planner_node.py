@@ -17,6 +17,7 @@ from rclpy.parameter import Parameter
 
 from ..errors import ConfigError, ModelError, PlannerError, RobotError
 from ..planning.bundle import Bundle, FACTS_FILE, facts_file
+from ..planning.conditions import Condition
 from ..planning.monitor import MonitorConfig
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
@@ -38,7 +39,7 @@ from .control.control_loop import ControlLoop
 from .control.model import AS_MEASURED, Model, NOT_MEASURED
 from .control.planner_node_config import PlannerNodeConfig
 from .control.publishers import Gid, listed, NAMELESS, SILENCE
-from .display.plan_display import DisplayConfig, PlanDisplay
+from .display.plan_display import DisplayConfig, PlanDisplay, Shown
 from .state.state_source import check_layout, Measurement, StateConfig
 from .threads.control_thread import ControlThread
 from .threads.periodic_thread import PeriodicThread
@@ -185,6 +186,7 @@ class PlannerNode(LifecycleNode):
             self, self._model, self._limit, create_publisher=self._conflicts.begin,
             config=self._config,
             stop=self._stop, state_config=self._configs[StateConfig], control=self._control,
+            frame_id=self._configs[DisplayConfig].frame_id,
             on_leap=self._forget, on_plan=self._on_plan, on_fault=self._on_fault)
         self._fault = ''
         self._loop = loop
@@ -361,14 +363,16 @@ class PlannerNode(LifecycleNode):
         if display is not None:
             display.forget()
 
-    def _on_plan(self, model: Model, plan: Plan, measured: Measurement) -> None:
+    def _on_plan(self, model: Model, plan: Plan, measured: Measurement, known: Condition | None
+                 ) -> None:
         """Publish a plan if it is subscribed, and hand it to the display; control thread."""
         robot = model.planner.bundle.robot
         if self._plans.get_subscription_count():
             self._plans.publish(msg_from_plan(plan, robot, measured.stamp, measured.positions))
+        loop = self._loop  # the executor may take it away meanwhile
         if self._display is not None:
-            self._display.show(model.planner, plan, measured.stamp, measured.positions,
-                               measured.state)
+            self._display.show(Shown(model.planner, plan, measured.stamp, measured.positions,
+                                     measured.state, known, [] if loop is None else loop.goals))
 
     def _on_fault(self, fault: BaseException) -> None:
         """Log the exception that ended inference, and deactivate; control thread."""

@@ -18,6 +18,10 @@ class Condition:
     mask: NDArray
     """True where ``known`` holds, shape (H, D)."""
 
+    def overlaid(self, other: 'Condition') -> 'Condition':
+        """Return all that is fixed by either; where both do, ``other`` holds."""
+        return Condition(np.where(other.mask, other.known, self.known), self.mask | other.mask)
+
 
 def first_actions(actions: NDArray, *, horizon: int, row_dim: int) -> Condition:
     """
@@ -41,8 +45,23 @@ def last_state(state: NDArray, *, horizon: int, row_dim: int) -> Condition:
     :param horizon: rows of a trajectory, H.
     :param row_dim: length of a row ``[a | s]``, D.
     """
+    return held_state(state, arrival=horizon - 1, horizon=horizon, row_dim=row_dim)
+
+
+def held_state(state: NDArray, *, arrival: int, horizon: int, row_dim: int,
+               fixed: NDArray | None = None) -> Condition:
+    """
+    Fix the same state in the last rows of a trajectory: a goal at which the robot stays.
+
+    :param state: [SI], shape (S,).
+    :param arrival: first row that it is in, 1 to ``horizon - 1``.
+    :param horizon: rows of a trajectory, H.
+    :param row_dim: length of a row ``[a | s]``, D.
+    :param fixed: entries of the state that are fixed, true for these, shape (S,); all by default.
+    """
     known, mask = np.zeros((horizon, row_dim)), np.zeros((horizon, row_dim), dtype=bool)
-    known[-1, -len(state):], mask[-1, -len(state):] = state, True
+    known[arrival:, -len(state):] = state
+    mask[arrival:, -len(state):] = True if fixed is None else fixed
     return Condition(known, mask)
 
 

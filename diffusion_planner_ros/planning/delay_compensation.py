@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError
-from .conditions import first_actions
+from .conditions import Condition, first_actions
 from .planner import Plan, Planner
 
 
@@ -27,7 +27,8 @@ def committed(plan: Plan, index: int, n: int) -> NDArray:
     return plan.actions[index:index + n]
 
 
-def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step: int = 0) -> Plan:
+def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step: int = 0,
+                     condition: Condition | None = None) -> Plan:
     """
     Plan from one state, knowing the actions until the plan is ready.
 
@@ -40,6 +41,7 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
     :param state: when planning begins [SI], shape (S,).
     :param actions: that will be executed until the plan is ready [N m], shape (n, A), n < H.
     :param step: number of the control period of ``state``.
+    :param condition: what else is fixed of the plan from the state that the actions lead to.
     :return: rows 0 to n - 1 are the actions given and the states forecast, the others new.
     :raises ConfigError: if the actions have another shape.
     :raises StateError: as ``Planner.plan``, or if a forecast is not finite.
@@ -53,16 +55,16 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
                           'horizon')
     n = len(actions)
     if not n:
-        return planner.plan(state, step=step)
+        return planner.plan(state, step=step, condition=condition)
     if bundle.has_dynamics:
         clip = bundle.robot.state_clip
         state = np.clip(bundle.check_state(state), -clip, clip)
         states = [state, *bundle.forecast(state, actions)]
     else:
-        condition = first_actions(actions, horizon=horizon, row_dim=bundle.row_dim)
-        states = planner.plan(state, step=step, condition=condition).candidates.mean(0)[
+        known = first_actions(actions, horizon=horizon, row_dim=bundle.row_dim)
+        states = planner.plan(state, step=step, condition=known).candidates.mean(0)[
             :n + 1, n_action:]
-    plan = planner.plan(states[n], step=step)
+    plan = planner.plan(states[n], step=step, condition=condition)
     candidates = np.empty_like(plan.candidates)
     candidates[:, :n, :n_action] = actions
     candidates[:, :n, n_action:] = states[:n]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import RobotError
+from .reaching import Reaching
 from .robot_folder import read_yaml, robot_folder, TASK_FILE
 from .yaml_section import REQUIRED, YamlSection
 
@@ -47,6 +48,8 @@ class Reward:
     """Added while the robot is healthy."""
     control_cost: float
     """Weight of the sum of the squared actions, in torque limits, which is taken away."""
+    goal_distance: float = 0.0
+    """Weight of the distance from the goal [1/m], which is taken away."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ class Task:
     """MuJoCo's model: a path from the folder of ``file``, or a name in Gymnasium's assets."""
     frame_skip: int
     """Simulator steps in a control period."""
-    forward_joint: str
-    """Joint whose position is the way forward [m]."""
+    forward_joint: str | None
+    """Joint whose position is the way forward [m]; None for a robot that is sent to goals."""
     pushed_body: str
     """Body on which pushes act."""
     initial_noise: InitialNoise
@@ -84,6 +87,8 @@ class Task:
     reference_returns: ReferenceReturns | None
     gymnasium: str | None
     """The same robot in Gymnasium, which data sets name; None where there is none."""
+    reaching: Reaching | None = None
+    """About a robot that is sent to goals; None for one that moves forward."""
 
     @property
     def has_falls(self) -> bool:
@@ -126,16 +131,19 @@ class Task:
         :raises RobotError: if a key is missing, unknown, or has a value that makes no sense.
         """
         whole = YamlSection(facts, str(file))
+        mjcf, frame_skip = whole.text('mjcf'), whole.integer('frame_skip', low=1, high=MAX_STEPS)
+        section = whole.optional_section('reaching')
+        reaching = None if section is None else Reaching.read(section)
         task = cls(
-            file=file, mjcf=whole.text('mjcf'),
-            frame_skip=whole.integer('frame_skip', low=1, high=MAX_STEPS),
-            forward_joint=whole.text('forward_joint'), pushed_body=whole.text('pushed_body'),
+            file=file, mjcf=mjcf, frame_skip=frame_skip,
+            forward_joint=None if reaching else whole.text('forward_joint'),
+            pushed_body=whole.text('pushed_body'),
             initial_noise=_initial_noise(whole.section('initial_noise')),
             healthy=_health(whole.optional_section('healthy')),
-            reward=_reward(whole.section('reward')),
+            reward=_reward(whole.section('reward'), reaches=reaching is not None),
             max_episode_steps=whole.integer('max_episode_steps', low=1, high=MAX_STEPS),
             reference_returns=_reference_returns(whole.optional_section('reference_returns')),
-            gymnasium=whole.text('gymnasium', None))
+            gymnasium=whole.text('gymnasium', None), reaching=reaching)
         whole.end()
         return task
 
@@ -165,9 +173,12 @@ def _health(section: YamlSection | None) -> Health | None:
     return health
 
 
-def _reward(section: YamlSection) -> Reward:
-    reward = Reward(section.number('forward_velocity'), section.number('healthy'),
-                    section.number('control_cost'))
+def _reward(section: YamlSection, *, reaches: bool) -> Reward:
+    if reaches:
+        reward = Reward(0.0, 0.0, section.number('control_cost'), section.number('goal_distance'))
+    else:
+        reward = Reward(section.number('forward_velocity'), section.number('healthy'),
+                        section.number('control_cost'))
     section.end()
     return reward
 

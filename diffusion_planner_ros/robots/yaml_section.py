@@ -81,6 +81,26 @@ class YamlSection:
                         '[0.7, .inf]')
         return float(value[0]), float(value[1])
 
+    def pair(self, key: str, default: Any = REQUIRED) -> tuple[float, float]:
+        """Return two finite numbers."""
+        value = self.take(key, default)
+        if value is default:
+            return value
+        if not (isinstance(value, list) and len(value) == 2
+                and all(is_number(number) and math.isfinite(number) for number in value)):
+            self.refuse(key, value, 'two finite numbers, as [0.0, 0.5]')
+        return float(value[0]), float(value[1])
+
+    def texts(self, key: str, n_texts: int, default: Any = REQUIRED) -> tuple[str, ...]:
+        """Return a list of so many texts."""
+        value = self.take(key, default)
+        if value is default:
+            return value
+        if not (isinstance(value, list) and len(value) == n_texts
+                and all(isinstance(text, str) and text.strip() for text in value)):
+            self.refuse(key, value, f'a list of {n_texts} texts')
+        return tuple(value)
+
     def section(self, key: str) -> 'YamlSection':
         """Return the mapping that a key holds."""
         return YamlSection(self.take(key), self._source, f'{self._prefix}{key}')

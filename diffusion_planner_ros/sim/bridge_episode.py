@@ -44,6 +44,9 @@ class BridgeConfig:
     max_episode_steps: int = setting(
         0, "Length of an episode; 0: as the robot's task says.",
         unit='control periods', low=0, high=1_000_000, read_only=True)
+    send_goals: bool = setting(
+        False, 'Send a robot that knows goals to the one of every episode, on `goal_pose`, as a '
+        'user would.', read_only=True)
     # Four control periods. A step that begins just before the end of this time lasts one period
     # more, so that the torque of a dead planner is gone 40 ms after its last command, and within
     # 50 ms if a step comes late. A living planner repeats its command at least every 20 ms.
@@ -163,6 +166,11 @@ class BridgeEpisode:
     def time(self) -> int:
         """Simulated time [ns]."""
         return self._state.time
+
+    @property
+    def start_time(self) -> int:
+        """Simulated time at which the episode began [ns]."""
+        return self._start_time
 
     @property
     def stop_cause(self) -> str:

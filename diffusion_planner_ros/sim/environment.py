@@ -23,7 +23,9 @@ class Environment(Protocol):
     joint_names: list[str]
     """All joints, in the order of ``qpos`` and ``qvel``."""
     forward: int
-    """Index of the joint whose position is the way forward [m]."""
+    """Index of the joint whose position is the way forward [m]; the first one, without such."""
+    goal: NDArray | None
+    """Goal of the episode [m], shape (2,), of a robot that is sent to goals."""
     actuated_joints: list[str]
     """Joints with a motor, in the order of a torque."""
     control_period: float
@@ -57,7 +59,7 @@ class Environment(Protocol):
 
     @property
     def position(self) -> float:
-        """Forward position of the robot [m]."""
+        """Forward position, or how far short of its goal the robot is, below 0 [m]."""
 
     def reset(self, seed: int) -> NDArray:
         """Start an episode and return its first state, shape (S,); the seed decides it all."""
@@ -77,6 +79,9 @@ class Environment(Protocol):
         :param velocity: mean forward velocity in it [m/s].
         :param action: torque over its limit, shape (A,).
         """
+
+    def aim(self, goal: NDArray) -> None:
+        """Give a robot that is sent to goals another one [m], shape (2,)."""
 
     def push(self, impulse: NDArray) -> None:
         """Push the robot during the next control period; impulse [N s], world frame, (3,)."""

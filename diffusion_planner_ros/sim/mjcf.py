@@ -8,7 +8,9 @@ import gymnasium
 import mujoco
 
 from ..errors import RobotError
+from ..goals.grid_map import GridMap
 from ..robots.task import Task
+from .walls import add_walls
 
 ASSETS = Path(gymnasium.__file__).parent / 'envs' / 'mujoco' / 'assets'
 
@@ -27,15 +29,22 @@ def mjcf_path(task: Task) -> Path:
                      f'{" nor ".join(map(str, places))} is')
 
 
-def load_model(file: Path) -> mujoco.MjModel:
+def load_model(file: Path, walls: GridMap | None = None, wall_height: float = 0.0
+               ) -> mujoco.MjModel:
     """
     Compile a model.
 
+    :param walls: map of walls that are added to it.
+    :param wall_height: [m].
     :raises RobotError: naming the file and what MuJoCo finds wrong with it.
     """
     try:
         with quiet_compiler():
-            return mujoco.MjModel.from_xml_path(str(file))
+            if walls is None:
+                return mujoco.MjModel.from_xml_path(str(file))
+            spec = mujoco.MjSpec.from_file(str(file))
+            add_walls(spec, walls, wall_height)
+            return spec.compile()
     except ValueError as error:
         raise RobotError(f'{file}: MuJoCo does not load it ({error})') from error
 

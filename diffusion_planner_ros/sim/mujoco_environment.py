@@ -22,6 +22,9 @@ class MujocoEnvironment:
     """
     A robot with a motor at each joint of its actions, on slides and hinges.
 
+    A robot that is sent to goals begins an episode at rest, but for the initial noise, somewhere
+    among all goals, and has another one of them as its goal.
+
     One control period is ``task.frame_skip`` simulator steps. The state is that of the layout,
     clipped as it says. With the task of one of Gymnasium's planar robots, it is that robot number
     by number, unless it is perturbed.
@@ -35,14 +38,19 @@ class MujocoEnvironment:
     def __init__(self, robot: Robot, task: Task, perturbation: Perturbation) -> None:
         self.robot = robot
         self.task = task
-        self.model = copy.copy(_load(mjcf_path(task)))
+        walls = None
+        if task.reaching and task.reaching.wall_height and robot.goal:
+            walls = robot.goal.grid
+        self.model = copy.copy(_load(mjcf_path(task), walls, walls and task.reaching.wall_height))
         check_model(self.model, robot, task)
         perturbation.alter(self.model)
         self.data = mujoco.MjData(self.model)
         self.joint_names = joints_of(self.model)
         self.actuated_joints = [entry.joint for entry in robot.action]
         self.control_period = float(self.model.opt.timestep) * task.frame_skip  # [s]
-        self.forward = self.joint_names.index(task.forward_joint)
+        self.forward = 0 if task.reaching else self.joint_names.index(task.forward_joint)
+        self.goal: NDArray | None = None
+        """Of an episode of a robot that is sent to goals [m], shape (2,)."""
         self.torque_limit = torque_limit_of(self.model)  # (A,) [N m]
         self._max_control = self.model.actuator_ctrlrange[:, 1].copy()
         self._base = self.model.body(task.pushed_body).id
@@ -80,16 +88,21 @@ class MujocoEnvironment:
 
     @property
     def position(self) -> float:
-        """Forward position [m]."""
+        """Forward position, or how far short of its goal the robot is, below 0 [m]."""
+        if self.goal is not None:
+            return -float(np.linalg.norm(self.robot.goal.position(self._exact_state) - self.goal))
         return float(self.data.qpos[self.forward])
 
     @property
     def state(self) -> NDArray:
         """What the layout says, with sensor noise and then clipped, shape (S,)."""
-        entries = self._entries
-        measured = np.where(self._is_velocity, self.data.qvel[entries], self.data.qpos[entries])
-        measured += self._disturbance.sensor_noise
+        measured = self._exact_state + self._disturbance.sensor_noise
         return np.clip(measured, -self.robot.state_clip, self.robot.state_clip)
+
+    @property
+    def _exact_state(self) -> NDArray:
+        entries = self._entries
+        return np.where(self._is_velocity, self.data.qvel[entries], self.data.qpos[entries])
 
     def reset(self, seed: int) -> NDArray:
         """Start an episode with the initial noise that Gymnasium draws from the same seed."""
@@ -104,8 +117,29 @@ class MujocoEnvironment:
             self.data.qvel[:] = rng.uniform(-bound, bound, model.nv)
         else:
             self.data.qvel[:] = noise.velocity_std * rng.standard_normal(model.nv)
+        if self.task.reaching:
+            self._draw_start(rng)
+            self.aim(self.robot.goal.draw(rng))
         mujoco.mj_forward(model, self.data)
         return self.state
+
+    def _draw_start(self, rng: np.random.Generator) -> None:
+        """Move the robot from where its model puts it to a point that might be a goal."""
+        space = self.robot.goal
+        start = space.state_at(space.draw(rng), rng.uniform(-1.0, 1.0, self.robot.state_dim))
+        joints = self._entries[list(space.entries.positions)]
+        self.data.qpos[joints] += space.entries.positions_of(start) - self.model.qpos0[joints]
+
+    def aim(self, goal: NDArray) -> None:
+        """
+        Give a robot that is sent to goals another one, and show it; its reward is about that.
+
+        :param goal: [m], shape (2,).
+        """
+        self.goal = np.array(goal, dtype=np.float64)
+        for joint, place in zip(self.task.reaching.goal_joints or (), self.goal, strict=False):
+            i = self.joint_names.index(joint)
+            self.data.qpos[i], self.data.qvel[i] = place, 0.0
 
     def place(self, state: NDArray) -> None:
         """
@@ -181,8 +215,9 @@ class MujocoEnvironment:
         :param action: torque over its limit, shape (A,).
         """
         weights = self.task.reward
-        return (weights.forward_velocity * velocity + weights.healthy * self.is_healthy
-                - weights.control_cost * float(np.sum(np.square(action))))
+        worth = (weights.forward_velocity * velocity + weights.healthy * self.is_healthy
+                 - weights.control_cost * float(np.sum(np.square(action))))
+        return worth if self.goal is None else worth + weights.goal_distance * self.position
 
     def _act(self, control: NDArray, n_steps: int) -> None:
         self.data.ctrl[:] = control
@@ -205,7 +240,8 @@ def _healthy_ranges(task: Task, joints: Sequence[str]) -> tuple[NDArray, NDArray
     if task.healthy is not None:
         if task.healthy.others is not None:
             ranges = dict.fromkeys(range(2 * len(joints)), task.healthy.others)
-            del ranges[joints.index(task.forward_joint)]
+            if task.forward_joint is not None:
+                del ranges[joints.index(task.forward_joint)]
         ranges |= {joints.index(joint): ends for joint, ends in task.healthy.positions.items()}
     low, high = np.array([*ranges.values()]).reshape(-1, 2).T
     return np.array([*ranges], dtype=int), low, high

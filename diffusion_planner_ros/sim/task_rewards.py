@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..episode import Episode
+from ..errors import RobotError
 from ..robot import Robot
 from .environment import make_environment
 
@@ -19,9 +20,12 @@ def task_judge(robot: Robot) -> Callable[[Episode], tuple[NDArray, NDArray]]:
 
     :return: a function from an episode with the state after its last action to the reward of each
         step, shape (n,), and whether the robot has not fallen in each state, shape (n + 1,).
-    :raises RobotError: if nothing simulates the robot.
+    :raises RobotError: if nothing simulates the robot, or its rewards are about goals.
     """
     environment = make_environment(robot.name)
+    if environment.task.reaching:
+        raise RobotError(f'the task of {robot.name} rewards being near a goal, which recordings '
+                         'do not hold, expected a robot that moves forward, or --rewards recorded')
     forward = robot.state_index(environment.joint_names[environment.forward], 'velocity')
 
     def judge(episode: Episode) -> tuple[NDArray, NDArray]:

@@ -28,7 +28,7 @@ def urdf_from_mjcf(path: Path) -> str:
     mass, one per further joint. Joint positions are those of MuJoCo, ``ref`` included. A capsule
     becomes a cylinder and two spheres. Joints without actuator have an effort limit of 0.
 
-    :param path: of an MJCF file with slides and hinges, capsules and spheres.
+    :param path: of an MJCF file with slides and hinges, capsules, cylinders, spheres and boxes.
     :return: the URDF's text.
     :raises RobotError: naming the file and what of it URDF has no word for.
     """
@@ -172,24 +172,28 @@ class _Export:
 
     def _add_shapes(self, link: Element, tag: str, geom: int, anchor: NDArray) -> None:
         model = self._model
-        radius, half, _ = model.geom_size[geom]
         at, rotation = model.geom_pos[geom] - anchor, _matrix(model.geom_quat[geom])
-        kind = model.geom_type[geom]
-        sphere = ('sphere', {'radius': radius})
+        kind, (radius, half, _) = model.geom_type[geom], model.geom_size[geom]
+        sphere = ('sphere', {'radius': [radius]})
+        cylinder = ('cylinder', {'radius': [radius], 'length': [2 * half]})
         if kind == mujoco.mjtGeom.mjGEOM_CAPSULE:
             end = half * rotation[:, 2]
-            shapes = [(at, 'cylinder', {'radius': radius, 'length': 2 * half}),
-                      (at - end, *sphere), (at + end, *sphere)]
+            shapes = [(at, *cylinder), (at - end, *sphere), (at + end, *sphere)]
         elif kind == mujoco.mjtGeom.mjGEOM_SPHERE:
             shapes = [(at, *sphere)]
+        elif kind == mujoco.mjtGeom.mjGEOM_CYLINDER:
+            shapes = [(at, *cylinder)]
+        elif kind == mujoco.mjtGeom.mjGEOM_BOX:
+            shapes = [(at, 'box', {'size': 2 * model.geom_size[geom]})]
         else:
             raise RobotError(f"{self._source}: geom '{model.geom(geom).name}' is of type "
-                             f'{mujoco.mjtGeom(kind).name}, expected a capsule or a sphere')
+                             f'{mujoco.mjtGeom(kind).name}, expected a capsule, a cylinder, a '
+                             'sphere or a box')
         for place, shape, sizes in shapes:
             element = SubElement(link, tag)
             _add_origin(element, place, rotation)
             SubElement(SubElement(element, 'geometry'), shape,
-                       {k: _text([v]) for k, v in sizes.items()})
+                       {k: _text(v) for k, v in sizes.items()})
             if tag == 'visual':
                 SubElement(element, 'material', name=self._material(model.geom_rgba[geom]))
 

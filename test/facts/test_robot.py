@@ -12,7 +12,7 @@ def test_a_robot_is_read_as_it_was_written(robot):
 
 def test_an_unknown_key_is_refused_by_name(robot):
     with pytest.raises(RobotError, match="a test: key 'control_perod' is unknown; expected name, "
-                                         'control_period, state and action'):
+                                         'control_period, state, action and goal'):
         Robot.from_dict({**robot.to_dict(), 'control_perod': 0.01}, 'a test')
 
 

@@ -78,6 +78,20 @@ def test_forward_kinematics_of_an_awkward_model_is_mujocos(tmp_path):
     assert_same_poses(mujoco.MjModel.from_xml_path(str(file)), urdf, np.random.default_rng(1))
 
 
+def test_boxes_and_cylinders_are_those_of_the_model(tmp_path):
+    file = tmp_path / 'cart.xml'
+    file.write_text('<mujoco><worldbody><body name="cart"><joint name="rail" type="slide"/>'
+                    '<geom type="box" size=".1 .2 .3" pos=".4 0 0"/>'
+                    '<geom type="cylinder" size=".05 .2" pos="0 0 .6"/></body></worldbody>'
+                    '</mujoco>')
+    link = ElementTree.fromstring(urdf_from_mjcf(file)).find("link[@name='cart']")
+    box, cylinder = link.findall('visual')
+    assert box.find('geometry/box').get('size') == '0.2 0.4 0.6'
+    assert box.find('origin').get('xyz') == '0.4 0 0'
+    assert cylinder.find('geometry/cylinder').attrib == {'radius': '0.05', 'length': '0.4'}
+    assert len(link.findall('collision')) == 2
+
+
 def test_mujoco_reads_the_urdf_as_the_robot_it_came_from():
     """MuJoCo's own URDF reader is the second implementation, masses and inertias included."""
     root = ElementTree.parse(SHIPPED).getroot()
@@ -209,7 +223,8 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(('change', 'message'), [
-    (('type="sphere" size=".1"/>', 'type="box" size=".1 .1 .1"/>'), 'mjGEOM_BOX, expected a cap'),
+    (('type="sphere" size=".1"/>', 'type="ellipsoid" size=".1 .1 .1"/>'),
+     'mjGEOM_ELLIPSOID, expected a capsule, a cyl'),
     (('name="c1"', 'name="c1" type="ball"'), "joint 'c1' is of type mjJNT_BALL"),
     (('</mujoco>', '<actuator><motor name="m" joint="c1"/></actuator></mujoco>'),
      "actuator 'm' has no ctrlrange"),

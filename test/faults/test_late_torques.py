@@ -47,7 +47,7 @@ class Robot:
             Model(Planner(bundle, PlannerConfig()), PredictionMonitor(bundle)),
             self.command_publisher, lockstep=False, action_delay=0, clock=self,
             defer=lambda function: function(), on_command=quiet, on_plan=quiet, on_refused=quiet,
-            on_fault=self._on_fault)
+            known_of=quiet, on_fault=self._on_fault)
         self.nanoseconds = 0
         self.system_time = 0  # [ns]
         self._measures_effort = measures_effort

@@ -225,6 +225,21 @@ def test_without_a_share_only_the_first_state_is_known():
     assert_array_equal(generator.get_state(), torch.Generator().manual_seed(0).get_state())
 
 
+def test_a_robot_with_goals_is_told_most_often_where_it_comes_to_rest():
+    n, moving, horizon = 2000, 4, 8
+    x_0 = torch.cat([random_rows(n), random_rows(n, seed=1)], dim=1)
+    x_0[:, moving:, A:] = x_0[:, -1:, A:] + 0.1 * torch.rand(n, horizon - moving, S)
+    x_0[:, moving - 1, A] = x_0[:, -1, A] + 1.0
+    goal_entries = torch.arange(S) < 2
+    known = random_conditions(x_0, A, 1.0, torch.Generator().manual_seed(0), goal_entries).numpy()
+    goals = [w[:, A:A + 2].all(1) for w in known
+             if w[-1, A:A + 2].all() and not w[1:, A + 2:].any() and not w[:, :A].any()]
+    assert len(goals) == pytest.approx(0.8 * n, rel=0.05)
+    first_rows = Counter(int(np.argmax(rows[1:])) + 1 for rows in goals)
+    for row in range(moving, horizon):
+        assert first_rows[row] == pytest.approx(len(goals) / (horizon - moving), rel=0.15)
+
+
 @pytest.mark.parametrize('denoiser', BUILT_IN)
 @pytest.mark.parametrize('horizon', [4, 8, 32])
 @pytest.mark.parametrize('batch_size', [1, 5])

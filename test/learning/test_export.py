@@ -507,3 +507,22 @@ def test_a_calibration_that_makes_no_sense_is_refused(calibrated, change, words)
 def test_a_folder_whose_name_no_file_system_takes_is_refused():
     with pytest.raises(ModelError, match=r'^9{100}\.\.\.: File name too long; expected the'):
         Bundle.load(Path('9' * 5000))
+
+
+def test_weights_rounded_to_half_precision_take_half_the_space_and_plan_the_same(
+        checkpoint_of, recorded, tmp_path):
+    model, sizes = TrainedModel.load(checkpoint_of('mlp', 'x0')), {}
+    rounded = model.rounded()
+    for name, found in (('whole', model), ('half', rounded)):
+        facts = bundle_export.export_model(found, tmp_path / name, [], source=tmp_path)
+        sizes[name] = {file: (tmp_path / name / file).stat().st_size for file in (
+            'denoiser.onnx', 'plan.onnx')}
+        assert max(facts['max_difference'].values()) < 1e-5
+    weights = [weight.numel() for weight in model.denoiser.parameters()]
+    for file, size in sizes['whole'].items():
+        assert size - sizes['half'][file] > 0.7 * 2 * sum(n for n in weights if n >= 1024)
+    state = recorded.episodes[0].observations[0]
+    whole, half = (Planner(Bundle.load(tmp_path / name), PlannerConfig()).plan(state)
+                   for name in sizes)
+    assert_allclose(half.states, whole.states, atol=0.05)
+    assert not np.array_equal(half.states, whole.states)

@@ -19,7 +19,7 @@ import yaml
 from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.nodes.common.conversions import joint_positions, msg_from_plan
 from diffusion_planner_ros.nodes.display import markers
-from diffusion_planner_ros.nodes.display.plan_display import DisplayConfig, PlanDisplay
+from diffusion_planner_ros.nodes.display.plan_display import DisplayConfig, PlanDisplay, Shown
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Plan, Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -325,8 +325,8 @@ def test_the_display_draws_what_is_subscribed_and_forget(screen, planner, moment
         paths = listen(screen, 'plan_path', PathMsg)
         arrays = listen(screen, 'markers', MarkerArray)
         for k in range(N_WALKED):
-            display.show(planner, moment.plan, k * PERIOD, moment.executed[k], moment.state)
-        display.show(planner, moment.plan, N_WALKED * PERIOD, moment.start, moment.state)
+            display.show(Shown(planner, moment.plan, k * PERIOD, moment.executed[k], moment.state))
+        display.show(Shown(planner, moment.plan, N_WALKED * PERIOD, moment.start, moment.state))
         spin_until(screen, lambda: paths and arrays, 'path and markers')
         chosen = named(arrays[-1], markers.CHOSEN)
         assert_line_is_path(chosen[0], 'torso', moment, moment.plan.best)
@@ -346,7 +346,7 @@ def test_a_plan_that_is_on_the_screen_is_not_drawn_again(screen, planner, moment
     shower, display = shown(screen, urdf)
     try:
         arrays = listen(screen, 'markers', MarkerArray)
-        display.show(planner, moment.plan, STAMP, moment.start, moment.state)
+        display.show(Shown(planner, moment.plan, STAMP, moment.start, moment.state))
         spin_until(screen, lambda: arrays, 'markers')
         spin_for(screen, 0.3)
         assert len(arrays) == 1
@@ -359,7 +359,7 @@ def test_denoising_is_shown_step_by_step(screen, planner, moment, urdf):
     shower, display = shown(screen, urdf)
     try:
         arrays = listen(screen, 'denoising', MarkerArray)
-        display.show(planner, moment.plan, STAMP, moment.start, moment.state)
+        display.show(Shown(planner, moment.plan, STAMP, moment.start, moment.state))
 
         def times():
             return [markers.diffusion_time(a)[0] for a in arrays]
@@ -383,7 +383,7 @@ def test_a_fault_in_drawing_is_reported_once_and_harms_nobody(screen, planner, m
         deadline = time.monotonic() + 10.0
         reported = ''
         for k in range(100_000):
-            display.show(planner, moment.plan, k * PERIOD, moment.start, moment.state)
+            display.show(Shown(planner, moment.plan, k * PERIOD, moment.start, moment.state))
             spin_for(screen, 0.02)
             reported += capfd.readouterr().err
             if 'drawing has ended' in reported:
@@ -391,7 +391,7 @@ def test_a_fault_in_drawing_is_reported_once_and_harms_nobody(screen, planner, m
             assert time.monotonic() < deadline
         assert 'no position for joint finger' in reported
         assert 'Traceback' in reported
-        display.show(planner, moment.plan, k * PERIOD, moment.start, moment.state)
+        display.show(Shown(planner, moment.plan, k * PERIOD, moment.start, moment.state))
         display.forget()
         spin_for(screen, 0.2)
         assert 'drawing has ended' not in capfd.readouterr().err

@@ -24,6 +24,7 @@ from diffusion_planner_ros.commands.figures.overestimation import overestimation
 from diffusion_planner_ros.commands.figures.torques import torques
 from diffusion_planner_ros.commands.inspect.animate import animate
 from diffusion_planner_ros.commands.inspect.info import info
+from diffusion_planner_ros.commands.inspect.new_robot import new_robot
 from diffusion_planner_ros.commands.inspect.snapshot import snapshot
 from diffusion_planner_ros.commands.inspect.urdf import urdf
 from diffusion_planner_ros.commands.learn.align import align
@@ -69,7 +70,8 @@ VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': 
          'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
          'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure,
          'overestimation': overestimation, 'torques': torques, 'compounding': compounding,
-         'gaits': gaits, 'compare': compare, 'import': import_recording}
+         'gaits': gaits, 'compare': compare, 'import': import_recording,
+         'new-robot': new_robot}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
@@ -79,7 +81,8 @@ SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness
             'align': {'config': (AlignConfig, '')} | PLANNER | CHANGE,
             'diagnose': PLANNER | CHANGE, 'study': PLANNER | CHANGE,
             'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}
-POSITIONAL = {'import': 'recordings'}  # the option that needs no name, where it is no bundle
+# The option that needs no name, where it is no bundle.
+POSITIONAL = {'import': 'recordings', 'new-robot': 'model'}
 N_ROLLOUT = 64  # steps of a robot between two lessons, for a policy as soon as possible
 N_LEARN = CHECKPOINT_ROLLOUTS * N_ROLLOUT * N_ENVS  # transitions to PPO's first checkpoint
 SMALL_MODEL = ('--width', '16', '--depth', '1', '--value-width', '16', '--value-depth', '1',
@@ -136,7 +139,7 @@ def shown_defaults(text, positional='bundle'):
     shown = {}
     # An option begins its line, as does the value of a positional one; what is said of it is
     # indented.
-    for block in re.split(r'\n│ (?=--?[a-z]|\[)', text)[1:]:
+    for block in re.split(r'\n│ (?=--?[a-z]|\[|PATH)', text)[1:]:
         option = re.match(r'--?([\w.-]+)', block)
         name = option.group(1) if option else positional
         plain = ' '.join(re.sub('[│╭╮╰╯─]', ' ', block).split())

@@ -17,8 +17,8 @@ for name in names:
     names += [m.name for m in pkgutil.iter_modules(getattr(module, '__path__', []), name + '.')]
 print(*sys.modules)
 """
-FACTS = ('episode', 'errors', 'files', 'messages', 'normalizer', 'presets', 'robot', 'robots',
-         'schedule', 'settings', 'share', 'state_error', 'urdf_tree')
+FACTS = ('episode', 'errors', 'files', 'goals', 'messages', 'normalizer', 'presets', 'robot',
+         'robots', 'schedule', 'settings', 'share', 'state_error', 'urdf_tree')
 OWN_LAYERS = ('data', 'learning', 'planning', 'sim', 'nodes', 'experiments', 'commands')
 MAY_IMPORT = {
     'data': (), 'learning': ('data',), 'planning': (), 'sim': ('planning', 'data'),

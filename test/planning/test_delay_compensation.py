@@ -11,7 +11,7 @@ from diffusion_planner_ros.errors import ConfigError, StateError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.planning.bundle import Bundle, DYNAMICS_FILE, read_facts, write_facts
-from diffusion_planner_ros.planning.conditions import first_actions
+from diffusion_planner_ros.planning.conditions import first_actions, held_state
 from diffusion_planner_ros.planning.delay_compensation import (
     committed,
     plan_compensated,
@@ -63,6 +63,18 @@ def test_committed_actions_are_those_from_the_row_on():
     actions = random_actions(H)
     assert_array_equal(committed(plan_of(actions), 2, 3), actions[2:5])
     assert committed(plan_of(actions), H, 0).shape == (0, A)
+
+
+@pytest.mark.parametrize('kind', ['planner', 'unforecasting'])
+def test_a_goal_is_known_of_the_plan_that_begins_after_the_committed_actions(kind, state, request):
+    planner = request.getfixturevalue(kind)
+    goal = state + 0.01
+    condition = held_state(goal, arrival=3, horizon=H, row_dim=A + S)
+    for n in (0, 2):
+        plan = plan_compensated(planner, state, random_actions(n), condition=condition)
+        assert_array_equal(plan.actions[:n], random_actions(n))
+        np.testing.assert_allclose(plan.states[n + 3:], np.tile(goal, (H - n - 3, 1)), atol=1e-5)
+        assert not np.allclose(plan.states[n + 2], goal, atol=1e-5)
 
 
 @pytest.mark.parametrize(('index', 'n'), [(6, 3), (H, 1), (0, H + 1), (-1, 2), (1, -1)])

@@ -9,7 +9,7 @@ from walker import Walker2D
 
 from diffusion_planner_ros.commands.measure.goals import goals
 from diffusion_planner_ros.errors import ConfigError
-from diffusion_planner_ros.experiments.goal_reaching import try_goal
+from diffusion_planner_ros.experiments.goals.inpainted_goals import try_goal
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.conditions import last_state
 from diffusion_planner_ros.planning.planner import Planner

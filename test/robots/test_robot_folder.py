@@ -22,7 +22,7 @@ from diffusion_planner_ros.robots.task import Task
 from diffusion_planner_ros.sim.environment import make_environment
 from diffusion_planner_ros.urdf_tree import Urdf
 
-ROBOTS = ('walker2d', 'hopper', 'half_cheetah')
+ROBOTS = ('walker2d', 'hopper', 'half_cheetah', 'point_maze', 'reacher')
 
 
 @pytest.fixture
@@ -60,8 +60,9 @@ def test_a_robot_is_found_by_the_path_of_its_folder(own, monkeypatch):
 
 
 def test_a_robot_is_found_by_its_name_once_it_is_known(own):
-    with pytest.raises(RobotError, match=f"no robot 'my_hopper': expected one of half_cheetah, "
-                                         rf'hopper, walker2d, or the path .* {SEARCH_PATH}'):
+    known = 'half_cheetah, hopper, point_maze, reacher, walker2d'
+    with pytest.raises(RobotError, match=f"no robot 'my_hopper': expected one of {known}, or the "
+                                         rf'path .* {SEARCH_PATH}'):
         robot_folder('my_hopper')
     assert urdf_file('my_hopper') is None
     assert make_known(str(own)) == 'my_hopper'
@@ -136,7 +137,8 @@ ACTION = Robot.load('hopper').to_dict()['action']
      r"mjcf is 'nowhere\.xml', expected a file that is there: neither .*my_hopper/nowhere\.xml "
      r'nor .*assets/nowhere\.xml is'),
     ({}, {'mjcf': 'task.yaml'}, 'MuJoCo does not load it'),
-    ({}, {'mjcf': FREE}, '1 joints with 7 positions, expected slides and hinges'),
+    ({}, {'mjcf': FREE}, "joint 'rootx' is a free joint, with seven positions, .* expected slides "
+                         'and hinges'),
     ({}, {'forward_joint': 'root'}, "forward_joint is 'root', expected one of hopper.xml's rootx"),
     ({}, {'pushed_body': 'trunk'}, "pushed_body is 'trunk', expected one of hopper.xml's torso"),
     ({}, {'healthy': {'positions': {'z': [0.0, 1.0]}, 'ends_episode': True}},
@@ -150,10 +152,10 @@ ACTION = Robot.load('hopper').to_dict()['action']
      "limit of joint 'foot_joint' is 100 N m, expected 200 N m, gear times ctrlrange"),
     ({}, {'mjcf': motors('<position name="servo" joint="rootx" ctrlrange="-1 1"/>'),
           'healthy': {'others': [-1.0, 1.0], 'ends_episode': True}, 'state': True},
-     "'servo', is no motor at a joint with a ctrlrange from -x to x"),
+     r"actuator 0, 'servo', is a position servo \(kp 1\); expected motors alone"),
     ({}, {'mjcf': motors('<motor name="weak" joint="rootx" ctrlrange="-1 2"/>'),
           'healthy': {'others': [-1.0, 1.0], 'ends_episode': True}, 'state': True},
-     "'weak', is no motor"),
+     "'weak', has the ctrlrange -1 2, no range from -x to x"),
 ], ids=lambda value: str(value)[:40])
 def test_what_does_not_fit_the_model_is_refused(own, layout, task, message):
     task = dict(task)

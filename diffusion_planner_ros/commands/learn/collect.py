@@ -1,10 +1,14 @@
 """``diffusion_planner collect``: behaviour data of a simulated robot."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, TYPE_CHECKING
 
 from ...robots.robot_folder import DEFAULT_ROBOT, make_known
 from ..output import progress, report
+
+if TYPE_CHECKING:
+    from ...sim.behaviour.behaviour_data import RecordedData
 
 N_LEARN, N_LEARN_ROBUST, N_IMPROVE = 2_200_000, 3_200_000, 2_600_000
 
@@ -36,6 +40,9 @@ def collect(
     before, and ``robust`` and ``robust-replay`` are recorded on these. The shipped teacher learned
     the lesson ``wide``, and then ``hard``.
 
+    A robot that is sent to goals (its task has a section reaching) learns no policy: a controller
+    leads it from random starts to random goals, with noise and detours, which becomes ``goals``.
+
     :param robot: name of a robot, or path of its folder.
     :param out: folder of the data sets; they become OUT/ROBOT/NAME-v0.
     :param robust: learn on drawn robots, and record ``robust`` and ``robust-replay`` instead.
@@ -44,8 +51,8 @@ def collect(
         with lighter and heavier ones and harder pushes.
     :param n_learn: transitions that PPO learns from; 2.2 million by default, 3.2 million with
         --robust, 2.6 million with --teacher.
-    :param n_transitions: transitions of the medium and of the expert data, or of each
-        robust data set.
+    :param n_transitions: transitions of the medium and of the expert data, of each robust data
+        set, or of goals.
     :param seed: seed of learning and recording.
     :param json: print the report as JSON.
     """
@@ -55,11 +62,22 @@ def collect(
     from ...sim.behaviour import behaviour_policy as behaviour
     from ...sim.behaviour.curriculum import LESSONS
     from ...sim.behaviour.gaussian_policy import GaussianPolicy
+    from ...sim.behaviour.goal_data import collect_trips
     from ...sim.perturbation import UNPERTURBED
     from ...sim.perturbation_ranges import DRAWN
 
     name = make_known(robot)
     robust = robust or teacher is not None
+    if Task.load(name).reaching:
+        if robust or n_learn is not None:
+            raise ConfigError(f'--robust, --teacher and --n-learn are about a policy that learns, '
+                              f'and {name} is sent to goals by a controller; expected none of '
+                              'them')
+        with progress('recording', n_transitions, unit='steps') as advance:
+            trips = collect_trips(name, n_transitions=n_transitions, seed=seed,
+                                  on_progress=advance)
+        report(_write(out, [trips], seed=seed, n_learned=0), as_json=json)
+        return
     if robust and not Task.load(name).has_falls:
         raise ConfigError(f'--robust and --teacher make a policy that stays on its feet, and '
                           f'{name} never falls: no healthy ranges of its task end an episode; '
@@ -80,10 +98,18 @@ def collect(
         how = {'n_transitions': n_transitions, 'seed': seed, 'on_progress': advance}
         data_sets = (recording.collect_robust(learned, robots, **how) if robust else
                      recording.collect(learned, **how))
+    report(_write(out, data_sets, seed=seed, n_learned=n_learn), as_json=json)
+
+
+def _write(out: Path, data_sets: 'Sequence[RecordedData]', *, seed: int, n_learned: int
+           ) -> dict[str, dict[str, Any]]:
+    """Write data sets and return what to report of each."""
+    from ...sim.behaviour import behaviour_data as recording
+
     facts = {}
     for data in data_sets:
-        folder = recording.write_data_set(out, data, seed=seed, n_learned=n_learn)
+        folder = recording.write_data_set(out, data, seed=seed, n_learned=n_learned)
         facts[data.name] = {'folder': str(folder), 'episodes': len(data.episodes),
                             'transitions': sum(len(e) for e in data.episodes),
                             **recording.describe(data)}
-    report(facts, as_json=json)
+    return facts

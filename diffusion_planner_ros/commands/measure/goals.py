@@ -36,7 +36,7 @@ def goals(
     """
     from ...errors import ConfigError
     from ...experiments.closed_loop import open_pool
-    from ...experiments.goal_reaching import measure_goals
+    from ...experiments.goals.inpainted_goals import measure_goals
 
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')

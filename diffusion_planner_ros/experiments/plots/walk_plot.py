@@ -34,6 +34,8 @@ def draw_walk(times: NDArray, positions: dict[str, NDArray],
     matplotlib.use('Agg')
     shown = _shown(robot)
     forward, first = task.forward_joint, shown[0]
+    if forward is None:  # seen from above, as long as the first joints are slides
+        forward, first = robot.state[0].joint, robot.state[1]
     figure = Figure(figsize=(10, 8), layout='constrained')
     path, *lower = figure.subplots(1 + len(shown), 1)
     figure.suptitle(title)

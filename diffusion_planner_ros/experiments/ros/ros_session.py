@@ -267,7 +267,7 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     """
     bridge = {'robot': read_facts(config.bundle)['robot']['name'], 'lockstep': config.lockstep,
               'real_time_factor': config.real_time_factor, 'seed': config.first_seed,
-              'auto_reset': config.is_endless}
+              'auto_reset': config.is_endless, 'send_goals': True}
     if config.is_endless:
         bridge['max_episode_steps'] = ENDLESS
     # The simulated robot starts standing, and would fall while a ramp limits its torque.

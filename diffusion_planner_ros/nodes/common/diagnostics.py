@@ -54,6 +54,8 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
             'jump of the torque where a new plan takes over [N m]',
         ('plan_value',):
             'predicted return of the current plan',
+        ('goals_left',):
+            'goals that the robot is still to reach; 0 of a robot that knows none',
         ('prediction_error', 'prediction_percentile'):
             'how far the last state is from its prediction [standard deviations]; share of '
             'the training data with a smaller error [%]',

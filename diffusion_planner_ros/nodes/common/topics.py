@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from action_msgs.msg import GoalStatusArray
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import Vector3
+from geometry_msgs.msg import PoseStamped, Vector3
 from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.srv import SetParameters
@@ -18,12 +19,12 @@ from rclpy.callback_groups import CallbackGroup
 from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.service import Service as RosService
 from rclpy.subscription import Subscription
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import JointState
-from std_msgs.msg import Float64MultiArray
+from std_msgs.msg import Float64, Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
@@ -78,6 +79,12 @@ class Endpoint:
 def reliable(depth: int = 1) -> QoSProfile:
     """Return the quality of service of messages that are sent again until they have come."""
     return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE)
+
+
+def kept(depth: int = 1) -> QoSProfile:
+    """Return the quality of service of messages that whoever comes later receives as well."""
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy.RELIABLE,
+                      durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def best_effort(depth: int = 1) -> QoSProfile:
@@ -158,6 +165,13 @@ PLAN_PATH = Topic('plan_path', Path, PLANNER_NAME)
 MARKERS = Topic('markers', MarkerArray, PLANNER_NAME)
 DENOISING = Topic('denoising', MarkerArray, PLANNER_NAME)
 PUSH = Topic('push', Vector3, BRIDGE_NAME)
+GOAL_POSE = Topic('goal_pose', PoseStamped)
+GOAL_PATH = Topic('path', Path, PLANNER_NAME)
+NAVIGATION_STATUS = Topic('navigate/status', GoalStatusArray, PLANNER_NAME)
+NAVIGATION_DISTANCE = Topic('navigate/distance', Float64, PLANNER_NAME)
+NAVIGATION_RESULT = Topic('navigate/result', String, PLANNER_NAME)
+NAVIGATION = (GOAL_POSE, GOAL_PATH, NAVIGATION_STATUS, NAVIGATION_DISTANCE, NAVIGATION_RESULT)
+"""What the planner has only while it is active, and only of a robot that knows goals."""
 
 RESET = Service('reset', Trigger, BRIDGE_NAME, 'start the episode of parameter `seed`, 20 s later')
 PAUSE = Service('pause', SetBool, BRIDGE_NAME, 'stop simulated time, or go on')
@@ -178,6 +192,13 @@ PLANNER = Interface(
                  'when subscribed'),
         Endpoint(DENOISING, reliable(), 'one plan being denoised, step by step [m]; computed when '
                  'subscribed'),
+        Endpoint(NAVIGATION_STATUS, kept(), 'goals that were given, the newest last: executing, '
+                 'succeeded, canceled (also: replaced) or aborted (also: refused); of a robot '
+                 'that knows goals'),
+        Endpoint(NAVIGATION_RESULT, kept(), 'how the last goal ended: reached, cancelled, '
+                 'replaced, given up or refused, and why; of a robot that knows goals'),
+        Endpoint(NAVIGATION_DISTANCE, reliable(), 'straight distance to the goal [m], with every '
+                 'plan; of a robot that knows goals'),
         Endpoint(DIAGNOSTICS, reliable(10), 'health of the node')),
     subscribed=(
         Endpoint(JOINT_STATES, best_effort(), 'measured positions [m, rad], velocities '
@@ -185,6 +206,10 @@ PLANNER = Interface(
         # More than one, so that a late executor keeps the neighbours of a state.
         Endpoint(ODOMETRY, best_effort(5), 'base of the robot [m, rad, m/s, rad/s], with '
                  'parameter `odometry_joints`'),
+        Endpoint(GOAL_POSE, reliable(), "goal in the frame `frame_id` [m], x and y alone count: "
+                 "rviz2's `2D Goal Pose`; of a robot that knows goals"),
+        Endpoint(GOAL_PATH, reliable(), 'goals, one after the other [m]; an empty one cancels; of '
+                 'a robot that knows goals'),
         Endpoint(COMMANDS, best_effort(10), 'whether others command; only until it has commanded '
                  'for some seconds'),
         Endpoint(CLOCK, best_effort(), 'simulated time, with `use_sim_time`')))
@@ -198,6 +223,8 @@ BRIDGE = Interface(
                  '`position`, stamped with the state that it led to'),
         Endpoint(CLOCK, reliable(), 'simulated time, after the state of the same step; it goes on '
                  'across episodes'),
+        Endpoint(GOAL_POSE, reliable(), 'goal of every episode [m], with parameter `send_goals`; '
+                 'of a robot that knows goals'),
         Endpoint(DIAGNOSTICS, reliable(10), 'the episode; at once at its end')),
     subscribed=(
         Endpoint(COMMANDS, reliable(), 'a torque for every motor [N m]'),

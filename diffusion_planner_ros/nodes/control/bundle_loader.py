@@ -79,8 +79,8 @@ class BundleLoader:
 def _load_for(robot: Robot, path: Path, settings: PlannerConfig) -> Bundle:
     bundle = load_bundle(path, settings)
     found = bundle.robot
-    if (found.state, found.action, found.control_period) != (
-            robot.state, robot.action, robot.control_period):
-        raise ModelError(f"{bundle.path}: is for robot '{found.name}' with another layout "
-                         f"or control period, expected those of '{robot.name}'")
+    if (found.state, found.action, found.control_period, found.goal) != (
+            robot.state, robot.action, robot.control_period, robot.goal):
+        raise ModelError(f"{bundle.path}: is for robot '{found.name}' with another layout, "
+                         f"control period or goals, expected those of '{robot.name}'")
     return bundle

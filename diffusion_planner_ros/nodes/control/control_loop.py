@@ -12,6 +12,8 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 
 from ...errors import NotFiniteError, StateError
+from ...planning.bundle import Bundle
+from ...planning.conditions import Condition
 from ...planning.planner import Plan
 from ...planning.stop import StopBehaviour
 from ..common.conversions import NANOSECONDS
@@ -21,6 +23,7 @@ from ..threads.control_thread import ControlThread
 from ..threads.watchdog import Watchdog
 from .command_publisher import CommandPublisher
 from .model import Model
+from .navigation import Navigation
 from .planner_node_config import PlannerNodeConfig
 from .replanner import Replanner
 
@@ -46,7 +49,8 @@ class ControlLoop:
     :param control: serves the subscriptions, and plans.
     :param on_leap: called in the control thread when simulated time made a leap; it has to call
         ``forget``.
-    :param on_plan: called in the control thread after every plan.
+    :param frame_id: frame in which goals are given.
+    :param on_plan: called in the control thread after every plan, with what was known of it.
     :param on_fault: called there with the exception after which there are no more plans.
     :raises PlannerError: if the node must not command, or the settings do not fit the robot.
     """
@@ -54,14 +58,15 @@ class ControlLoop:
     def __init__(self, node: Node, model: Model, limit: NDArray, *,
                  create_publisher: Callable[[], Publisher], config: PlannerNodeConfig,
                  stop: StopBehaviour, state_config: StateConfig, control: ControlThread,
-                 on_leap: Callable[[], None],
-                 on_plan: Callable[[Model, Plan, Measurement], None],
+                 frame_id: str, on_leap: Callable[[], None],
+                 on_plan: Callable[[Model, Plan, Measurement, Condition | None], None],
                  on_fault: Callable[[BaseException], None]) -> None:
         robot = model.planner.bundle.robot
         self._node = node
         self._clock = node.get_clock()
         self._lockstep = config.lockstep
-        self._on_leap = on_leap
+        self._on_leap, self._on_plan = on_leap, on_plan
+        self._navigation: Navigation | None = None
         self._stop_duration = config.stop_duration
         self._n_refused = 0
         self._finish_at = float('inf')
@@ -83,13 +88,21 @@ class ControlLoop:
             self._replanner = Replanner(
                 model, self._command_publisher, lockstep=config.lockstep,
                 action_delay=config.action_delay, clock=self._clock, defer=control.defer,
-                on_command=self._on_command, on_plan=on_plan, on_refused=self._on_refused,
-                on_fault=on_fault)
+                on_command=self._on_command, known_of=self._known_of, on_plan=self._on_new_plan,
+                on_refused=self._on_refused, on_fault=on_fault)
             undo.callback(self._replanner.close)
+            if robot.goal is not None:
+                self._navigation = Navigation(node, model.planner.bundle, frame_id, control.group)
+                undo.callback(self._navigation.close, 'not activated')
             self._source = StateSource(node, robot, state_config, on_state=self._on_state,
                                        on_refused=self._on_refused, on_restart=self._on_restart,
                                        group=control.group)
             undo.pop_all()
+
+    @property
+    def goals(self) -> list[NDArray]:
+        """Goals that the robot heads for, or the one at which it stays [m], shape (2,) each."""
+        return [] if self._navigation is None else self._navigation.goals
 
     @property
     def is_stopped(self) -> bool:
@@ -114,6 +127,8 @@ class ControlLoop:
         self._replanner.forget()
         self._command_publisher.forget()
         self._source.forget()
+        if self._navigation is not None:
+            self._navigation.forget()
 
     def stop(self, cause: str) -> None:
         """
@@ -123,6 +138,8 @@ class ControlLoop:
         """
         self._command_publisher.retire(cause)
         self._replanner.close()
+        if self._navigation is not None:
+            self._navigation.close(cause)
         follows = self._behaviour.follows_state and not self._lockstep
         self._finish_at = time.monotonic() + (self._stop_duration if follows else 0.0)
 
@@ -178,6 +195,16 @@ class ControlLoop:
         if isinstance(error, NotFiniteError):
             self._command_publisher.stop('state not finite', str(error))
 
+    def _known_of(self, bundle: Bundle, state: NDArray, n_periods: int) -> Condition | None:
+        return (None if self._navigation is None else
+                self._navigation.condition(bundle, state, n_periods))
+
+    def _on_new_plan(self, model: Model, plan: Plan, measured: Measurement,
+                     known: Condition | None) -> None:
+        if self._navigation is not None:
+            self._navigation.tell(measured.state)
+        self._on_plan(model, plan, measured, known)
+
     def _on_command(self) -> None:
         if not self._lockstep:
             self._plan_watchdog.feed()
@@ -215,6 +242,7 @@ class ControlLoop:
             'action_delay_in_use': replanner.delay,
             **replanner.torque_step.facts(),
             'plan_value': float('nan') if current is None else current.plan.value,
+            'goals_left': 0 if self._navigation is None else self._navigation.n_left,
             **({} if surprise is None else {
                 'prediction_error': surprise.error, 'prediction_percentile': surprise.percentile,
                 'ood_score': surprise.score, 'ood_score_only_warns': replanner.is_muted,

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from rclpy.clock import Clock
 
 from ...errors import StateError
+from ...planning.bundle import Bundle
+from ...planning.conditions import Condition
 from ...planning.delay_compensation import committed, plan_compensated, torque_step
 from ...planning.monitor import PredictionMonitor, Surprise
 from ...planning.planner import Plan
@@ -80,6 +82,8 @@ class Replanner:
     :param defer: calls a function when the callback at hand is over, and serves what comes
         meanwhile; the function plans until it has a plan of the newest state.
     :param on_command: called after every command that follows a plan.
+    :param known_of: returns what else than the state is known of a plan, from the bundle that
+        plans, the state (S,) and the control periods since the last plan; None for nothing.
     :param on_plan: called after every plan, while the next state may come.
     :param on_refused: called with the reason if there is no plan for a state.
     :param on_fault: called with the exception after which it plans no more.
@@ -89,7 +93,8 @@ class Replanner:
                  action_delay: int,
                  clock: Clock, defer: Callable[[Callable[[], None]], None],
                  on_command: Callable[[], None],
-                 on_plan: Callable[[Model, Plan, Measurement], None],
+                 known_of: Callable[[Bundle, NDArray, int], Condition | None],
+                 on_plan: Callable[[Model, Plan, Measurement, Condition | None], None],
                  on_refused: Callable[[StateError], None],
                  on_fault: Callable[[BaseException], None]) -> None:
         self.model = model
@@ -105,6 +110,7 @@ class Replanner:
         self._clock = clock
         self._defer = defer
         self._on_command = on_command
+        self._known_of = known_of
         self._on_plan, self._on_refused, self._on_fault = on_plan, on_refused, on_fault
         robot = model.planner.bundle.robot
         self._period = round(robot.control_period * NANOSECONDS)
@@ -252,7 +258,8 @@ class Replanner:
                 return
         judged = time.time_ns()
         actions = self._committed(before, lag)
-        plan = plan_compensated(planner, measured.state, actions, step=job.step)
+        known = self._known_of(planner.bundle, measured.state, max(1, lag))
+        plan = plan_compensated(planner, measured.state, actions, step=job.step, condition=known)
         planned = time.time_ns()
         with self._lock:
             newest = self._last
@@ -271,7 +278,7 @@ class Replanner:
             row = max(self._delays[-1], len(actions))
             if row + lag < len(plan.actions):
                 self.torque_step.add(torque_step(plan, before.plan, row=row, lag=lag))
-        self._on_plan(model, plan, measured)
+        self._on_plan(model, plan, measured, known)
 
     def _use(self, model: Model, plan: Plan, job: _Job, n_committed: int) -> bool:
         """Send the action of a new plan that is due now; return False if it is too late."""

@@ -1,6 +1,7 @@
 """Show plans in rviz2: path, markers and denoising, drawn in a thread of its own."""
 
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 import threading
@@ -14,11 +15,13 @@ from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
 from ...errors import StateError
+from ...planning.conditions import Condition
 from ...planning.planner import Plan, Planner
 from ...settings import check_settings, document_settings, setting
 from ...urdf_tree import Urdf
 from ..common.conversions import NANOSECONDS
 from ..common.topics import DENOISING, MARKERS, PLAN_PATH, PLANNER
+from .goal_markers import goal_markers
 from .markers import delete_all, denoising_markers, header_at, MAX_DRAWN, plan_markers, plan_path
 
 EXECUTED_PERIOD = NANOSECONDS // 50  # [ns], shortest time between two points of the executed path
@@ -56,9 +59,13 @@ class Shown:
     stamp: int
     """Time of that state [ns]."""
     positions: dict[str, float]
-    """Measured joint positions [m, rad]."""
+    """Measured positions of all joints [m, rad]."""
     state: NDArray
     """Measured state, shape (S,)."""
+    known: Condition | None = None
+    """What else was known of the plan."""
+    goals: Sequence[NDArray] = ()
+    """Goals that the robot heads for [m], shape (2,) each."""
 
 
 class PlanDisplay:
@@ -91,20 +98,17 @@ class PlanDisplay:
         self._threads = ThreadPoolExecutor(1, thread_name_prefix='display')
         self._threads.submit(self._draw).add_done_callback(self._report)
 
-    def show(self, planner: Planner, plan: Plan, stamp_ns: int, positions: dict[str, float],
-             state: NDArray) -> None:
+    def show(self, shown: Shown) -> None:
         """
         Hand over a new plan; this takes microseconds, whether it is drawn or not.
 
-        :param stamp_ns: of the state that it starts from [ns].
-        :param positions: measured joint positions [m, rad]; not changed afterwards.
-        :param state: in the order of the robot's state, shape (S,); not changed afterwards.
+        :param shown: the plan, and what belongs to it; not changed afterwards.
         """
-        shown = Shown(planner, plan, stamp_ns, positions, state)
+        stamp = shown.stamp
         with self._lock:
             self._latest = shown
-            if not self._executed or stamp_ns - self._executed[-1][0] >= EXECUTED_PERIOD:
-                self._executed.append((stamp_ns, positions))
+            if not self._executed or stamp - self._executed[-1][0] >= EXECUTED_PERIOD:
+                self._executed.append((stamp, shown.positions))
 
     def forget(self) -> None:
         """Delete all that is drawn, because time jumped."""
@@ -162,8 +166,11 @@ class PlanDisplay:
         if wants_markers:
             oldest = shown.stamp - round(self._config.executed_time * NANOSECONDS)
             recent = [positions for stamp, positions in executed if stamp >= oldest]
-            self._markers.publish(plan_markers(
-                shown.plan, robot, self._urdf, shown.positions, recent, header))
+            markers = plan_markers(
+                shown.plan, robot, self._urdf, shown.positions, recent, header)
+            if robot.goal is not None:
+                markers.markers += goal_markers(robot.goal, shown.goals, header)
+            self._markers.publish(markers)
 
     def _draw_denoising(self, shown: Shown | None, now: float) -> None:
         if not self._denoising.get_subscription_count():
@@ -186,8 +193,9 @@ class PlanDisplay:
         recorded: list[tuple[int, NDArray]] = []
         period = round(bundle.robot.control_period * NANOSECONDS)
         try:
-            plan = planner.plan(shown.state, step=round(shown.stamp / period),
-                                on_step=lambda t, x_t: recorded.append((t, x_t)))
+            plan = planner.plan(
+                shown.state, step=round(shown.stamp / period), condition=shown.known,
+                on_step=lambda t, x_t: recorded.append((t, x_t)))
         except StateError:
             return []  # the replanner has logged what is wrong with the state
         header = header_at(shown.stamp, self._config.frame_id)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..navigation.wall_guide import Walls
 from .effort import Effort
 from .guide import Guide
 from .guide_targets import GuideTargets
@@ -17,4 +18,4 @@ if TYPE_CHECKING:
 
 GUIDES: dict[str, Callable[['Bundle', GuideTargets], Guide]] = {
     'learned_value': LearnedValue, 'speed': Speed, 'height': Height, 'effort': Effort,
-    'smoothness': Smoothness, 'state': State}
+    'smoothness': Smoothness, 'state': State, 'walls': Walls}

@@ -45,6 +45,8 @@ class RecordedData:
     data, over robots drawn from them."""
     policy: GaussianPolicy | None = None
     """That policy, where it is to be kept with the data."""
+    algorithm: str = 'PPO (stable-baselines3)'
+    """What chose the actions."""
 
 
 def run_policy(robot: str, policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDArray,
@@ -220,7 +222,7 @@ def write_data_set(root: Path, data: RecordedData, *, seed: int, n_learned: int)
     with quiet_compiler():  # Minari makes Gymnasium's environment
         folder = write_minari(
             root, f'{data.robot}/{data.name}-v0', data.episodes, environment=task.gymnasium,
-            algorithm='PPO (stable-baselines3)',
+            algorithm=data.algorithm,
             reference_returns=None if known is None else (known.random, known.expert),
             description=f'{task.gymnasium or data.robot}, {data.name}, made by diffusion_planner '
             'collect',

@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ModelError
-from ..planning.bundle import Bundle
-from ..planning.conditions import last_state
-from ..planning.planner import Plan, Planner
-from ..planning.planner_config import PlannerConfig
-from ..sim.environment import Environment, make_environment
-from ..state_error import state_error
-from .closed_loop import episode_planner, run_episode
-from .misalignment import compare_states, EVERY, execute
-from .progress import Progress, silent
-from .standard_error import standard_error
+from ...errors import ModelError
+from ...planning.bundle import Bundle
+from ...planning.conditions import last_state
+from ...planning.planner import Plan, Planner
+from ...planning.planner_config import PlannerConfig
+from ...sim.environment import Environment, make_environment
+from ...state_error import state_error
+from ..closed_loop import episode_planner, run_episode
+from ..misalignment import compare_states, EVERY, execute
+from ..progress import Progress, silent
+from ..standard_error import standard_error
 
 GOAL_NOISE = 0.3  # on the torques that lead to the goal [torque limits]
 

@@ -1,0 +1,1 @@
+"""Goals: how near plans lead robots to them."""

@@ -1,0 +1,1 @@
+"""Navigation: goals that plans lead to."""

@@ -1,0 +1,1 @@
+"""The folder of a new robot, made of its MuJoCo model or URDF."""
