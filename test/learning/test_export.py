@@ -519,8 +519,9 @@ def test_weights_rounded_to_half_precision_take_half_the_space_and_plan_the_same
             'denoiser.onnx', 'plan.onnx')}
         assert max(facts['max_difference'].values()) < 1e-5
     weights = [weight.numel() for weight in model.denoiser.parameters()]
-    for file, size in sizes['whole'].items():
-        assert size - sizes['half'][file] > 0.7 * 2 * sum(n for n in weights if n >= 1024)
+    saved = {file: size - sizes['half'][file] for file, size in sizes['whole'].items()}
+    assert saved['denoiser.onnx'] > 0.9 * 2 * sum(n for n in weights if n >= 1024)
+    assert saved['plan.onnx'] > 0.5 * 2 * weights[0]  # it has tables in place of some
     state = recorded.episodes[0].observations[0]
     whole, half = (Planner(Bundle.load(tmp_path / name), PlannerConfig()).plan(state)
                    for name in sizes)

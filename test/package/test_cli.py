@@ -38,6 +38,7 @@ from diffusion_planner_ros.commands.measure.compare import compare
 from diffusion_planner_ros.commands.measure.diagnose import diagnose
 from diffusion_planner_ros.commands.measure.endure import endure
 from diffusion_planner_ros.commands.measure.evaluate import evaluate
+from diffusion_planner_ros.commands.measure.reach import reach
 from diffusion_planner_ros.commands.measure.robustness import robustness
 from diffusion_planner_ros.commands.measure.soak import soak
 from diffusion_planner_ros.commands.walk import walk
@@ -70,14 +71,15 @@ VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': 
          'evaluate': evaluate, 'robustness': robustness, 'walk': walk, 'urdf': urdf,
          'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure,
          'overestimation': overestimation, 'torques': torques, 'compounding': compounding,
-         'gaits': gaits, 'compare': compare, 'import': import_recording,
+         'gaits': gaits, 'compare': compare, 'import': import_recording, 'reach': reach,
          'new-robot': new_robot}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
 SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness': PLANNER,
             'calibrate': PLANNER, 'endure': PLANNER, 'overestimation': PLANNER,
-            'torques': PLANNER, 'compounding': PLANNER, 'import': {'config': (BagConfig, '')},
+            'torques': PLANNER, 'compounding': PLANNER, 'reach': PLANNER,
+            'import': {'config': (BagConfig, '')},
             'align': {'config': (AlignConfig, '')} | PLANNER | CHANGE,
             'diagnose': PLANNER | CHANGE, 'study': PLANNER | CHANGE,
             'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}
@@ -383,7 +385,8 @@ def test_that_line_is_all_that_a_process_prints():
 
 def test_an_unknown_robot_is_refused_and_the_shipped_ones_are_named():
     said = say('train', '--data', 'x.hdf5', '--robot', 'r2d2')
-    assert re.search(r"no robot 'r2d2': .* of half_cheetah, hopper, walker2d", said.code)
+    shipped = 'half_cheetah, hopper, point_maze, reacher, walker2d'
+    assert re.search(f"no robot 'r2d2': .* of {shipped}", said.code)
 
 
 @pytest.mark.parametrize('verb', ['train', 'align', 'evaluate', 'walk'])
