@@ -32,13 +32,14 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .measure.goals import goals
     from .measure.robustness import robustness
     from .measure.soak import soak
+    from .measure.speeds import speeds
     from .walk import walk
 
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
             'endure': endure, 'benchmark': benchmark, 'compare': compare, 'goals': goals,
-            'info': info, 'collect': collect, 'import': import_recording, 'train': train,
-            'align': align, 'study': study, 'export': export, 'calibrate': calibrate,
-            'urdf': urdf, 'snapshot': snapshot,
+            'speeds': speeds, 'info': info, 'collect': collect, 'import': import_recording,
+            'train': train, 'align': align, 'study': study, 'export': export,
+            'calibrate': calibrate, 'urdf': urdf, 'snapshot': snapshot,
             'animate': animate, 'soak': soak, 'overestimation': overestimation,
             'torques': torques, 'compounding': compounding, 'gaits': gaits}
 

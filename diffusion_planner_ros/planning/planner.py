@@ -15,6 +15,7 @@ from .guides.guidance import push_factors
 from .guides.guide import WeightedGuides
 from .guides.guide_registry import GUIDES
 from .guides.learned_value import LearnedValue
+from .guides.target import Target
 from .planner_config import PlannerConfig
 from .samplers import SAMPLERS
 
@@ -78,13 +79,33 @@ class Planner:
                               'return_share above 0')
         self.bundle = bundle
         self.config = config
-        self._guides = WeightedGuides(
-            {name: GUIDES[name](bundle, config) for name in config.guides}, config.guide_weights)
+        guides = {name: GUIDES[name](bundle, config) for name in config.guides}
+        self._guides = WeightedGuides(guides, config.guide_weights)
+        self._speed: Target | None = guides.get('speed')
         self._learned_value = LearnedValue(bundle, config)
         self._bound = min(config.clip_denoised, bundle.largest_entry)
         self._levels = schedule.levels(config.n_denoise_steps)
         self._push_factors = push_factors(
             config.guidance, config.guidance_strength, config.n_unguided_steps, self._levels)
+
+    @property
+    def follows_speed(self) -> bool:
+        """Whether guide ``speed`` is in use, which ``aim_speed`` needs."""
+        return self._speed is not None
+
+    def aim_speed(self, speed: float) -> None:
+        """
+        Let guide ``speed`` prefer another speed than ``config.target_speed`` from now on.
+
+        Nothing is built anew, so that a command can change before every plan.
+
+        :param speed: of ``config.speed_joint`` [m/s].
+        :raises ConfigError: if that guide is not in use.
+        """
+        if self._speed is None:
+            raise ConfigError(f"guides is {', '.join(self.config.guides)}, expected 'speed' among "
+                              'them to follow a speed')
+        self._speed.aim(speed)
 
     def plan(self, state: NDArray, *, step: int = 0, condition: Condition | None = None,
              on_step: Callable[[int, NDArray], None] | None = None) -> Plan:

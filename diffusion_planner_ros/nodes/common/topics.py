@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import Vector3
+from geometry_msgs.msg import Twist, Vector3
 from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.srv import SetParameters
@@ -123,18 +123,19 @@ class Interface:
 
     def subscription(self, node: Node, topic: Topic, callback: Callable[..., None], *,
                      group: CallbackGroup | None = None, raw: bool = False,
-                     name: str | None = None) -> Subscription:
+                     name: str | None = None, kind: type | None = None) -> Subscription:
         """
         Create the node's subscription of a topic.
 
         :param group: callback group; the node's default one if there is none.
         :param raw: whether the callback gets serialised messages.
         :param name: where the topic is, if not at its own name, as ``robot1/planner/markers``.
+        :param kind: type of the messages, where a parameter asks for another one than the topic's.
         :raises KeyError: if the interface does not have it.
         """
         qos = _endpoint(self.subscribed, topic).qos
-        return node.create_subscription(topic.type, name or self.name_of(topic), callback, qos,
-                                        callback_group=group, raw=raw)
+        return node.create_subscription(kind or topic.type, name or self.name_of(topic), callback,
+                                        qos, callback_group=group, raw=raw)
 
     def service(self, node: Node, service: Service, callback: Callable[[Any, Any], Any], *,
                 group: CallbackGroup | None = None) -> RosService:
@@ -151,6 +152,7 @@ CLOCK = Topic('/clock', Clock)
 DIAGNOSTICS = Topic('/diagnostics', DiagnosticArray)
 JOINT_STATES = Topic('joint_states', JointState)
 ODOMETRY = Topic('odometry', Odometry)
+CMD_VEL = Topic('cmd_vel', Twist)
 REWARD = Topic('reward', JointState)
 COMMANDS = Topic('effort_controller/commands', Float64MultiArray)
 PLAN = Topic('plan', JointTrajectory, PLANNER_NAME)
@@ -185,6 +187,8 @@ PLANNER = Interface(
         # More than one, so that a late executor keeps the neighbours of a state.
         Endpoint(ODOMETRY, best_effort(5), 'base of the robot [m, rad, m/s, rad/s], with '
                  'parameter `odometry_joints`'),
+        Endpoint(CMD_VEL, best_effort(), 'commanded speed: `linear.x` [m/s], with guide `speed`; '
+                 'with parameter `use_stamped_vel` a `TwistStamped`'),
         Endpoint(COMMANDS, best_effort(10), 'whether others command; only until it has commanded '
                  'for some seconds'),
         Endpoint(CLOCK, best_effort(), 'simulated time, with `use_sim_time`')))
