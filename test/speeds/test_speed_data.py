@@ -13,8 +13,8 @@ from diffusion_planner_ros.sim.behaviour.commanded_env import CommandedEnv, unhu
 from diffusion_planner_ros.sim.behaviour.gaussian_policy import GaussianPolicy
 from diffusion_planner_ros.sim.behaviour.gymnasium_env import GymnasiumEnv
 from diffusion_planner_ros.sim.behaviour.speed_commands import (
-    following_reward,
     FOLLOWING_REWARD,
+    following_reward,
     SpeedCommands,
 )
 from diffusion_planner_ros.sim.perturbation import UNPERTURBED
