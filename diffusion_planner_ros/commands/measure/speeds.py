@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 from ...planning.planner_config import PlannerConfig
+from ...robots.robot_folder import DEFAULT_ROBOT, make_known
+from ...share import shipped_bundle
 from ..output import print_text, progress, report
 from ..preset_option import PresetName
 from ..robot_option import simulated_bundle
@@ -31,7 +33,8 @@ def speeds(
         docs/compare.md.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
         walker2d.
-    :param bundle: folder of the model bundle; the one that ships for ROBOT by default.
+    :param bundle: folder of the model bundle; by default models/ROBOT_speeds, which learned from
+        data of ``collect --speeds``.
     :param commanded: the speeds [m/s].
     :param episodes: number of episodes for each speed; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode's initial state.
@@ -45,6 +48,8 @@ def speeds(
 
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
+    if bundle is None:
+        bundle = shipped_bundle(f'{make_known(robot or DEFAULT_ROBOT)}_speeds')
     loaded = simulated_bundle(bundle, planner, robot)
     with open_pool(processes or os.cpu_count() or 1) as pool:
         rows = measure_speeds(loaded, planner, commanded,
