@@ -48,5 +48,5 @@ def test_the_mean_and_the_largest_error_leave_falls_out():
 
 
 def test_without_the_guide_no_speed_is_followed(no_processes, bundle_of):
-    with pytest.raises(ConfigError, match="guides is learned_value, expected 'speed' among them"):
+    with pytest.raises(ConfigError, match='guides is learned_value and return_weight'):
         speeds(PlannerConfig(), bundle=bundle_of('mlp', 'x0'), episodes=1, processes=1)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ...errors import ConfigError
 from ...planning.bundle import Bundle
-from ...planning.planner import Plan
+from ...planning.planner import Plan, Planner
 from ...planning.planner_config import PlannerConfig
 from ...sim.environment import Environment
 from ..closed_loop import episode_planner, run_episode
@@ -37,7 +37,7 @@ def follow(seed: int, commanded: float, *, path: Path, config: PlannerConfig) ->
     Run an episode with one command from its beginning.
 
     :param seed: of the initial state.
-    :param commanded: speed that guide ``speed`` is told [m/s].
+    :param commanded: speed that the planner is told [m/s].
     :param path: folder of the bundle.
     """
     planner = episode_planner(path, replace(config, target_speed=commanded), seed)
@@ -60,7 +60,7 @@ def measure_speeds(bundle: Bundle, config: PlannerConfig, speeds: Sequence[float
     """
     Let a robot follow every speed in one episode for every seed.
 
-    :param config: with guide ``speed``.
+    :param config: that follows speeds: with guide ``speed``, or a model that is told one.
     :param speeds: that are commanded [m/s].
     :param seeds: of the initial states.
     :param pool: worker processes.
@@ -68,11 +68,12 @@ def measure_speeds(bundle: Bundle, config: PlannerConfig, speeds: Sequence[float
     :return: for every speed its command, the mean of the speeds that were walked over the last
         ``LAST`` seconds and the largest error of an episode [m/s], both without episodes that
         ended in a fall and None where all did, and the number of falls.
-    :raises ConfigError: before anything runs, if guide ``speed`` is not in use.
+    :raises ConfigError: before anything runs, if it follows none.
     """
-    if 'speed' not in config.guides:
-        raise ConfigError(f"guides is {', '.join(config.guides)}, expected 'speed' among them, as "
-                          'with --preset commanded')
+    if not Planner(bundle, config).follows_speed:
+        raise ConfigError(f"guides is {', '.join(config.guides)} and return_weight "
+                          f"{config.return_weight}, expected 'speed' among them, or a model that "
+                          'is told a speed and a weight above 0, as with --preset commanded')
     pairs = list(product(speeds, seeds))
     found: list[FollowedSpeed] = []
     with progress('walking', len(pairs), unit='episodes') as advance:

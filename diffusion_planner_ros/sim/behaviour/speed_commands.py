@@ -13,7 +13,7 @@ FOLLOWING_REWARD = 2.0  # of a robot that is exactly as fast as commanded
 class SpeedCommands:
     """Speeds that hold for a while each, drawn anew in every episode."""
 
-    fastest: float = 2.5
+    fastest: float = 3.0
     """Commands are drawn evenly from 0 to this [m/s]."""
     standing_share: float = 0.2
     """Share of the commands that is 0 instead."""
