@@ -187,8 +187,8 @@ PLANNER = Interface(
         # More than one, so that a late executor keeps the neighbours of a state.
         Endpoint(ODOMETRY, best_effort(5), 'base of the robot [m, rad, m/s, rad/s], with '
                  'parameter `odometry_joints`'),
-        Endpoint(CMD_VEL, best_effort(), 'commanded speed: `linear.x` [m/s], with guide `speed`; '
-                 'with parameter `use_stamped_vel` a `TwistStamped`'),
+        Endpoint(CMD_VEL, best_effort(), 'commanded speed: `linear.x` [m/s], with guide `speed` '
+                 'or a model that is told one; with parameter `use_stamped_vel` a `TwistStamped`'),
         Endpoint(COMMANDS, best_effort(10), 'whether others command; only until it has commanded '
                  'for some seconds'),
         Endpoint(CLOCK, best_effort(), 'simulated time, with `use_sim_time`')))

@@ -47,7 +47,8 @@ class SpeedCommand:
     """
     Subscribe to the commanded speed, and let planners follow it.
 
-    Until the first command, a planner keeps its ``target_speed``. After it, no command means zero:
+    Guide ``speed`` prefers it; a denoiser that can be told a speed is told it. Until the first
+    command, a planner keeps its ``target_speed``. After it, no command means zero:
     whoever commanded is gone. The age of a command counts from its stamp; without one, from when
     it came.
 
@@ -90,8 +91,8 @@ class SpeedCommand:
             self._unfit = guides
             self._node.get_logger().warning(
                 f"commands on '{CMD_VEL.name}' have no effect: guides is {', '.join(guides)}, "
-                "expected 'speed' among them; set parameters guides and guide_weights, or preset "
-                "to 'commanded'")
+                "expected 'speed' among them, or a bundle that is told a speed with preset "
+                "'commanded'")
 
     def forget(self) -> None:
         """Drop the command, because time jumped: it counts as zero until the next one."""
