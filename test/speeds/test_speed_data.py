@@ -1,11 +1,16 @@
 """Data at commanded speeds: the commands, what the policy is told and paid, what is recorded."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
+from diffusion_planner_ros.commands.learn.collect import collect
 from diffusion_planner_ros.data.formats import read_episodes
 from diffusion_planner_ros.data.minari_format import read_metadata
+from diffusion_planner_ros.errors import ConfigError
 from diffusion_planner_ros.sim.behaviour import behaviour_policy, speed_data
 from diffusion_planner_ros.sim.behaviour.behaviour_data import write_data_set
 from diffusion_planner_ros.sim.behaviour.behaviour_policy import Checkpoint, Learned
@@ -125,10 +130,18 @@ def test_the_best_policy_is_recorded_with_commands_that_can_be_read(tmp_path, ro
 
 
 @pytest.mark.filterwarnings('ignore:You have specified a mini-batch size')
-def test_ppo_learns_from_states_and_commands(monkeypatch):
+def test_the_verb_learns_from_states_and_commands(tmp_path, robot, monkeypatch, capsys):
+    monkeypatch.setenv('MINARI_DATASETS_PATH', '')
     monkeypatch.setattr(behaviour_policy, 'N_ENVS', 2)
     monkeypatch.setattr(behaviour_policy, 'ROLLOUT_STEPS', 64)
     monkeypatch.setattr(behaviour_policy, 'CHECKPOINT_ROLLOUTS', 1)
-    learned = behaviour_policy.learn('walker2d', n_transitions=128, seed=0,
-                                     on_progress=lambda n, ret: None, commands=SpeedCommands())
-    assert learned.checkpoints[0].policy.mean.shape == (S + 1,)
+    monkeypatch.setattr(speed_data, 'POLICY_SEEDS', range(2))
+    monkeypatch.setattr(speed_data, 'N_SIMULATORS', 2)
+    collect(out=tmp_path, speeds=True, n_learn=128, n_transitions=20, json=True)
+    folder = json.loads(capsys.readouterr().out)['speeds']['folder']
+    assert all(e.commands is not None for e in read_episodes(Path(folder), robot))
+
+
+def test_speeds_are_not_learned_on_drawn_robots(tmp_path):
+    with pytest.raises(ConfigError, match='--speeds is given with --robust or --teacher'):
+        collect(out=tmp_path, speeds=True, robust=True)
