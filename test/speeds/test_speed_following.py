@@ -28,6 +28,7 @@ def test_the_report_has_a_row_for_every_speed(no_processes, bundle_of, capsys):
     planner = PlannerConfig(n_candidates=1, guides=('speed',))
     options = {'bundle': bundle_of('mlp', 'x0'), 'commanded': (0.0, 1.0), 'episodes': 2,
                'processes': 1}
+    capsys.readouterr()  # of the export
     speeds(planner, json=True, **options)
     rows = json.loads(capsys.readouterr().out)['speeds']
     assert [row['commanded'] for row in rows] == [0.0, 1.0]
