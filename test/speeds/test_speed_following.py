@@ -7,8 +7,7 @@ import pytest
 
 from diffusion_planner_ros.commands.measure.speeds import speeds
 from diffusion_planner_ros.errors import ConfigError
-from diffusion_planner_ros.experiments.speeds import speed_following
-from diffusion_planner_ros.experiments.speeds.speed_following import follow
+from diffusion_planner_ros.experiments.speeds.speed_following import follow, FollowedSpeed, summarize
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.presets.preset import Preset
 from diffusion_planner_ros.share import share_file
@@ -40,9 +39,9 @@ def test_the_report_has_a_row_for_every_speed(no_processes, bundle_of, capsys):
 
 
 def test_the_mean_and_the_largest_error_leave_falls_out():
-    found = [speed_following.FollowedSpeed(1.0, mean, fell=np.isnan(mean))
+    found = [FollowedSpeed(1.0, mean, fell=np.isnan(mean))
              for mean in (0.9, 1.2, float('nan'))]
-    row = speed_following._summary(1.0, found)
+    row = summarize(1.0, found)
     assert row['speed'] == pytest.approx(1.05)
     assert row['largest_error'] == pytest.approx(0.2)
     assert (row['falls'], row['episodes']) == (1, 3)

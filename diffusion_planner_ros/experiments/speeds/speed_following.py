@@ -80,7 +80,7 @@ def measure_speeds(bundle: Bundle, config: PlannerConfig, speeds: Sequence[float
         for one in pool.map(partial(_follow, path=bundle.path, config=config), pairs):
             found.append(one)
             advance(1, speed=f'{one.mean:.2f}')
-    return [_summary(speed, [one for one in found if one.commanded == speed]) for speed in speeds]
+    return [summarize(speed, [one for one in found if one.commanded == speed]) for speed in speeds]
 
 
 def _follow(pair: tuple[float, int], path: Path, config: PlannerConfig) -> FollowedSpeed:
@@ -88,7 +88,8 @@ def _follow(pair: tuple[float, int], path: Path, config: PlannerConfig) -> Follo
     return follow(seed, commanded, path=path, config=config)
 
 
-def _summary(commanded: float, found: Sequence[FollowedSpeed]) -> dict[str, Any]:
+def summarize(commanded: float, found: Sequence[FollowedSpeed]) -> dict[str, Any]:
+    """Return the row of one speed, see ``measure_speeds``."""
     walked = np.array([one.mean for one in found if np.isfinite(one.mean)])
     return {'commanded': commanded, 'episodes': len(found),
             'speed': float(walked.mean()) if len(walked) else None,
