@@ -7,7 +7,11 @@ import pytest
 
 from diffusion_planner_ros.commands.measure.speeds import speeds
 from diffusion_planner_ros.errors import ConfigError
-from diffusion_planner_ros.experiments.speeds.speed_following import follow, FollowedSpeed, summarize
+from diffusion_planner_ros.experiments.speeds.speed_following import (
+    follow,
+    FollowedSpeed,
+    summarize,
+)
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.presets.preset import Preset
 from diffusion_planner_ros.share import share_file
