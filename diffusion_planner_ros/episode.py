@@ -25,6 +25,8 @@ class Episode:
     policy_actions: NDArray | None = None
     """What the policy itself chose, before exploration noise was added, in the unit of
     ``actions``, shape (n, A)."""
+    commands: NDArray | None = None
+    """Commanded speed [m/s] in every control period, shape (n,)."""
 
     @property
     def has_rewards(self) -> bool:

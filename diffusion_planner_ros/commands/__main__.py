@@ -34,13 +34,15 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .measure.reach import reach
     from .measure.robustness import robustness
     from .measure.soak import soak
+    from .measure.speeds import speeds
     from .walk import walk
 
     return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
             'endure': endure, 'benchmark': benchmark, 'compare': compare, 'goals': goals,
-            'reach': reach, 'info': info, 'collect': collect, 'import': import_recording,
-            'train': train, 'align': align, 'study': study, 'export': export,
-            'calibrate': calibrate, 'new-robot': new_robot, 'urdf': urdf, 'snapshot': snapshot,
+            'reach': reach, 'speeds': speeds, 'info': info, 'collect': collect,
+            'import': import_recording, 'train': train, 'align': align, 'study': study,
+            'export': export, 'calibrate': calibrate, 'new-robot': new_robot, 'urdf': urdf,
+            'snapshot': snapshot,
             'animate': animate, 'soak': soak, 'overestimation': overestimation,
             'torques': torques, 'compounding': compounding, 'gaits': gaits}
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MINARI_FILE = Path('data') / 'main_data.hdf5'
 KEYS = ('observations', 'actions', 'rewards', 'terminations', 'truncations')
 POLICY_ACTIONS = 'infos/policy_actions'
+COMMANDS = 'infos/commanded_speed'
 EPISODE = re.compile(r'episode_\d+')
 
 
@@ -51,7 +52,7 @@ def read_minari_episode(file: Path, group: 'h5py.Group', robot: Robot, *,
                            f'{", ".join(sorted(group)) or "no key"}; train --skip-unrewarded '
                            'leaves such episodes out, import --rewards task fills rewards in')
     keys = [k for k in KEYS if k != 'rewards' or k in group]
-    keys += [POLICY_ACTIONS] if POLICY_ACTIONS in group else []
+    keys += [k for k in (POLICY_ACTIONS, COMMANDS) if k in group]
     arrays = {key: read_array(file, group, key, shapes.get(key, ())) for key in keys}
     n = len(arrays['actions'])
     arrays.setdefault('rewards', np.full(n, np.nan))
@@ -65,7 +66,7 @@ def read_minari_episode(file: Path, group: 'h5py.Group', robot: Robot, *,
                                f'expected {n} as there are actions')
     return Episode(arrays['observations'], arrays['actions'], arrays['rewards'],
                    n > 0 and bool(arrays['terminations'][-1]),
-                   policy_actions=arrays.get(POLICY_ACTIONS))
+                   policy_actions=arrays.get(POLICY_ACTIONS), commands=arrays.get(COMMANDS))
 
 
 def read_minari(path: Path, robot: Robot, *, needs_rewards: bool = True) -> list[Episode]:
@@ -157,11 +158,12 @@ def _buffer(number: int, episode: Episode) -> Any:
     from minari.data_collector import EpisodeBuffer
 
     n = len(episode)
-    policy_actions = episode.policy_actions
+    infos = {key.removeprefix('infos/'): values.astype(np.float32) for key, values in (
+        (POLICY_ACTIONS, episode.policy_actions), (COMMANDS, episode.commands))
+        if values is not None}
     return EpisodeBuffer(
         id=number, observations=episode.observations.astype(np.float32),
         actions=episode.actions.astype(np.float32), rewards=episode.rewards.tolist(),
         terminations=[False] * (n - 1) + [episode.terminated],
         truncations=[False] * (n - 1) + [not episode.terminated],
-        infos=None if policy_actions is None else {
-            'policy_actions': policy_actions.astype(np.float32)})
+        infos=infos or None)

@@ -44,6 +44,14 @@ def _policy_torques(episodes: Sequence[Episode], robot: Robot) -> NDArray | None
     return np.concatenate(torques)
 
 
+def _commands(episodes: Sequence[Episode]) -> NDArray | None:
+    if any(episode.commands is None for episode in episodes):
+        return None
+    return np.concatenate([
+        np.append(e.commands, e.commands[-1:]) if _has_fall_state(e) else e.commands
+        for e in episodes])
+
+
 def _values(episode: Episode, *, discount: float, fall_penalty: float) -> NDArray:
     values = return_to_go(episode, discount=discount, fall_penalty=fall_penalty)
     return np.append(values, -fall_penalty) if _has_fall_state(episode) else values
@@ -68,6 +76,8 @@ class Windows:
     policy_torques: NDArray | None = None
     """What the policy itself chose in every row, before exploration noise [N m], shape (n, A);
     None where an episode does not say."""
+    commands: NDArray | None = None
+    """Commanded speed [m/s] in every row, shape (n,); None where an episode does not say."""
 
     @classmethod
     def cut(cls, episodes: Sequence[Episode], robot: Robot, horizon: int, *, discount: float,
@@ -100,4 +110,4 @@ class Windows:
         rewards = np.concatenate([episode.rewards for episode in episodes])
         return cls(np.concatenate(rows), np.concatenate(starts), np.concatenate(values), horizon,
                    float(np.sqrt(np.mean(np.square(rewards)))) or 1.0, np.concatenate(fallen),
-                   _policy_torques(episodes, robot))
+                   _policy_torques(episodes, robot), _commands(episodes))

@@ -133,18 +133,18 @@ class Learner:
         return random_conditions(x_0, self.robot.action_dim, self.config.condition_share,
                                  self.generator, self._goal_entries)
 
-    def draw_wanted(self, values: Tensor) -> Tensor | None:
+    def draw_wanted(self, told: Tensor) -> Tensor | None:
         """
-        Draw in which windows the denoiser is told the return that followed.
+        Draw in which windows the denoiser is told what followed, or was commanded.
 
-        :param values: normalised return-to-go of windows, shape (B,).
+        :param told: normalised return-to-go of windows, or commanded speeds [m/s], shape (B,).
         :return: NaN where it is not told, shape (B,); None for a model that never is.
         """
         share = self.config.return_share
         if not share:
             return None
-        is_told = torch.rand(values.shape, generator=self.generator).to(self.device) < share
-        return torch.where(is_told, values, torch.nan)
+        is_told = torch.rand(told.shape, generator=self.generator).to(self.device) < share
+        return torch.where(is_told, told, torch.nan)
 
     def denoising_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor,
                        wanted: Tensor | None = None, *, averaged: bool = False) -> Tensor:

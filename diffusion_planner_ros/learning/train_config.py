@@ -51,6 +51,9 @@ class TrainConfig:
     return_share: float = setting(
         0.0, 'Share of the windows in which the denoiser is told the return that followed, for '
         "the planner's return_weight; 0 for a denoiser that never is.", low=0.0, high=1.0)
+    told: Literal['return', 'speed'] = setting(
+        'return', 'What it is told in these windows: that return, or the speed that was '
+        'commanded, which data of collect --speeds say.')
     first_action_weight: float = setting(
         5.0, "Weight of the first action's loss: it is the one that is executed.",
         low=0.0, high=1000.0)

@@ -23,7 +23,7 @@ from .train_config import TrainConfig
 # Settings that a student shares with its teacher.
 NETWORK_SETTINGS = ('denoiser', 'width', 'depth', 'value_width', 'value_depth', 'dynamics_width',
                     'dynamics_depth', 'window', 'horizon', 'schedule', 'n_diffusion_steps',
-                    'prediction', 'scaling', 'return_share', 'value_target')
+                    'prediction', 'scaling', 'return_share', 'told', 'value_target')
 CLEAN_EVERY = 4  # one of so many windows is shown to the value without noise: as it ranks plans
 
 
@@ -44,7 +44,8 @@ class Trainer:
         learns to denoise in one step as that one does in many (consistency distillation).
     :raises ModelError: if the teacher is missing, or of another shape.
     :raises ConfigError: if torch cannot use the device, or a network cannot take the horizon.
-    :raises DatasetError: if the label is the policy's, and the data do not hold it.
+    :raises DatasetError: if the label is the policy's, or the denoiser is to be told commanded
+        speeds, and the data do not hold them.
     """
 
     def __init__(self, config: TrainConfig, robot: Robot, windows: Windows,
@@ -52,6 +53,10 @@ class Trainer:
         if config.label == 'policy' and windows.policy_torques is None:
             raise DatasetError("label is 'policy', but there are episodes that do not say what "
                                "their policy chose, expected 'executed', or data of collect alone")
+        if config.return_share and config.told == 'speed' and windows.commands is None:
+            raise DatasetError("told is 'speed', but there are episodes that do not say which "
+                               "speed was commanded, expected 'return', or data of collect "
+                               '--speeds alone')
         fit = Normalizer.fit_limits if config.scaling == 'limits' else Normalizer.fit
         self.learner = Learner(
             config, robot, fit(windows.rows), Normalizer.fit(windows.values[:, None]),
@@ -66,6 +71,9 @@ class Trainer:
                 [windows.policy_torques, windows.rows[:, robot.action_dim:]], axis=1)))
         self._values = learner.tensor(
             learner.value_normalizer.normalize(windows.values[:, None])[:, 0])
+        # A speed is told in m/s, which needs no scaling.
+        self._told = (learner.tensor(windows.commands)
+                      if config.return_share and config.told == 'speed' else self._values)
         self._starts = torch.as_tensor(windows.starts)
         self._steps = torch.arange(config.horizon)
         for networks in (learner.networks, learner.averaged):
@@ -111,7 +119,7 @@ class Trainer:
         values, known = self._values[rows[:, 0]], learner.draw_conditions(x_0)
         if self._teacher is None:
             losses = {'denoising': learner.denoising_loss(
-                self._labels[rows], t, eps, known, learner.draw_wanted(values))}
+                self._labels[rows], t, eps, known, learner.draw_wanted(self._told[rows[:, 0]]))}
         else:
             losses = {'denoising': learner.consistency_loss(
                 self._teacher, self._labels[rows], t, eps, known)}

@@ -39,6 +39,7 @@ from .control.control_loop import ControlLoop
 from .control.model import AS_MEASURED, Model, NOT_MEASURED
 from .control.planner_node_config import PlannerNodeConfig
 from .control.publishers import Gid, listed, NAMELESS, SILENCE
+from .control.speed_command import SpeedCommandConfig
 from .display.plan_display import DisplayConfig, PlanDisplay, Shown
 from .state.state_source import check_layout, Measurement, StateConfig
 from .threads.control_thread import ControlThread
@@ -48,8 +49,8 @@ from .threads.scheduling import schedule, SchedulingConfig
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 CLOCK_PERIOD = 10.0  # [s], shortest time between two reports of a second publisher of the clock
 STOPPING_PERIOD = 0.02  # [s] between two checks whether damping or hold is over
-CONFIGS = (PlannerNodeConfig, PlannerConfig, StateConfig, StopConfig, MonitorConfig, DisplayConfig,
-           SchedulingConfig)
+CONFIGS = (PlannerNodeConfig, PlannerConfig, SpeedCommandConfig, StateConfig, StopConfig,
+           MonitorConfig, DisplayConfig, SchedulingConfig)
 Configs = dict[type, Any]
 
 
@@ -185,7 +186,8 @@ class PlannerNode(LifecycleNode):
         loop = ControlLoop(
             self, self._model, self._limit, create_publisher=self._conflicts.begin,
             config=self._config,
-            stop=self._stop, state_config=self._configs[StateConfig], control=self._control,
+            stop=self._stop, state_config=self._configs[StateConfig],
+            speed_config=self._configs[SpeedCommandConfig], control=self._control,
             frame_id=self._configs[DisplayConfig].frame_id,
             on_leap=self._forget, on_plan=self._on_plan, on_fault=self._on_fault)
         self._fault = ''

@@ -202,6 +202,11 @@ class Bundle:
         return 1.0 if is_limited else float('inf')
 
     @cached_property
+    def takes_speed(self) -> bool:
+        """Whether what it can be told is not a return, but a commanded speed [m/s]."""
+        return self.takes_return and self.facts.get('training', {}).get('told') == 'speed'
+
+    @property
     def takes_return(self) -> bool:
         """Whether the denoiser can be told the return that is wanted."""
         return any(end.name == 'wanted' for end in self._denoiser.get_inputs())

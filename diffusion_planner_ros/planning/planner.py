@@ -15,6 +15,7 @@ from .guides.guidance import push_factors
 from .guides.guide import WeightedGuides
 from .guides.guide_registry import GUIDES
 from .guides.learned_value import LearnedValue
+from .guides.target import Target
 from .planner_config import PlannerConfig
 from .samplers import SAMPLERS
 
@@ -78,13 +79,41 @@ class Planner:
                               'return_share above 0')
         self.bundle = bundle
         self.config = config
-        self._guides = WeightedGuides(
-            {name: GUIDES[name](bundle, config) for name in config.guides}, config.guide_weights)
+        guides = {name: GUIDES[name](bundle, config) for name in config.guides}
+        self._guides = WeightedGuides(guides, config.guide_weights)
+        self._speed: Target | None = guides.get('speed')
+        self._is_told_speed = bundle.takes_speed and config.return_weight > 0
+        self._wanted = config.target_speed if bundle.takes_speed else config.wanted_return
         self._learned_value = LearnedValue(bundle, config)
         self._bound = min(config.clip_denoised, bundle.largest_entry)
         self._levels = schedule.levels(config.n_denoise_steps)
         self._push_factors = push_factors(
             config.guidance, config.guidance_strength, config.n_unguided_steps, self._levels)
+
+    @property
+    def follows_speed(self) -> bool:
+        """Whether guide ``speed`` is in use, or the denoiser is told a speed."""
+        return self._speed is not None or self._is_told_speed
+
+    def aim_speed(self, speed: float) -> None:
+        """
+        Plan with another speed than ``config.target_speed`` from now on.
+
+        Guide ``speed`` prefers it, and a denoiser that can be told a speed is told it.
+
+        Nothing is built anew, so that a command can change before every plan.
+
+        :param speed: of ``config.speed_joint`` [m/s].
+        :raises ConfigError: if neither is the case.
+        """
+        if not self.follows_speed:
+            raise ConfigError(f"guides is {', '.join(self.config.guides)}, expected 'speed' among "
+                              'them to follow a speed, or a model that is told one and a '
+                              'return_weight above 0')
+        if self._speed is not None:
+            self._speed.aim(speed)
+        if self._is_told_speed:
+            self._wanted = speed
 
     def plan(self, state: NDArray, *, step: int = 0, condition: Condition | None = None,
              on_step: Callable[[int, NDArray], None] | None = None) -> Plan:
@@ -207,6 +236,6 @@ class Planner:
         """Predict x_0 (N, H, D), bounded."""
         config = self.config
         x_0 = self.bundle.denoise(
-            x_t, t, known, wanted=config.wanted_return if config.return_weight else None,
+            x_t, t, known, wanted=self._wanted if config.return_weight else None,
             weight=config.return_weight)
         return np.clip(x_0, -self._bound, self._bound)

@@ -38,7 +38,8 @@ class PlannerConfig(GuideTargets):
         'probability, 0 switches guidance off.', low=0.0, high=100.0, formerly='guidance_scale')
     return_weight: float = setting(
         0.0, 'How much a wanted_return counts where the model can be told one (classifier-free '
-        'guidance): 0 not at all, 1 as the data say, more exaggerates it.', low=0.0, high=10.0)
+        'guidance): 0 not at all, 1 as the data say, more exaggerates it. A model that can be '
+        'told a speed instead is told target_speed.', low=0.0, high=10.0)
     wanted_return: float = setting(
         1.5, 'That return, above the mean of the data.', unit='standard deviations', low=-10.0,
         high=10.0)

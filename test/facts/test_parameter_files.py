@@ -13,7 +13,7 @@ from diffusion_planner_ros.sim.bridge_episode import BridgeConfig
 CONFIG = SOURCE / 'config'
 NODES = {'planner': CONFIGS, 'mujoco_bridge': (BridgeConfig, StopConfig),
          'recorder': (RecorderConfig,)}
-FILES = {'planner': ['planner'], 'hardware': ['planner', 'recorder'],
+FILES = {'planner': ['planner'], 'speeds': ['planner'], 'hardware': ['planner', 'recorder'],
          'mujoco_bridge': ['mujoco_bridge']}
 
 

@@ -28,6 +28,7 @@ from diffusion_planner_ros.nodes.common.topics import COMMANDS, PLANNER, SET_PLA
 from diffusion_planner_ros.nodes.control.control_loop import ControlLoop
 from diffusion_planner_ros.nodes.control.model import Model
 from diffusion_planner_ros.nodes.control.planner_node_config import PlannerNodeConfig
+from diffusion_planner_ros.nodes.control.speed_command import SpeedCommandConfig
 from diffusion_planner_ros.nodes.state.state_source import StateConfig
 from diffusion_planner_ros.planning.bundle import Bundle, FACTS_FILE, read_facts, write_facts
 from diffusion_planner_ros.planning.monitor import PredictionMonitor
@@ -265,7 +266,8 @@ def test_a_control_loop_that_cannot_be_built_leaves_nothing_behind(node, monkeyp
             node, Model(Planner(bundle, PlannerConfig()), PredictionMonitor(bundle)), limit,
             create_publisher=lambda: PLANNER.publisher(node, COMMANDS),
             config=PlannerNodeConfig(), stop=stop, state_config=StateConfig(),
-            control=SimpleNamespace(group=None, defer=print), frame_id='world',
+            speed_config=SpeedCommandConfig(), control=SimpleNamespace(group=None, defer=print),
+            frame_id='world',
             on_leap=print, on_plan=print, on_fault=print)
 
     with monkeypatch.context() as patch:

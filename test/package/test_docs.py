@@ -224,7 +224,8 @@ def test_topics_services_and_diagnostics_are_what_the_nodes_offer(tmp_path):
         keys = {name: {key for row in VALUES[name] for key in row} for name in names}
         keys['planner'] |= parameters
         surprising = {name for name in keys['planner'] if name.startswith(('ood_score', 'pred'))}
-        keys['planner'] -= surprising | {'state_deviation', 'state_jump'}  # told only of states that came
+        # Told only of states that came.
+        keys['planner'] -= surprising | {'state_deviation', 'state_jump'}
         spin_until(node, lambda: all(len(reports.get(name, ())) >= len(keys[name])
                                      for name in names), 'all values of all reports', planner)
         for name in names:

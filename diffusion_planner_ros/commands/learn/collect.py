@@ -10,7 +10,7 @@ from ..output import progress, report
 if TYPE_CHECKING:
     from ...sim.behaviour.behaviour_data import RecordedData
 
-N_LEARN, N_LEARN_ROBUST, N_IMPROVE = 2_200_000, 3_200_000, 2_600_000
+N_LEARN, N_LEARN_ROBUST, N_IMPROVE, N_LEARN_SPEEDS = 2_200_000, 3_200_000, 2_600_000, 3_000_000
 
 
 def collect(
@@ -19,6 +19,7 @@ def collect(
     robust: bool = False,
     teacher: Path | None = None,
     lesson: Literal['wide', 'hard'] = 'wide',
+    speeds: bool = False,
     n_learn: int | None = None,
     n_transitions: int = 300_000,
     seed: int = 0,
@@ -40,6 +41,10 @@ def collect(
     before, and ``robust`` and ``robust-replay`` are recorded on these. The shipped teacher learned
     the lesson ``wide``, and then ``hard``.
 
+    With --speeds, PPO is told a speed, which is drawn anew in every episode and changes within it,
+    and is rewarded for following it and staying on its feet. ``speeds`` comes from its best
+    policy, with the commanded speed of every step and rewards that do not depend on speed.
+
     A robot that is sent to goals (its task has a section reaching) learns no policy: a controller
     leads it from random starts to random goals, with noise and detours, which becomes ``goals``.
 
@@ -49,10 +54,11 @@ def collect(
     :param teacher: teacher.npz of an earlier ``collect --robust``.
     :param lesson: with --teacher, the robots that it goes on to learn on: ``wide``, or ``hard``
         with lighter and heavier ones and harder pushes.
+    :param speeds: learn to follow commanded speeds, and record ``speeds`` instead.
     :param n_learn: transitions that PPO learns from; 2.2 million by default, 3.2 million with
-        --robust, 2.6 million with --teacher.
+        --robust, 2.6 million with --teacher, 3 million with --speeds.
     :param n_transitions: transitions of the medium and of the expert data, of each robust data
-        set, or of goals.
+        set, of ``speeds``, or of goals.
     :param seed: seed of learning and recording.
     :param json: print the report as JSON.
     """
@@ -63,6 +69,8 @@ def collect(
     from ...sim.behaviour.curriculum import LESSONS
     from ...sim.behaviour.gaussian_policy import GaussianPolicy
     from ...sim.behaviour.goal_data import collect_trips
+    from ...sim.behaviour.speed_commands import SpeedCommands
+    from ...sim.behaviour.speed_data import collect_speeds
     from ...sim.perturbation import UNPERTURBED
     from ...sim.perturbation_ranges import DRAWN
 
@@ -82,21 +90,27 @@ def collect(
         raise ConfigError(f'--robust and --teacher make a policy that stays on its feet, and '
                           f'{name} never falls: no healthy ranges of its task end an episode; '
                           'expected neither of them')
+    if robust and speeds:
+        raise ConfigError('--speeds is given with --robust or --teacher, expected one of them: '
+                          'speeds are learned on the undisturbed robot')
+    commands = SpeedCommands() if speeds else None
     start = None if teacher is None else GaussianPolicy.load(teacher)
     if n_learn is None:
-        n_learn = N_IMPROVE if start else N_LEARN_ROBUST if robust else N_LEARN
+        n_learn = (N_IMPROVE if start else N_LEARN_ROBUST if robust else
+                   N_LEARN_SPEEDS if speeds else N_LEARN)
     robots = LESSONS[lesson].robots if start else DRAWN if robust else UNPERTURBED
     with progress('learning to move', n_learn, unit='steps') as advance:
         def on_learned(n_done: int, recent_return: float) -> None:
             advance(n_done - advance.n, ret=f'{recent_return:.0f}')
         how = {'n_transitions': n_learn, 'seed': seed, 'on_progress': on_learned}
         learned = (behaviour.improve(name, start, LESSONS[lesson], **how) if start else
-                   behaviour.learn(name, robots=robots, **how))
-    n_recorded = n_transitions if robust else (
+                   behaviour.learn(name, robots=robots, commands=commands, **how))
+    n_recorded = n_transitions if robust or speeds else (
         2 * n_transitions + min(n_transitions, recording.N_POOR_TRANSITIONS))
     with progress('recording', n_recorded, unit='steps') as advance:
         how = {'n_transitions': n_transitions, 'seed': seed, 'on_progress': advance}
         data_sets = (recording.collect_robust(learned, robots, **how) if robust else
+                     collect_speeds(learned, commands, **how) if speeds else
                      recording.collect(learned, **how))
     report(_write(out, data_sets, seed=seed, n_learned=n_learn), as_json=json)
 

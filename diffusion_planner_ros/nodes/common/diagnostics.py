@@ -52,6 +52,9 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
         ('torque_step_p50_nm', 'torque_step_p99_nm', 'torque_step_last_minute_p50_nm',
          'torque_step_last_minute_p99_nm'):
             'jump of the torque where a new plan takes over [N m]',
+        ('commanded_speed',):
+            'speed that is followed [m/s], 0 when the last command is too old; `nan` before the '
+            'first one',
         ('plan_value',):
             'predicted return of the current plan',
         ('goals_left',):

@@ -11,7 +11,7 @@ from typing import Any
 
 from action_msgs.msg import GoalStatusArray
 from diagnostic_msgs.msg import DiagnosticArray
-from geometry_msgs.msg import PoseStamped, Vector3
+from geometry_msgs.msg import PoseStamped, Twist, Vector3
 from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import Odometry, Path
 from rcl_interfaces.srv import SetParameters
@@ -130,18 +130,19 @@ class Interface:
 
     def subscription(self, node: Node, topic: Topic, callback: Callable[..., None], *,
                      group: CallbackGroup | None = None, raw: bool = False,
-                     name: str | None = None) -> Subscription:
+                     name: str | None = None, kind: type | None = None) -> Subscription:
         """
         Create the node's subscription of a topic.
 
         :param group: callback group; the node's default one if there is none.
         :param raw: whether the callback gets serialised messages.
         :param name: where the topic is, if not at its own name, as ``robot1/planner/markers``.
+        :param kind: type of the messages, where a parameter asks for another one than the topic's.
         :raises KeyError: if the interface does not have it.
         """
         qos = _endpoint(self.subscribed, topic).qos
-        return node.create_subscription(topic.type, name or self.name_of(topic), callback, qos,
-                                        callback_group=group, raw=raw)
+        return node.create_subscription(kind or topic.type, name or self.name_of(topic), callback,
+                                        qos, callback_group=group, raw=raw)
 
     def service(self, node: Node, service: Service, callback: Callable[[Any, Any], Any], *,
                 group: CallbackGroup | None = None) -> RosService:
@@ -158,6 +159,7 @@ CLOCK = Topic('/clock', Clock)
 DIAGNOSTICS = Topic('/diagnostics', DiagnosticArray)
 JOINT_STATES = Topic('joint_states', JointState)
 ODOMETRY = Topic('odometry', Odometry)
+CMD_VEL = Topic('cmd_vel', Twist)
 REWARD = Topic('reward', JointState)
 COMMANDS = Topic('effort_controller/commands', Float64MultiArray)
 PLAN = Topic('plan', JointTrajectory, PLANNER_NAME)
@@ -210,6 +212,8 @@ PLANNER = Interface(
                  "rviz2's `2D Goal Pose`; of a robot that knows goals"),
         Endpoint(GOAL_PATH, reliable(), 'goals, one after the other [m]; an empty one cancels; of '
                  'a robot that knows goals'),
+        Endpoint(CMD_VEL, best_effort(), 'commanded speed: `linear.x` [m/s], with guide `speed` '
+                 'or a model that is told one; with parameter `use_stamped_vel` a `TwistStamped`'),
         Endpoint(COMMANDS, best_effort(10), 'whether others command; only until it has commanded '
                  'for some seconds'),
         Endpoint(CLOCK, best_effort(), 'simulated time, with `use_sim_time`')))

@@ -26,6 +26,7 @@ from .model import Model
 from .navigation import Navigation
 from .planner_node_config import PlannerNodeConfig
 from .replanner import Replanner
+from .speed_command import SpeedCommand, SpeedCommandConfig
 
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
 ACK_TIME = Duration(seconds=0.1)  # that the last command has to arrive, before it is repeated
@@ -57,8 +58,9 @@ class ControlLoop:
 
     def __init__(self, node: Node, model: Model, limit: NDArray, *,
                  create_publisher: Callable[[], Publisher], config: PlannerNodeConfig,
-                 stop: StopBehaviour, state_config: StateConfig, control: ControlThread,
-                 frame_id: str, on_leap: Callable[[], None],
+                 stop: StopBehaviour, state_config: StateConfig,
+                 speed_config: SpeedCommandConfig, control: ControlThread, frame_id: str,
+                 on_leap: Callable[[], None],
                  on_plan: Callable[[Model, Plan, Measurement, Condition | None], None],
                  on_fault: Callable[[BaseException], None]) -> None:
         robot = model.planner.bundle.robot
@@ -94,6 +96,8 @@ class ControlLoop:
             if robot.goal is not None:
                 self._navigation = Navigation(node, model.planner.bundle, frame_id, control.group)
                 undo.callback(self._navigation.close, 'not activated')
+            self._speed = SpeedCommand(node, speed_config, control.group)
+            undo.callback(self._speed.destroy)
             self._source = StateSource(node, robot, state_config, on_state=self._on_state,
                                        on_refused=self._on_refused, on_restart=self._on_restart,
                                        group=control.group)
@@ -129,6 +133,7 @@ class ControlLoop:
         self._source.forget()
         if self._navigation is not None:
             self._navigation.forget()
+        self._speed.forget()
 
     def stop(self, cause: str) -> None:
         """
@@ -146,6 +151,7 @@ class ControlLoop:
     def close(self) -> None:
         """Publish zero torque as the last command, and free everything."""
         self._source.destroy()
+        self._speed.destroy()
         self._state_watchdog.close()
         self._plan_watchdog.close()
         # A last message that was lost would not be sent again: DDS notices it by the next one.
@@ -165,6 +171,7 @@ class ControlLoop:
             self._state_watchdog.feed(max(0.0, age / NANOSECONDS))
         self._command_publisher.follow_stop(measured)
         if not self._command_publisher.is_latched:
+            self._speed.steer(self._replanner.model.planner)
             self._replanner.on_state(measured)
 
     def _begins_anew(self, measured: Measurement) -> bool:
@@ -232,6 +239,7 @@ class ControlLoop:
         """Return the values for diagnostics by name, see ``common.diagnostics.VALUES``."""
         replanner, command_publisher = self._replanner, self._command_publisher
         current, surprise = replanner.current, replanner.surprise
+        speed = self._speed.speed
         return {
             'plans': replanner.n_plans, 'states_without_plan': replanner.n_unplanned,
             'refused_states': self._n_refused, 'stops': command_publisher.stops.total(),
@@ -241,6 +249,7 @@ class ControlLoop:
             **replanner.latency.facts(), **replanner.stages.facts(),
             'action_delay_in_use': replanner.delay,
             **replanner.torque_step.facts(),
+            'commanded_speed': float('nan') if speed is None else speed,
             'plan_value': float('nan') if current is None else current.plan.value,
             'goals_left': 0 if self._navigation is None else self._navigation.n_left,
             **({} if surprise is None else {

@@ -14,7 +14,8 @@ class GuideTargets:
     """Targets of the guides that have one."""
 
     target_speed: float = setting(
-        4.0, 'Velocity that the guide speed prefers.', unit='m/s', low=-100.0, high=100.0)
+        4.0, 'Velocity that the guide speed prefers, and that a model is told which can be told '
+        'one.', unit='m/s', low=-100.0, high=100.0)
     speed_joint: str = setting('rootx', 'Joint whose velocity that is.')
     target_height: float = setting(
         1.2, 'Position that the guide height prefers.', unit='m', low=-100.0, high=100.0)

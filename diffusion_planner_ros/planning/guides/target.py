@@ -23,7 +23,12 @@ class Target:
     def __init__(self, bundle: 'Bundle', entry: int, target: float) -> None:
         self._column = bundle.robot.action_dim + entry
         self._std = np.float32(bundle.normalizer.std[self._column])
-        self._offset = np.float32(bundle.normalizer.mean[self._column] - target)
+        self._mean = bundle.normalizer.mean[self._column]
+        self.aim(target)
+
+    def aim(self, target: float) -> None:
+        """Prefer another target [the entry's unit] from now on."""
+        self._offset = np.float32(self._mean - target)
 
     def value(self, x_0: NDArray) -> NDArray:
         """Return the preference (N,) of clean trajectories (N, H, D)."""

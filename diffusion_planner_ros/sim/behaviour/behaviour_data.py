@@ -47,6 +47,8 @@ class RecordedData:
     """That policy, where it is to be kept with the data."""
     algorithm: str = 'PPO (stable-baselines3)'
     """What chose the actions."""
+    has_task_rewards: bool = True
+    """Whether the rewards are those of the robot's task, so that returns can be scored."""
 
 
 def run_policy(robot: str, policy: GaussianPolicy, *, seeds: Sequence[int], noise_share: NDArray,
@@ -198,6 +200,8 @@ def collect_robust(learned: Learned, robots: Robots | Mixture, *, n_transitions:
 def describe(data: RecordedData) -> dict[str, float | None]:
     """Facts of a data set that go into its metadata; without reference returns no scores."""
     mean, task = float(np.mean([e.total_return for e in data.episodes])), Task.load(data.robot)
+    if not data.has_task_rewards:
+        return {'mean_return': mean, 'policy_return': data.policy_return}
     return {
         'mean_return': mean,
         'normalized_score': task.normalized_score(mean),
@@ -218,7 +222,7 @@ def write_data_set(root: Path, data: RecordedData, *, seed: int, n_learned: int)
         raise DatasetError(f"data set '{data.name}' has no complete episode; collect more "
                            'transitions')
     task = Task.load(data.robot)
-    known = task.reference_returns
+    known = task.reference_returns if data.has_task_rewards else None
     with quiet_compiler():  # Minari makes Gymnasium's environment
         folder = write_minari(
             root, f'{data.robot}/{data.name}-v0', data.episodes, environment=task.gymnasium,

@@ -18,9 +18,11 @@ from ...errors import ModelError
 from ..environment import make_environment
 from ..perturbation import UNPERTURBED
 from ..perturbation_ranges import Robots
+from .commanded_env import CommandedEnv, unhurried
 from .curriculum import Course, Curriculum, Lesson
 from .gaussian_policy import GaussianPolicy
 from .gymnasium_env import GymnasiumEnv
+from .speed_commands import SpeedCommands
 
 N_ENVS = 16
 ROLLOUT_STEPS = 256
@@ -144,14 +146,16 @@ class Learned:
     episodes: list[Episode]
 
 
-def _recorded_robot(robot: str, course: Course, episodes: list[Episode], mean: PolicyMean,
-                    index: int) -> EpisodeRecorder:
-    env = GymnasiumEnv(lambda seed: make_environment(robot, course.draw(seed)))
-    return EpisodeRecorder(env, episodes, mean, index)
+def _recorded_robot(robot: str, course: Course, commands: SpeedCommands | None,
+                    episodes: list[Episode], mean: PolicyMean, index: int) -> EpisodeRecorder:
+    make = make_environment if commands is None else unhurried
+    env = GymnasiumEnv(lambda seed: make(robot, course.draw(seed)))
+    return EpisodeRecorder(env if commands is None else CommandedEnv(env, commands), episodes,
+                           mean, index)
 
 
 def learn(robot: str, *, n_transitions: int, seed: int, on_progress: Callable[[int, float], None],
-          robots: Robots = UNPERTURBED) -> Learned:
+          robots: Robots = UNPERTURBED, commands: SpeedCommands | None = None) -> Learned:
     """
     Train PPO (Schulman et al. 2017, https://arxiv.org/abs/1707.06347) with one core.
 
@@ -160,9 +164,11 @@ def learn(robot: str, *, n_transitions: int, seed: int, on_progress: Callable[[i
     :param seed: seed of the environments, the initial weights and the exploration.
     :param on_progress: called after every rollout with transitions so far and recent return.
     :param robots: that it learns on; drawn ones differ more and more, see ``Curriculum``.
+    :param commands: speeds that it is told and rewarded for following, see ``CommandedEnv``; by
+        default it is told none, and rewarded as the robot's task says.
     """
-    return _learn(robot, Curriculum(robots), None, 3e-4, n_transitions=n_transitions, seed=seed,
-                  on_progress=on_progress)
+    return _learn(robot, Curriculum(robots), commands, None, 3e-4, n_transitions=n_transitions,
+                  seed=seed, on_progress=on_progress)
 
 
 def improve(robot: str, teacher: GaussianPolicy, lesson: Lesson, *, n_transitions: int, seed: int,
@@ -180,17 +186,19 @@ def improve(robot: str, teacher: GaussianPolicy, lesson: Lesson, *, n_transition
     :param on_progress: called after every rollout with transitions so far and recent return.
     :raises ModelError: if the teacher's network is another one.
     """
-    return _learn(robot, lesson.robots, teacher, lesson.learning_rate, n_transitions=n_transitions,
-                  seed=seed, on_progress=on_progress)
+    return _learn(robot, lesson.robots, None, teacher, lesson.learning_rate,
+                  n_transitions=n_transitions, seed=seed, on_progress=on_progress)
 
 
-def _learn(robot: str, course: Course, teacher: GaussianPolicy | None, learning_rate: float, *,
-           n_transitions: int, seed: int, on_progress: Callable[[int, float], None]) -> Learned:
+def _learn(robot: str, course: Course, commands: SpeedCommands | None,
+           teacher: GaussianPolicy | None, learning_rate: float, *, n_transitions: int, seed: int,
+           on_progress: Callable[[int, float], None]) -> Learned:
     torch.set_num_threads(1)
     episodes: list[Episode] = []
     mean = PolicyMean()
     venv = VecNormalize(DummyVecEnv([
-        partial(_recorded_robot, robot, course, episodes, mean, i) for i in range(N_ENVS)]))
+        partial(_recorded_robot, robot, course, commands, episodes, mean, i)
+        for i in range(N_ENVS)]))
     ppo = PPO(
         'MlpPolicy', venv, n_steps=ROLLOUT_STEPS, batch_size=512, n_epochs=10,
         learning_rate=lambda remaining: learning_rate * max(remaining, 0.1), clip_range=0.2,

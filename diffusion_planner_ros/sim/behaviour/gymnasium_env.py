@@ -20,7 +20,8 @@ class GymnasiumEnv(gymnasium.Env):
 
     def __init__(self, make: Callable[[int], Environment]) -> None:
         self._make = make
-        self._environment = environment = make(0)
+        self.environment = environment = make(0)
+        self.episode_seed = 0
         self._n_steps = 0
         self.observation_space = gymnasium.spaces.Box(
             -np.inf, np.inf, environment.state.shape, np.float64)
@@ -38,8 +39,9 @@ class GymnasiumEnv(gymnasium.Env):
         super().reset(seed=seed, options=options)
         self._n_steps = 0
         episode_seed = int(self.np_random.integers(2**31)) if seed is None else seed
-        self._environment = self._make(episode_seed)
-        return self._environment.reset(episode_seed), {}
+        self.episode_seed = episode_seed
+        self.environment = self._make(episode_seed)
+        return self.environment.reset(episode_seed), {}
 
     def step(self, action: NDArray) -> tuple[NDArray, float, bool, bool, dict]:
         """
@@ -47,8 +49,8 @@ class GymnasiumEnv(gymnasium.Env):
 
         :return: state (S,), reward, whether the robot fell, whether time is over, and nothing.
         """
-        torque = action * self._environment.torque_limit
-        state, reward, fell = self._environment.step(torque)
+        torque = action * self.environment.torque_limit
+        state, reward, fell = self.environment.step(torque)
         self._n_steps += 1
-        is_late = self._n_steps >= self._environment.max_episode_steps
+        is_late = self._n_steps >= self.environment.max_episode_steps
         return state, reward, fell, is_late, {}

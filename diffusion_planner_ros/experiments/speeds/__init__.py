@@ -1,0 +1,1 @@
+"""How well a planner follows commanded speeds."""
