@@ -140,7 +140,7 @@ def remove(name):
 def wrong_version(folder):
     facts = yaml.safe_load((folder / FACTS_FILE).read_text())
     (folder / FACTS_FILE).write_text(yaml.safe_dump({**facts, 'format_version': '6.0'}))
-    return f'{folder}/{FACTS_FILE}: format version is 5.0', 'expected 4.x'
+    return f'{folder}/{FACTS_FILE}: format version is 6.0', 'expected 5.x'
 
 
 def rewrite_robot(folder, change):

@@ -156,7 +156,7 @@ def test_swaps_in_another_bundle_while_it_plans(planner, node, walker, bundle):
 @pytest.mark.parametrize(('spoil', 'reason'), [
     (lambda folder: (folder / 'denoiser.onnx').write_bytes(b'no network'), 'SHA-256 is'),
     (lambda folder: (folder / 'value.onnx').unlink(), 'no such file'),
-    (lambda folder: rewrite(folder, format_version='5.0'), 'format version is 5.0'),
+    (lambda folder: rewrite(folder, format_version='6.0'), 'format version is 6.0'),
     (lambda folder: rewrite_robot(folder, control_period=0.01), 'another layout'),
 ])
 def test_keeps_its_bundle_when_a_new_one_does_not_pass(planner, node, walker, tmp_path, spoil,

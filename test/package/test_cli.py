@@ -360,12 +360,12 @@ def test_evaluate_draws_robots_when_asked_to(journey, no_processes):
     (('align', '--checkpoint', 'nowhere.pt'), 'nowhere.pt: no such checkpoint'),
     (('train', '--data', 'nowhere.hdf5'), 'nowhere.hdf5: no such file'),
     (('import', 'nowhere'), 'nowhere: no such file or folder, expected one of: a recording of'),
-    (('walk', '--preset', 'nameless'), "preset is 'nameless', expected one of decision-diffuser"),
+    (('walk', '--preset', 'nameless'), "preset is 'nameless', expected one of commanded"),
     (('compare', '--methods', 'walkman'), "methods has 'walkman', expected one of"),
     (('compare', '--data', 'nowhere', '--seeds', '1', '1'), 'seeds is (1, 1), expected at least'),
     (('compare', '--data', 'nowhere'), 'nowhere: no such file or folder, expected a data set'),
     (('compare', '--data', 'a/x', 'b/x'), 'data is a/x, b/x, expected at least one data set'),
-    (('walk', '--preset'), '--preset names no preset, expected one of decision-diffuser'),
+    (('walk', '--preset'), '--preset names no preset, expected one of commanded'),
     (('evaluate', '--real-time'), '--real-time needs --through-ros'),
     (('evaluate', '--episodes', '0'), 'episodes is 0, expected at least 1')])
 def test_a_wrong_path_or_option_ends_with_one_clear_line(words, message):
