@@ -19,7 +19,8 @@ def export(
     :param out: folder of the bundle; a bundle that is already there is replaced.
     :param data: the data sets of the training; with them the bundle says how well the model
         predicts, which the planner's monitor compares with. Without them the monitor is off.
-    :param half: round weights to half precision: files of half the size, plans as fast.
+    :param half: round weights to half precision: files of half the size, plans as fast; evaluate
+        what comes out, since some models bear it and others fall more often.
     :param json: print the report as JSON.
     """
     from ...data.formats import read_episodes
