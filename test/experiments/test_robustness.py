@@ -172,7 +172,7 @@ def test_the_monitor_is_calm_while_the_robot_walks_as_planned(short, execution):
 def test_the_monitor_sees_a_robot_that_arrives_elsewhere(short, perturbation):
     monitor = EpisodeMonitor(short.bundle, execution=REPLANNED)
     run_episode(0, planner=short, perturbation=perturbation, on_plan=monitor.watch)
-    assert monitor.alarm == 'stop'
+    assert monitor.alarm != 'ok'
 
 
 def test_without_calibration_there_is_no_alarm(short):

@@ -261,14 +261,14 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 
 
 def test_another_major_version_is_refused(copy):
-    edit_facts(copy, lambda facts: facts.update(format_version='5.0'))
-    expect_error(copy, copy / 'model.yaml', 'format version is 5.0', 'expected 4.x')
+    edit_facts(copy, lambda facts: facts.update(format_version='6.0'))
+    expect_error(copy, copy / 'model.yaml', 'format version is 6.0', 'expected 5.x')
 
 
 def test_another_minor_version_is_accepted(copy):
     facts = yaml.safe_load((copy / 'model.yaml').read_text())
-    write_facts(copy, facts | {'format_version': '4.7'})
-    assert Bundle.load(copy).facts['format_version'] == '4.7'
+    write_facts(copy, facts | {'format_version': '5.7'})
+    assert Bundle.load(copy).facts['format_version'] == '5.7'
 
 
 @pytest.mark.parametrize('change', [

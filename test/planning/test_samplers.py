@@ -50,6 +50,7 @@ class SmallModel:
     prediction: str = 'x0'
     path: Path = Path('small')
     largest_entry: float = np.inf
+    takes_speed: bool = False
 
     def denoise(self, x_t, t, known=None, **told):
         del known, told
@@ -69,6 +70,7 @@ class GaussianDenoiser:
     schedule: NoiseSchedule
     path: Path = Path('gaussian')
     largest_entry: float = np.inf
+    takes_speed: bool = False
 
     def denoise(self, x_t, t, known=None, **told):
         del known, told
@@ -84,6 +86,7 @@ class ConditionalDenoiser:
     schedule: NoiseSchedule
     path: Path = Path('conditional')
     largest_entry: float = np.inf
+    takes_speed: bool = False
 
     def denoise(self, x_t, t, known=None, **told):
         del known, told
@@ -102,6 +105,7 @@ class InexactNoise:
     error: float
     path: Path = Path('inexact')
     largest_entry: float = np.inf
+    takes_speed: bool = False
 
     def denoise(self, x_t, t, known=None, **told):
         del known, told
