@@ -1,4 +1,4 @@
-"""What the joints are told when there is no plan to trust."""
+"""When a robot is stopped, and what its joints are told then."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 
 from ..errors import ConfigError
 from ..settings import check_settings, document_settings, setting
+
+AUTOMATIC = 0.0  # value of a time limit that follows from the control period
+N_PERIODS = 4  # of an automatic time limit: three commands may be lost, or come late
 
 
 @document_settings
@@ -28,6 +31,17 @@ class StopConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+
+def time_limit(value: float, control_period: float, *, least: float) -> float:
+    """
+    Return after how long without something the robot is stopped [s].
+
+    :param value: as the user set it [s]; ``AUTOMATIC`` for ``N_PERIODS`` control periods.
+    :param control_period: [s].
+    :param least: shortest automatic limit, whatever the robot: of computers and networks [s].
+    """
+    return value if value != AUTOMATIC else max(N_PERIODS * control_period, least)
 
 
 def per_joint(name: str, values: tuple[float, ...], n_joints: int) -> NDArray:

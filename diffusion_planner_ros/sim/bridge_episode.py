@@ -8,11 +8,15 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ..planning.stop import StopBehaviour, StopConfig
+from ..planning.stop import AUTOMATIC, StopBehaviour, StopConfig, time_limit
 from ..robots.robot_folder import DEFAULT_ROBOT
 from ..settings import check_settings, document_settings, setting
 from .environment import Environment
 
+# A step that begins just before the end of this time lasts one period more, so that the torque of
+# a dead planner of walker2d is gone 40 ms after its last command, and within 50 ms if a step comes
+# late. A living planner repeats its command at least every 20 ms.
+LEAST_COMMAND_TIMEOUT = 0.032  # [s]
 REPEAT_PERIOD = 0.02  # [s], longest silence, so that a pause can be told from a dead simulation
 SUSPENSION_TIME = 0.03  # [s] without a call, after which the process was suspended
 WARNING_PERIOD = 1.0  # [s] that a fault must be gone before it is reported again
@@ -47,13 +51,10 @@ class BridgeConfig:
     send_goals: bool = setting(
         False, 'Send a robot that knows goals to the one of every episode, on `goal_pose`, as a '
         'user would.', read_only=True)
-    # Four control periods. A step that begins just before the end of this time lasts one period
-    # more, so that the torque of a dead planner is gone 40 ms after its last command, and within
-    # 50 ms if a step comes late. A living planner repeats its command at least every 20 ms.
     command_timeout: float = setting(
-        0.032, 'Age of the last command, on the wall clock, above which '
-        'the stop behaviour takes over, without lockstep.', unit='s',
-        low=0.001, high=10.0, read_only=True)
+        AUTOMATIC, 'Age of the last command, on the wall clock, above which the stop behaviour '
+        'takes over, without lockstep; 0: four control periods, at least 0.032 s.', unit='s',
+        low=0.0, high=10.0, read_only=True)
 
     def __post_init__(self) -> None:
         check_settings(self)
@@ -151,6 +152,9 @@ class BridgeEpisode:
         self._period = round(robot.control_period * 1e9)  # [ns]
         self.wall_period = robot.control_period / config.real_time_factor
         """Wall time of a control period [s]."""
+        self.command_timeout = time_limit(
+            config.command_timeout, self.wall_period, least=LEAST_COMMAND_TIMEOUT)
+        """Age above which a command no longer counts [s]."""
         self.seed = config.seed
         """Of the current episode."""
         self._counts = _Counts()
@@ -374,7 +378,7 @@ class BridgeEpisode:
         self._notice_suspension(now)
         if not self._is_running or self._end or self._is_paused:
             return
-        if self._commanded < self._asked and now - self._asked <= self._config.command_timeout:
+        if self._commanded < self._asked and now - self._asked <= self.command_timeout:
             return
         if now - self._shown < 0.5 * self.wall_period:
             # After a late tick a timer that keeps to its grid calls again too soon: a planner
@@ -401,7 +405,7 @@ class BridgeEpisode:
         """
         suspended, self._called = now - self._called, now
         age = now - self._commanded
-        if suspended > SUSPENSION_TIME and age - suspended <= self._config.command_timeout < age:
+        if suspended > SUSPENSION_TIME and age - suspended <= self.command_timeout < age:
             self._asked = now
             self._output.show_state(self._state)
 
@@ -412,7 +416,7 @@ class BridgeEpisode:
         The step that applies a torque checks its age by itself. A watchdog of its own could die
         while the torque goes on.
         """
-        if age <= self._config.command_timeout:
+        if age <= self.command_timeout:
             if self._is_stopped:
                 self._is_stopped = False
                 self._stop.release()

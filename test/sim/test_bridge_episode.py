@@ -13,6 +13,7 @@ from diffusion_planner_ros.sim.bridge_episode import (
     BridgeConfig,
     BridgeEpisode,
     EPISODE_GAP,
+    LEAST_COMMAND_TIMEOUT,
     MAX_UNANSWERED,
     REPEAT_PERIOD,
     WARNING_PERIOD,
@@ -20,7 +21,7 @@ from diffusion_planner_ros.sim.bridge_episode import (
 
 PERIOD = 8_000_000  # [ns]
 SECONDS = PERIOD / 1e9
-TIMEOUT = BridgeConfig().command_timeout  # [s]
+TIMEOUT = LEAST_COMMAND_TIMEOUT  # [s], of walker2d: four control periods
 LATENESS = 1e-4  # [s] of every timer
 DELAY = 2e-3  # [s] of the command that answers a state
 TORQUE = np.array([2.0, -1.0, 0.5, -2.0, 1.0, -0.5])  # [N m], under which the robot stands a while
@@ -614,6 +615,13 @@ def test_a_planner_that_does_not_answer_after_a_suspension_is_dead(walking):
     assert TIMEOUT < first - begin <= TIMEOUT + SECONDS + LATENESS
     assert not any(walking.applied(last + 1))
     assert walking.bridge.stop_cause == 'no command'
+
+
+@pytest.mark.parametrize(('settings', 'timeout'), [
+    ({}, 0.032), ({'real_time_factor': 0.1}, 0.32), ({'real_time_factor': 10.0}, 0.032),
+    ({'command_timeout': 0.05}, 0.05)])
+def test_by_default_commands_may_be_as_old_as_four_periods_on_the_wall_clock(settings, timeout):
+    assert World(**settings).bridge.command_timeout == pytest.approx(timeout)
 
 
 def test_a_suspension_excuses_no_command_that_was_too_old_before(walking):

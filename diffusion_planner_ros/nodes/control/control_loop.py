@@ -64,6 +64,7 @@ class ControlLoop:
                  on_plan: Callable[[Model, Plan, Measurement, Condition | None], None],
                  on_fault: Callable[[BaseException], None]) -> None:
         robot = model.planner.bundle.robot
+        max_gap = config.longest_gap(robot.control_period)
         self._node = node
         self._clock = node.get_clock()
         self._lockstep = config.lockstep
@@ -80,12 +81,13 @@ class ControlLoop:
             undo.callback(node.destroy_publisher, self._publisher)
             self._command_publisher = CommandPublisher(
                 self._publisher, limit=limit, stop=stop, ramp_time=config.ramp_time,
-                scale=config.torque_scale, max_age=config.max_plan_gap, lockstep=config.lockstep,
+                scale=config.torque_scale, max_age=max_gap, lockstep=config.lockstep,
                 logger=node.get_logger())
-            self._state_watchdog = Watchdog('state watchdog', state_config.max_state_age,
-                                            self._on_no_state)
+            self._state_watchdog = Watchdog(
+                'state watchdog', state_config.longest_age(robot.control_period),
+                self._on_no_state)
             undo.callback(self._state_watchdog.close)
-            self._plan_watchdog = Watchdog('plan watchdog', config.max_plan_gap, self._on_no_plan)
+            self._plan_watchdog = Watchdog('plan watchdog', max_gap, self._on_no_plan)
             undo.callback(self._plan_watchdog.close)
             self._replanner = Replanner(
                 model, self._command_publisher, lockstep=config.lockstep,

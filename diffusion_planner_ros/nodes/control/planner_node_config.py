@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
+from ...planning.stop import AUTOMATIC, time_limit
 from ...settings import check_settings, document_settings, setting
 
+LEAST_MAX_PLAN_GAP = 0.1  # [s]
 MEASURED = -1  # value of action_delay: the delay is measured
 
 
@@ -38,10 +40,10 @@ class PlannerNodeConfig:
         'becomes zero.', unit='s', low=0.0,
         high=60.0, read_only=True)
     max_plan_gap: float = setting(
-        0.1, 'Without lockstep, the robot is stopped when no planned command was sent for longer '
-        'than this on the wall clock, or when a torque would be sent longer than this after its '
-        'state.', unit='s', low=0.001,
-        high=10.0, read_only=True)
+        AUTOMATIC, 'Without lockstep, the robot is stopped when no planned command was sent for '
+        'longer than this on the wall clock, or when a torque would be sent longer than this '
+        'after its state; 0: four control periods, at least 0.1 s.', unit='s', low=0.0, high=10.0,
+        read_only=True)
     action_delay: int = setting(
         MEASURED, 'Control periods between a state and the first action that its plan decides; '
         'the actions before it are those of the plan before. -1: as long as planning takes, which '
@@ -50,3 +52,7 @@ class PlannerNodeConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+    def longest_gap(self, control_period: float) -> float:
+        """Return ``max_plan_gap`` of a robot with this control period [s]."""
+        return time_limit(self.max_plan_gap, control_period, least=LEAST_MAX_PLAN_GAP)

@@ -16,12 +16,14 @@ from ...errors import StateError
 from ...messages.joint_states import JointReader
 from ...messages.odometry import BaseJoint, BaseReader, OdometryHistory, pose_and_rates
 from ...messages.stamps import NANOSECONDS, nanoseconds_from_stamp
+from ...planning.stop import AUTOMATIC, time_limit
 from ...robot import Robot
 from ...settings import check_settings, document_settings, setting
 from ..common.topics import JOINT_STATES, ODOMETRY, PLANNER
 from .down_sampler import DownSampler
 from .stamp_check import StampCheck
 
+LEAST_MAX_STATE_AGE = 0.1  # [s]
 WAIT = 2  # control periods for which joint states wait for their odometry
 
 
@@ -31,8 +33,9 @@ class StateConfig:
     """How the state of the robot is measured."""
 
     max_state_age: float = setting(
-        0.1, 'Largest age of a state that is planned from; without a state for this long, the '
-        'robot is stopped.', unit='s', low=0.001, high=10.0, read_only=True)
+        AUTOMATIC, 'Largest age of a state that is planned from; without a state for this long, '
+        'the robot is stopped; 0: four control periods, at least 0.1 s.', unit='s', low=0.0,
+        high=10.0, read_only=True)
     odometry_joints: tuple[str, ...] = setting(
         ('',), "Joints of the base that topic 'odometry' measures, each as joint=axis or, if the "
         'joint turns the other way, joint=-axis. Axes are x, y, z, roll, pitch, yaw. One empty '
@@ -44,6 +47,10 @@ class StateConfig:
     def __post_init__(self) -> None:
         check_settings(self)
         _ = self.base_joints  # refuses what it cannot read
+
+    def longest_age(self, control_period: float) -> float:
+        """Return ``max_state_age`` of a robot with this control period [s]."""
+        return time_limit(self.max_state_age, control_period, least=LEAST_MAX_STATE_AGE)
 
     @property
     def base_joints(self) -> tuple[BaseJoint, ...]:
@@ -113,7 +120,8 @@ class StateSource:
         self._on_refused = on_refused
         self._on_restart = on_restart
         self._max_gap = config.max_odometry_gap
-        clock, max_age = node.get_clock(), config.max_state_age
+        clock = node.get_clock()
+        max_age = config.longest_age(robot.control_period)
         self._joint_stamps = StampCheck('joint states are', clock, max_age)
         self._odometry_stamps = StampCheck('odometry is', clock, max_age)
         self._period = round(robot.control_period * NANOSECONDS)
