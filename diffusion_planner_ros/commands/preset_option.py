@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 import inspect
+from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import tyro
 
-from ..errors import ConfigError
+from ..errors import ConfigError, PlannerError
 from ..presets.preset import Preset, preset_names
+from ..share import shipped_bundle
 
 OPTION = '--preset'
 PresetName = Annotated[str | None, tyro.conf.arg(metavar='|'.join(preset_names()))]
@@ -20,12 +22,15 @@ def with_preset(verbs: Mapping[str, Callable[..., None]], words: Sequence[str]
     """
     Return the verbs; settings of one that takes a preset default to those of the named one.
 
-    So the help shows the preset's values, and any option that is given wins over them.
+    So the help shows the preset's values, and any option that is given wins over them. If none is
+    named, it is the one of the bundle that the verb plans with.
 
     :param words: of the command line, the program's name left out.
     :raises ConfigError: if there is no preset of that name.
     """
-    name = _named(words)
+    name = _value_of(OPTION, words)
+    if name is None:
+        name = _preset_of_bundle(verbs, words)
     if name is None:
         return dict(verbs)
     preset = Preset.load(name)
@@ -33,17 +38,34 @@ def with_preset(verbs: Mapping[str, Callable[..., None]], words: Sequence[str]
             else verb for word, verb in verbs.items()}
 
 
-def _named(words: Sequence[str]) -> str | None:
-    """Return the value of the option, None where it is not given."""
+def _value_of(option: str, words: Sequence[str]) -> str | None:
+    """Return the value of an option, None where it is not given."""
     for i, word in enumerate(words):
-        if word == OPTION:
-            if i + 1 == len(words):
-                raise ConfigError(f'{OPTION} names no preset, expected one of '
-                                  f'{", ".join(preset_names())}')
+        if word == option and i + 1 < len(words):
             return words[i + 1]
-        if word.startswith(f'{OPTION}='):
-            return word.removeprefix(f'{OPTION}=')
+        if word == OPTION:
+            raise ConfigError(f'{OPTION} names no preset, expected one of '
+                              f'{", ".join(preset_names())}')
+        if word.startswith(f'{option}='):
+            return word.removeprefix(f'{option}=')
     return None
+
+
+def _preset_of_bundle(verbs: Mapping[str, Callable[..., None]], words: Sequence[str]
+                      ) -> str | None:
+    """Return the preset that the bundle of a verb names, None where it names none."""
+    verb = verbs.get(words[0]) if words else None
+    if verb is None or not {'preset', 'bundle'} <= set(inspect.signature(verb).parameters):
+        return None
+    folder, robot = _value_of('--bundle', words), _value_of('--robot', words)
+    if folder is None and robot is None:
+        return None  # walker2d's names none
+    from ..planning.bundle import read_preset
+
+    try:
+        return read_preset(shipped_bundle(robot) if folder is None else Path(folder)) or None
+    except PlannerError:
+        return None  # the verb will load the bundle, and say what is wrong with it
 
 
 def _defaulting(verb: Callable[..., None], preset: Preset) -> Callable[..., None]:

@@ -16,6 +16,7 @@ from ..errors import ModelError
 from ..learning.onnx_export import export_networks, TrainedModel
 from ..learning.random_conditions import first_states
 from ..planning.bundle import Bundle, FORMAT_VERSION, NETWORK_FILES, write_facts
+from ..planning.planner_config import PlannerConfig
 from ..schedule import CLEAN
 from .monitor_calibration import calibrate, summary
 
@@ -23,13 +24,15 @@ MAX_DIFFERENCE = 1e-4
 OUTPUTS = ('x_0', 'value', 'gradient', 'dynamics', 'inverse_dynamics', 'plan')
 
 
-def export_model(model: TrainedModel, out: Path, episodes: Sequence[Episode], *, source: Path
-                 ) -> dict[str, Any]:
+def export_model(model: TrainedModel, out: Path, episodes: Sequence[Episode], *, source: Path,
+                 preset: str = '', planner: PlannerConfig | None = None) -> dict[str, Any]:
     """
     Write a bundle, checked against torch and calibrated on ``episodes`` if there are any.
 
     :param out: folder of the bundle; a bundle that is there is replaced.
     :param source: checkpoint, for errors.
+    :param preset: with whose settings the bundle is planned by default; none if empty.
+    :param planner: to calibrate with; as by default if there is none.
     :return: what to report.
     :raises ModelError: if onnxruntime and torch disagree; nothing is written then.
     """
@@ -39,7 +42,8 @@ def export_model(model: TrainedModel, out: Path, episodes: Sequence[Episode], *,
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         folder = Path(scratch)
         export_networks(model, *(folder / name for name in NETWORK_FILES))
-        facts = {'format_version': FORMAT_VERSION, **model.facts}
+        facts = {'format_version': FORMAT_VERSION, **({'preset': preset} if preset else {}),
+                 **model.facts}
         write_facts(folder, facts)
         bundle = Bundle.load(folder)
         differences = compare(model, bundle)
@@ -50,7 +54,7 @@ def export_model(model: TrainedModel, out: Path, episodes: Sequence[Episode], *,
                                  f'nothing was written to {out}')
         prediction = 'not measured: no --data; the monitor will be off'
         if episodes:
-            calibration = calibrate(bundle, transitions(episodes, model))
+            calibration = calibrate(bundle, transitions(episodes, model), planner)
             write_facts(folder, {**facts, **calibration})
             Bundle.load(folder)
             prediction = summary(calibration)

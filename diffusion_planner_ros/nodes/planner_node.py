@@ -16,7 +16,7 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
 from ..errors import ConfigError, ModelError, PlannerError, RobotError
-from ..planning.bundle import Bundle, FACTS_FILE, facts_file
+from ..planning.bundle import Bundle, FACTS_FILE, facts_file, read_preset
 from ..planning.conditions import Condition
 from ..planning.monitor import MonitorConfig
 from ..planning.planner import Plan, Planner
@@ -59,6 +59,14 @@ def bundle_path(name: str) -> Path:
     return Path(name) if name else shipped_bundle(DEFAULT_ROBOT)
 
 
+def _preset_of(folder: Path) -> str:
+    """Return the preset that a bundle names, '' where it names none or cannot be read."""
+    try:
+        return read_preset(folder)
+    except ModelError:
+        return ''  # the node says what is wrong with it when it is configured
+
+
 class PlannerNode(LifecycleNode):
     """
     Replan with a model bundle at the rate of the joint states.
@@ -72,7 +80,7 @@ class PlannerNode(LifecycleNode):
     def __init__(self) -> None:
         super().__init__(PLANNER.node_name)
         self._configs = {PlannerNodeConfig: declare(self, PlannerNodeConfig)}
-        preset = self._config.preset
+        preset = self._config.preset or _preset_of(bundle_path(self._config.bundle))
         defaults = Preset.load(preset).planner if preset else {}
         self._configs |= {config: declare(self, config, defaults)
                           for config in CONFIGS if config is not PlannerNodeConfig}

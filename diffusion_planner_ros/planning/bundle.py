@@ -22,7 +22,7 @@ from ..schedule import CLEAN, MAX_AMPLIFICATION, NoiseSchedule
 from .calibration import Calibration, read_calibrations
 from .providers import choose_provider, open_session
 
-FORMAT_VERSION = '5.0'  # major: inputs or outputs changed, refuse; minor: accept
+FORMAT_VERSION = '5.1'  # major: inputs or outputs changed, refuse; minor: accept
 FACTS_FILE = 'model.yaml'
 DENOISER_FILE = 'denoiser.onnx'
 VALUE_FILE = 'value.onnx'
@@ -130,6 +130,15 @@ def read_facts(folder: Path) -> dict[str, Any]:
         raise ModelError(f'{file}: SHA-256 of the facts is {found}, expected {expected}; the file '
                          'was changed after the export')
     return facts
+
+
+def read_preset(folder: Path) -> str:
+    """
+    Return the name of the preset that a bundle is planned with by default; '' where it has none.
+
+    :raises ModelError: if the bundle's facts are not usable.
+    """
+    return read_facts(folder).get('preset', '')
 
 
 def _read_verified(file: Path, expected: str) -> bytes:

@@ -6,7 +6,7 @@ from driver import Driver, JOINTS, PERIOD, SETTINGS
 from lifecycle import Health
 import numpy as np
 import pytest
-from rcl_interfaces.srv import DescribeParameters, SetParameters
+from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParameters
 from ros_processes import (
     call,
     NodeProcess,
@@ -191,6 +191,17 @@ def test_a_preset_gives_defaults_that_parameters_win_over(kept, walker):
         driver.set_clock(0)
         np.testing.assert_array_equal(driver.answer(0, walker.qpos, walker.qvel),
                                       planner.plan(walker.state, step=0).actions[0])
+
+
+def test_the_preset_that_the_bundle_names_gives_defaults(kept):
+    bundle = share_file('models/walker2d_speeds')
+    with kept.observer() as node:
+        kept.start('planner', **SETTINGS, bundle=str(bundle))
+        asked = GetParameters.Request(names=['n_denoise_steps', 'return_weight'])
+        answer = call(node, GetParameters, 'planner/get_parameters', asked)
+    values = [answer.values[0].integer_value, answer.values[1].double_value]
+    preset = Preset.load(Bundle.load(bundle).facts['preset']).planner
+    assert values == [preset['n_denoise_steps'], preset['return_weight']]
 
 
 WRONG_SETTINGS = [

@@ -56,6 +56,7 @@ from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.presets.preset import Preset
 from diffusion_planner_ros.robot import Robot
 from diffusion_planner_ros.settings import settings_of
+from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.behaviour import behaviour_data, behaviour_policy
 from diffusion_planner_ros.sim.behaviour.behaviour_data import find_expert
 from diffusion_planner_ros.sim.behaviour.behaviour_policy import (
@@ -77,7 +78,7 @@ VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': 
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
 SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness': PLANNER,
-            'calibrate': PLANNER, 'endure': PLANNER, 'overestimation': PLANNER,
+            'calibrate': PLANNER, 'export': PLANNER, 'endure': PLANNER, 'overestimation': PLANNER,
             'torques': PLANNER, 'compounding': PLANNER, 'reach': PLANNER,
             'import': {'config': (BagConfig, '')},
             'align': {'config': (AlignConfig, '')} | PLANNER | CHANGE,
@@ -331,6 +332,18 @@ def test_the_help_of_a_verb_with_a_preset_shows_its_settings(verb):
     found = shown_defaults(say(verb, '--preset', 'diffuser', '--help').out)
     options = {name.replace('_', '-'): shown(default) for name, default in expected.items()}
     assert {name: found.get(name) for name in options} == options
+
+
+@pytest.mark.parametrize('words', [
+    ('speeds', '--bundle', share_file('models/walker2d_speeds')),
+    ('evaluate', f'--bundle={share_file("models/walker2d_speeds")}')])
+def test_settings_default_to_those_of_the_preset_that_the_bundle_names(words):
+    preset = Preset.load('commanded').planner
+    assert preset['n_denoise_steps'] != PlannerConfig().n_denoise_steps
+    for more, steps in (((), preset['n_denoise_steps']),
+                        (('--preset', 'walker'), PlannerConfig().n_denoise_steps)):
+        found = shown_defaults(say(*words, *more, '--help').out)
+        assert found['planner.n-denoise-steps'] == shown(steps)
 
 
 def test_an_option_wins_over_the_preset(journey, no_processes):

@@ -4,12 +4,14 @@ from pathlib import Path
 
 from ...planning.planner_config import PlannerConfig
 from ..output import report
+from ..preset_option import PresetName
 
 
 def calibrate(
     planner: PlannerConfig,
     data: tuple[Path, ...],
     bundle: Path = Path('models/walker2d'),
+    preset: PresetName = None,
     json: bool = False,
 ) -> None:
     """
@@ -23,6 +25,8 @@ def calibrate(
     :param planner: settings of the plans; without effect on the dynamics model.
     :param data: data sets, such as those of the training; at least one.
     :param bundle: folder of the model bundle; its model.yaml is replaced.
+    :param preset: published method whose settings are the defaults of PLANNER, see
+        docs/compare.md.
     :param json: print the report as JSON.
     """
     from ...data.formats import read_episodes

@@ -2,13 +2,19 @@
 
 from pathlib import Path
 
+from ...planning.planner_config import PlannerConfig
 from ..output import report
+from ..preset_option import PresetName
+
+DEFAULT = PlannerConfig()
 
 
 def export(
     checkpoint: Path = Path('runs/walker2d/checkpoint.pt'),
     out: Path = Path('models/walker2d'),
     data: tuple[Path, ...] | None = None,
+    preset: PresetName = None,
+    planner: PlannerConfig = DEFAULT,
     half: bool = False,
     json: bool = False,
 ) -> None:
@@ -19,6 +25,9 @@ def export(
     :param out: folder of the bundle; a bundle that is already there is replaced.
     :param data: the data sets of the training; with them the bundle says how well the model
         predicts, which the planner's monitor compares with. Without them the monitor is off.
+    :param preset: published method with whose settings the bundle is planned by default, see
+        docs/compare.md; those of the planner itself if there is none.
+    :param planner: settings of the plans whose predictions are measured.
     :param half: round weights to half precision: files of half the size, plans as fast; evaluate
         what comes out, since some models bear it and others fall more often.
     :param json: print the report as JSON.
@@ -31,4 +40,5 @@ def export(
     model = model.rounded() if half else model
     episodes = [e for path in data or ()
                 for e in read_episodes(path, model.robot, needs_rewards=False)]
-    report(export_model(model, out, episodes, source=checkpoint), as_json=json)
+    report(export_model(model, out, episodes, source=checkpoint, preset=preset or '',
+                        planner=planner), as_json=json)
