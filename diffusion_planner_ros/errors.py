@@ -37,6 +37,10 @@ class GoalError(PlannerError, ValueError):
     """A goal is one to which the robot cannot go."""
 
 
+class ObstacleError(PlannerError, ValueError):
+    """An obstacle is not one that plans can keep clear of."""
+
+
 class OutputError(PlannerError):
     """A file cannot be written."""
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..episode import Episode
 from ..errors import RobotError
+from ..goals.obstacle import Obstacle
 from ..planning.bundle import Bundle, facts_file
 from ..planning.navigation.navigator import Navigator
 from ..planning.planner import Plan, Planner
@@ -95,7 +96,7 @@ def walk(seed: int, environment: Environment, controller: Controller
 
 
 def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED,
-                perturbation: Robots = UNPERTURBED,
+                perturbation: Robots = UNPERTURBED, obstacles: Sequence[Obstacle] = (),
                 on_plan: Callable[[Environment, Plan], None] | None = None
                 ) -> tuple[EpisodeResult, Trace]:
     """
@@ -106,11 +107,12 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
     :param seed: of the initial state, and of whatever is random in ``perturbation``.
     :param execution: how plans are executed.
     :param perturbation: what is different about the robot; ranges are drawn from by the seed.
+    :param obstacles: that are in its way; the planner does not know of them by itself.
     :param on_plan: sees the robot as it is when each plan is made, and the plan.
     :raises ConfigError: if a plan does not outlast its execution.
     :raises RobotError: if there is no robot of the name that the planner's has.
     """
-    robot = make_environment(planner.bundle.robot.name, perturbation.draw(seed))
+    robot = make_environment(planner.bundle.robot.name, perturbation.draw(seed), obstacles)
     navigator = None
     if robot.task.reaching:
         navigator = Navigator(planner.bundle.robot, horizon=planner.bundle.horizon)

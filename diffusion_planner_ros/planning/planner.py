@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ConfigError, StateError
+from ..goals.obstacle import Obstacle
 from .bundle import Bundle
 from .compiled_plan import CompiledPlan
 from .conditions import Condition, normalized_condition
@@ -16,6 +17,8 @@ from .guides.guide import WeightedGuides
 from .guides.guide_registry import GUIDES
 from .guides.learned_value import LearnedValue
 from .guides.target import Target
+from .navigation.evasion import Evasion
+from .navigation.obstacle_guide import Obstacles
 from .planner_config import PlannerConfig
 from .samplers import SAMPLERS
 
@@ -82,6 +85,8 @@ class Planner:
         guides = {name: GUIDES[name](bundle, config) for name in config.guides}
         self._guides = WeightedGuides(guides, config.guide_weights)
         self._speed: Target | None = guides.get('speed')
+        self._obstacles: Obstacles | None = guides.get('obstacles')
+        self._evasion = None if self._obstacles is None else Evasion(bundle, self._obstacles)
         self._is_told_speed = bundle.takes_speed and config.return_weight > 0
         self._wanted = config.target_speed if bundle.takes_speed else config.wanted_return
         self._learned_value = LearnedValue(bundle, config)
@@ -115,6 +120,22 @@ class Planner:
         if self._is_told_speed:
             self._wanted = speed
 
+    @property
+    def avoids_obstacles(self) -> bool:
+        """Whether guide ``obstacles`` is in use."""
+        return self._obstacles is not None
+
+    def avoid(self, obstacles: Sequence[Obstacle]) -> None:
+        """
+        Plan around these obstacles, and no others, from now on; nothing is built anew.
+
+        :raises ConfigError: if guide ``obstacles`` is not in use.
+        """
+        if self._obstacles is None:
+            raise ConfigError(f"guides is {', '.join(self.config.guides)}, expected 'obstacles' "
+                              'among them to avoid obstacles, as preset maze has it')
+        self._obstacles.obstacles = tuple(obstacles)
+
     def plan(self, state: NDArray, *, step: int = 0, condition: Condition | None = None,
              on_step: Callable[[int, NDArray], None] | None = None) -> Plan:
         """
@@ -138,6 +159,9 @@ class Planner:
             x_0, preferred = self.denoise(known, mask, seed=seed, on_step=on_step), None
         if bundle.window == 'states':
             self._act(x_0, mask)
+        changes = None
+        if self._obstacles is not None and self._obstacles.obstacles:
+            changes = self._evasion.evade(x_0, mask)
         candidates = bundle.normalizer.unnormalize(x_0.astype(np.float64))
         actions = candidates[:, :, :n_action]
         clamped = (np.abs(actions) > limit).any(axis=2)
@@ -150,6 +174,8 @@ class Planner:
                 candidates[:, :, n_action:] = bundle.normalizer.unnormalize(
                     x_0.astype(np.float64))[:, :, n_action:]
             preferred = self._guides.values(x_0)
+        if changes is not None:
+            preferred['obstacles'] = preferred['obstacles'] + changes
         scores = self._guides.score(preferred)
         value = preferred.get('learned_value')
         if value is None:

@@ -1,11 +1,13 @@
 """What a simulated robot must be able to do, and how one is built from its folder."""
 
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from numpy.typing import NDArray
 
+from ..goals.obstacle import Obstacle
 from ..robot import Robot
 from ..robots.robot_folder import robot_folder
 from ..robots.task import Task
@@ -26,6 +28,8 @@ class Environment(Protocol):
     """Index of the joint whose position is the way forward [m]; the first one, without such."""
     goal: NDArray | None
     """Goal of the episode [m], shape (2,), of a robot that is sent to goals."""
+    has_collided: bool
+    """Whether the robot has touched an obstacle in this episode."""
     actuated_joints: list[str]
     """Joints with a motor, in the order of a torque."""
     control_period: float
@@ -102,12 +106,14 @@ def _described(folder: Path) -> tuple[Robot, Task]:
     return Robot.load(str(folder)), Task.load(str(folder))
 
 
-def make_environment(robot: str, perturbation: Perturbation = UNPERTURBED) -> Environment:
+def make_environment(robot: str, perturbation: Perturbation = UNPERTURBED,
+                     obstacles: Sequence[Obstacle] = ()) -> Environment:
     """
     Build the simulation of a robot.
 
     :param robot: its name, or the path of its folder.
     :param perturbation: what is different about it.
+    :param obstacles: that are in its way.
     :raises RobotError: if there is no such robot, or what its folder says cannot be simulated.
     """
-    return MujocoEnvironment(*_described(robot_folder(robot)), perturbation)
+    return MujocoEnvironment(*_described(robot_folder(robot)), perturbation, obstacles)

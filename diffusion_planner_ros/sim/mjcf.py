@@ -1,6 +1,6 @@
 """MuJoCo's models: where they are, and how they are loaded."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,8 +9,9 @@ import mujoco
 
 from ..errors import RobotError
 from ..goals.grid_map import GridMap
+from ..goals.obstacle import Obstacle
 from ..robots.task import Task
-from .walls import add_walls
+from .walls import add_obstacles, add_walls
 
 ASSETS = Path(gymnasium.__file__).parent / 'envs' / 'mujoco' / 'assets'
 
@@ -29,21 +30,24 @@ def mjcf_path(task: Task) -> Path:
                      f'{" nor ".join(map(str, places))} is')
 
 
-def load_model(file: Path, walls: GridMap | None = None, wall_height: float = 0.0
-               ) -> mujoco.MjModel:
+def load_model(file: Path, walls: GridMap | None = None, wall_height: float = 0.0,
+               obstacles: Sequence[Obstacle] = ()) -> mujoco.MjModel:
     """
     Compile a model.
 
     :param walls: map of walls that are added to it.
-    :param wall_height: [m].
+    :param wall_height: of walls and obstacles [m].
+    :param obstacles: that are added to it.
     :raises RobotError: naming the file and what MuJoCo finds wrong with it.
     """
     try:
         with quiet_compiler():
-            if walls is None:
+            if walls is None and not obstacles:
                 return mujoco.MjModel.from_xml_path(str(file))
             spec = mujoco.MjSpec.from_file(str(file))
-            add_walls(spec, walls, wall_height)
+            if walls is not None:
+                add_walls(spec, walls, wall_height)
+            add_obstacles(spec, obstacles, wall_height)
             return spec.compile()
     except ValueError as error:
         raise RobotError(f'{file}: MuJoCo does not load it ({error})') from error

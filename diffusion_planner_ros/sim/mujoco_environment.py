@@ -9,11 +9,14 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import RobotError
+from ..goals.obstacle import Obstacle
 from ..robot import Robot
 from ..robots.task import Task
 from .mjcf import load_model, mjcf_path
 from .model_check import check_model, joints_of, torque_limit_of
 from .perturbation import Perturbation
+from .walls import OBSTACLE
 
 _load = cache(load_model)  # robots drawn anew in every episode are copies of one
 
@@ -32,16 +35,22 @@ class MujocoEnvironment:
     :param robot: layout of state and actions.
     :param task: model, reward, end and beginning of an episode.
     :param perturbation: what is different about the robot.
+    :param obstacles: that are in its way, as high as the walls of its map.
     :raises RobotError: if layout, task and model do not fit together.
     """
 
-    def __init__(self, robot: Robot, task: Task, perturbation: Perturbation) -> None:
+    def __init__(self, robot: Robot, task: Task, perturbation: Perturbation,
+                 obstacles: Sequence[Obstacle] = ()) -> None:
         self.robot = robot
         self.task = task
-        walls = None
-        if task.reaching and task.reaching.wall_height and robot.goal:
+        walls, height = None, task.reaching and task.reaching.wall_height
+        if height and robot.goal:
             walls = robot.goal.grid
-        self.model = copy.copy(_load(mjcf_path(task), walls, walls and task.reaching.wall_height))
+        if obstacles and not height:
+            raise RobotError(f'{task.file}: there are {len(obstacles)} obstacles and no height of '
+                             'them, expected wall_height in its section reaching')
+        self.model = (load_model(mjcf_path(task), walls, height, obstacles) if obstacles else
+                      copy.copy(_load(mjcf_path(task), walls, walls and height)))
         check_model(self.model, robot, task)
         perturbation.alter(self.model)
         self.data = mujoco.MjData(self.model)
@@ -51,6 +60,9 @@ class MujocoEnvironment:
         self.forward = 0 if task.reaching else self.joint_names.index(task.forward_joint)
         self.goal: NDArray | None = None
         """Of an episode of a robot that is sent to goals [m], shape (2,)."""
+        self.has_collided = False
+        """Whether the robot has touched an obstacle in this episode."""
+        self._obstacles = [self.model.geom(f'{OBSTACLE}{i}').id for i in range(len(obstacles))]
         self.torque_limit = torque_limit_of(self.model)  # (A,) [N m]
         self._max_control = self.model.actuator_ctrlrange[:, 1].copy()
         self._base = self.model.body(task.pushed_body).id
@@ -108,6 +120,7 @@ class MujocoEnvironment:
         """Start an episode with the initial noise that Gymnasium draws from the same seed."""
         rng = np.random.default_rng(seed)
         noise, model = self.task.initial_noise, self.model
+        self.has_collided = False
         self._restart(seed)
         mujoco.mj_resetData(model, self.data)
         bound = noise.position_bound
@@ -221,7 +234,12 @@ class MujocoEnvironment:
 
     def _act(self, control: NDArray, n_steps: int) -> None:
         self.data.ctrl[:] = control
-        mujoco.mj_step(self.model, self.data, nstep=n_steps)
+        if not self._obstacles:
+            mujoco.mj_step(self.model, self.data, nstep=n_steps)
+            return
+        for _ in range(n_steps):
+            mujoco.mj_step(self.model, self.data)
+            self.has_collided |= bool(np.isin(self.data.contact.geom, self._obstacles).any())
 
     def _restart(self, seed: int) -> None:
         n_torques = self.model.nu

@@ -1,13 +1,17 @@
-"""Walls of a map, as boxes of MuJoCo's model."""
+"""What is in the way of a robot, in MuJoCo's model: walls of a map, and obstacles."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 import mujoco
+import numpy as np
 
 from ..goals.grid_map import GridMap, WALL
+from ..goals.obstacle import Disc, Obstacle
 
 COLOR = 0.55, 0.45, 0.35, 1.0
+OBSTACLE_COLOR = 0.75, 0.2, 0.2, 1.0
+OBSTACLE = 'obstacle_'  # in front of its number, in the name of an obstacle's geom
 
 
 def add_walls(spec: mujoco.MjSpec, grid: GridMap, height: float) -> None:
@@ -24,6 +28,25 @@ def add_walls(spec: mujoco.MjSpec, grid: GridMap, height: float) -> None:
             name=f'wall_{row}_{first}', type=mujoco.mjtGeom.mjGEOM_BOX, rgba=COLOR,
             pos=[x, y, height / 2],
             size=[grid.cell * n_cells / 2, grid.cell / 2, height / 2])
+
+
+def add_obstacles(spec: mujoco.MjSpec, obstacles: Sequence[Obstacle], height: float) -> None:
+    """
+    Add obstacles to a model, standing on z = 0.
+
+    :param spec: is changed.
+    :param height: [m].
+    """
+    kinds = mujoco.mjtGeom
+    for number, obstacle in enumerate(obstacles):
+        if isinstance(obstacle, Disc):
+            kind, size, yaw = kinds.mjGEOM_CYLINDER, (obstacle.radius, height / 2, 0.0), 0.0
+        else:
+            kind, size, yaw = kinds.mjGEOM_BOX, (*obstacle.half, height / 2), obstacle.yaw
+        spec.worldbody.add_geom(
+            name=f'{OBSTACLE}{number}', type=kind, size=size, rgba=OBSTACLE_COLOR,
+            pos=[*obstacle.centre, height / 2],
+            quat=[np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)])
 
 
 def _runs(grid: GridMap) -> Iterator[tuple[int, int, int]]:

@@ -13,7 +13,7 @@ from ros_processes import call, observer, running, spin_for, spin_until
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64, String
 from std_srvs.srv import Trigger
-from visualization_msgs.msg import MarkerArray
+from visualization_msgs.msg import Marker, MarkerArray
 
 from diffusion_planner_ros.commands.learn.collect import collect
 from diffusion_planner_ros.commands.learn.export import export
@@ -26,6 +26,7 @@ from diffusion_planner_ros.nodes.common.topics import (
     NAVIGATION_DISTANCE,
     NAVIGATION_RESULT,
     NAVIGATION_STATUS,
+    OBSTACLES,
     RESET,
 )
 from diffusion_planner_ros.robots.robot_folder import SEARCH_PATH
@@ -67,7 +68,8 @@ LEFT, RIGHT, WALL = (-2.0, 1.0), (1.0, 0.0), (1.0, -1.0)
 # What answers no other question than whether goals lead somewhere.
 QUIET = {'lockstep': True, 'use_sim_time': True, 'ramp_time': 0.0, 'ood_warn': 0.0,
          'ood_stop': 0.0, 'max_jump': 0.0, 'max_state_deviation': 0.0, 'max_equal_states': 0,
-         'n_candidates': 2, 'n_denoise_steps': 2}
+         'n_candidates': 4, 'n_denoise_steps': 2,
+         'guides': ['learned_value', 'obstacles'], 'guide_weights': [1.0, 100.0]}
 
 
 @pytest.fixture(scope='module')
@@ -250,6 +252,27 @@ def test_a_goal_outlives_the_end_of_an_episode(user):
     user.wait(lambda: len(user.distances) > 5, 'a start')
     call(user.node, Trigger, RESET.path, Trigger.Request())
     user.result('reached (1, 0) m')
+
+
+def test_the_robot_goes_around_an_obstacle_that_appears(user):
+    user.pose(LEFT)
+    user.result('reached (-2, 1) m')
+    user.wait(lambda: np.max(user.speeds[-20:]) < 0.2, 'rest')
+    obstacles = user.node.create_publisher(Marker, OBSTACLES.path, 10)
+    user.wait(obstacles.get_subscription_count, 'a subscription')
+    pillar = Marker(type=Marker.CYLINDER)
+    pillar.pose.position.x, pillar.pose.position.y = -0.5, 0.5  # on the straight way
+    pillar.scale.x = pillar.scale.y = 0.4
+    obstacles.publish(Marker(type=Marker.SPHERE))
+    obstacles.publish(pillar)  # in order: with the log of the one before, this one is there, too
+    user.wait(lambda: 'its type is 2, expected 3 (CYLINDER)' in user.planner.output, 'the log')
+    spin_for(user.node, 0.3)
+    user.positions.clear()
+    user.pose(RIGHT)
+    user.result('reached (1, 0) m')
+    away = np.hypot(*np.subtract(user.positions, (-0.5, 0.5)).T)
+    assert away.min() > 0.2 + 0.2  # both radii
+    obstacles.publish(Marker(action=Marker.DELETEALL))
 
 
 def test_goals_and_walls_are_drawn(user):

@@ -77,7 +77,7 @@ def test_a_guide_pushes_while_denoising(bundle, state, tall):
 TARGETS = {'target_speed': 3.0, 'target_height': 1.1, 'target_state': (0.3,) * 17}
 
 
-@pytest.mark.parametrize('name', sorted(GUIDES.keys() - {'walls'}))  # of which walker2d has none
+@pytest.mark.parametrize('name', sorted(GUIDES.keys() - {'walls', 'obstacles'}))
 def test_the_gradient_of_a_guide_is_that_of_finite_differences(bundle, name):
     guide, rng = GUIDES[name](bundle, PlannerConfig(**TARGETS)), np.random.default_rng(0)
     x_0 = rng.standard_normal((2, bundle.horizon, bundle.row_dim)).astype(np.float32)

@@ -17,6 +17,7 @@ def reach(
     bundle: Path | None = None,
     trips: int = 100,
     first_seed: int = 0,
+    obstacles: int = 0,
     processes: int | None = None,
     picture: Path | None = None,
     n_drawn: int = 8,
@@ -35,6 +36,8 @@ def reach(
     :param bundle: folder of the model bundle; the one that ships for ROBOT by default.
     :param trips: number of starts and goals; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first start and goal.
+    :param obstacles: that are in the way of every trip, and which the planner is told after its
+        first plans, if its guides hold obstacles; of a robot with a map.
     :param processes: trips at a time; all cores by default.
     :param picture: PNG to draw first plans and paths to.
     :param n_drawn: trips in the picture, the first ones.
@@ -48,12 +51,14 @@ def reach(
     for name, value in (('trips', trips), ('n_drawn', n_drawn)):
         if value < 1:
             raise ConfigError(f'{name} is {value}, expected at least 1')
+    if obstacles < 0:
+        raise ConfigError(f'obstacles is {obstacles}, expected at least 0')
     if robot is None and bundle is None:
         raise ConfigError('neither --robot nor --bundle is given, expected one of them')
     loaded = simulated_bundle(bundle, planner, robot)
     with open_pool(processes or os.cpu_count() or 1) as pool:
         facts, found = measure_trips(loaded, planner, range(first_seed, first_seed + trips),
-                                     pool=pool, progress=progress)
+                                     n_obstacles=obstacles, pool=pool, progress=progress)
     if picture is not None:
         with written(picture) as scratch:
             draw_trips(found[:n_drawn], loaded.robot.goal, f'{loaded.robot.name}: plans to goals',

@@ -6,13 +6,15 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Rectangle
+from matplotlib.patches import Circle, Patch, Rectangle
 import numpy as np
 
 from ...goals.goal_space import GoalSpace
+from ...goals.obstacle import Disc, Obstacle
 from .trips import Trip
 
 EXECUTED, PLANNED, OTHER, WALL = '#222222', '#d95f02', '#f2b98a', '#8c7a66'
+OBSTACLE = '#b2182b'
 COLUMNS, WIDTH = 4, 3.2  # of panels; of one [inches]
 
 
@@ -49,8 +51,22 @@ def _draw(axes: Axes, trip: Trip, space: GoalSpace) -> None:
             axes.add_patch(Rectangle(corner, space.grid.cell, space.grid.cell, color=WALL, lw=0))
     for i, plan in enumerate(trip.first_plans[1:]):
         axes.plot(*plan.T, color=OTHER, lw=0.8, label='' if i else 'other candidates')
-    axes.plot(*trip.first_plans[0].T, color=PLANNED, lw=2, label='first plan')
+    plan = 'first plan that knows the obstacles' if trip.obstacles else 'first plan'
+    axes.plot(*trip.first_plans[0].T, color=PLANNED, lw=2, label=plan)
     axes.plot(*trip.path.T, color=EXECUTED, lw=1.2, ls='--', label='where it went')
+    for i, obstacle in enumerate(trip.obstacles):
+        axes.add_patch(_patch(obstacle, '' if i else 'obstacles'))
+    if trip.has_collided:
+        axes.set_title('collided', fontsize=9, color=OBSTACLE)
     axes.plot(*trip.path[0], 'o', color=EXECUTED, ms=5, label='start')
     axes.add_patch(Circle(trip.goal, space.tolerance, color='tab:green', alpha=0.35, lw=0))
     axes.plot(*trip.goal, '*', color='tab:green', ms=9, label='goal and tolerance')
+
+
+def _patch(obstacle: Obstacle, label: str) -> Patch:
+    look = {'color': OBSTACLE, 'lw': 0, 'zorder': 3, 'label': label}
+    if isinstance(obstacle, Disc):
+        return Circle(obstacle.centre, obstacle.radius, **look)
+    corner = np.array(obstacle.centre) - obstacle.half
+    return Rectangle(corner, *(2 * np.array(obstacle.half)), angle=np.degrees(obstacle.yaw),
+                     rotation_point='center', **look)

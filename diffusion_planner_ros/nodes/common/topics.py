@@ -27,7 +27,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64, Float64MultiArray, String
 from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
-from visualization_msgs.msg import MarkerArray
+from visualization_msgs.msg import Marker, MarkerArray
 
 PLANNER_NAME, BRIDGE_NAME, RECORDER_NAME = 'planner', 'mujoco_bridge', 'recorder'
 
@@ -169,10 +169,12 @@ DENOISING = Topic('denoising', MarkerArray, PLANNER_NAME)
 PUSH = Topic('push', Vector3, BRIDGE_NAME)
 GOAL_POSE = Topic('goal_pose', PoseStamped)
 GOAL_PATH = Topic('path', Path, PLANNER_NAME)
+OBSTACLES = Topic('obstacles', Marker, PLANNER_NAME)
 NAVIGATION_STATUS = Topic('navigate/status', GoalStatusArray, PLANNER_NAME)
 NAVIGATION_DISTANCE = Topic('navigate/distance', Float64, PLANNER_NAME)
 NAVIGATION_RESULT = Topic('navigate/result', String, PLANNER_NAME)
-NAVIGATION = (GOAL_POSE, GOAL_PATH, NAVIGATION_STATUS, NAVIGATION_DISTANCE, NAVIGATION_RESULT)
+NAVIGATION = (GOAL_POSE, GOAL_PATH, OBSTACLES, NAVIGATION_STATUS, NAVIGATION_DISTANCE,
+              NAVIGATION_RESULT)
 """What the planner has only while it is active, and only of a robot that knows goals."""
 
 RESET = Service('reset', Trigger, BRIDGE_NAME, 'start the episode of parameter `seed`, 20 s later')
@@ -212,6 +214,10 @@ PLANNER = Interface(
                  "rviz2's `2D Goal Pose`; of a robot that knows goals"),
         Endpoint(GOAL_PATH, reliable(), 'goals, one after the other [m]; an empty one cancels; of '
                  'a robot that knows goals'),
+        # One message for each: many may come at once.
+        Endpoint(OBSTACLES, reliable(100), 'obstacle in the frame `frame_id` [m]: a cylinder or a '
+                 'cube that stands upright, with guide `obstacles`; `ns` and `id` identify it, '
+                 '`DELETE` and `DELETEALL` take away; of a robot that knows goals'),
         Endpoint(CMD_VEL, best_effort(), 'commanded speed: `linear.x` [m/s], with guide `speed` '
                  'or a model that is told one; with parameter `use_stamped_vel` a `TwistStamped`'),
         Endpoint(COMMANDS, best_effort(10), 'whether others command; only until it has commanded '

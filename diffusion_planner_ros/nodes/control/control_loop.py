@@ -18,12 +18,13 @@ from ...planning.planner import Plan
 from ...planning.stop import StopBehaviour
 from ..common.conversions import NANOSECONDS
 from ..common.diagnostics import fact_from_counts
+from ..navigation.navigation import Navigation
+from ..navigation.obstacle_topic import ObstacleTopic
 from ..state.state_source import Measurement, StateConfig, StateSource
 from ..threads.control_thread import ControlThread
 from ..threads.watchdog import Watchdog
 from .command_publisher import CommandPublisher
 from .model import Model
-from .navigation import Navigation
 from .planner_node_config import PlannerNodeConfig
 from .replanner import Replanner
 from .speed_command import SpeedCommand, SpeedCommandConfig
@@ -50,7 +51,7 @@ class ControlLoop:
     :param control: serves the subscriptions, and plans.
     :param on_leap: called in the control thread when simulated time made a leap; it has to call
         ``forget``.
-    :param frame_id: frame in which goals are given.
+    :param frame_id: frame in which goals and obstacles are given.
     :param on_plan: called in the control thread after every plan, with what was known of it.
     :param on_fault: called there with the exception after which there are no more plans.
     :raises PlannerError: if the node must not command, or the settings do not fit the robot.
@@ -70,6 +71,7 @@ class ControlLoop:
         self._lockstep = config.lockstep
         self._on_leap, self._on_plan = on_leap, on_plan
         self._navigation: Navigation | None = None
+        self._obstacles: ObstacleTopic | None = None
         self._stop_duration = config.stop_duration
         self._n_refused = 0
         self._finish_at = float('inf')
@@ -98,6 +100,8 @@ class ControlLoop:
             if robot.goal is not None:
                 self._navigation = Navigation(node, model.planner.bundle, frame_id, control.group)
                 undo.callback(self._navigation.close, 'not activated')
+                self._obstacles = ObstacleTopic(node, frame_id, control.group)
+                undo.callback(self._obstacles.destroy)
             self._speed = SpeedCommand(node, speed_config, control.group)
             undo.callback(self._speed.destroy)
             self._source = StateSource(node, robot, state_config, on_state=self._on_state,
@@ -135,6 +139,7 @@ class ControlLoop:
         self._source.forget()
         if self._navigation is not None:
             self._navigation.forget()
+            self._obstacles.forget()
         self._speed.forget()
 
     def stop(self, cause: str) -> None:
@@ -154,6 +159,8 @@ class ControlLoop:
         """Publish zero torque as the last command, and free everything."""
         self._source.destroy()
         self._speed.destroy()
+        if self._obstacles is not None:
+            self._obstacles.destroy()
         self._state_watchdog.close()
         self._plan_watchdog.close()
         # A last message that was lost would not be sent again: DDS notices it by the next one.
@@ -174,6 +181,8 @@ class ControlLoop:
         self._command_publisher.follow_stop(measured)
         if not self._command_publisher.is_latched:
             self._speed.steer(self._replanner.model.planner)
+            if self._obstacles is not None:
+                self._obstacles.steer(self._replanner.model.planner)
             self._replanner.on_state(measured)
 
     def _begins_anew(self, measured: Measurement) -> bool:
@@ -212,6 +221,7 @@ class ControlLoop:
                      known: Condition | None) -> None:
         if self._navigation is not None:
             self._navigation.tell(measured.state)
+            self._obstacles.watch(model.planner, plan)
         self._on_plan(model, plan, measured, known)
 
     def _on_command(self) -> None:

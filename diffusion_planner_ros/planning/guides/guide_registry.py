@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from ..navigation.obstacle_guide import Obstacles
 from ..navigation.wall_guide import Walls
 from .effort import Effort
 from .guide import Guide
@@ -18,4 +19,4 @@ if TYPE_CHECKING:
 
 GUIDES: dict[str, Callable[['Bundle', GuideTargets], Guide]] = {
     'learned_value': LearnedValue, 'speed': Speed, 'height': Height, 'effort': Effort,
-    'smoothness': Smoothness, 'state': State, 'walls': Walls}
+    'smoothness': Smoothness, 'state': State, 'walls': Walls, 'obstacles': Obstacles}

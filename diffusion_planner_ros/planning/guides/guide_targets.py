@@ -6,7 +6,8 @@ from ...settings import setting
 
 # Settings that only one guide reads.
 TARGETS_OF = {'speed': ('target_speed', 'speed_joint'),
-              'height': ('target_height', 'height_joint'), 'state': ('target_state',)}
+              'height': ('target_height', 'height_joint'), 'state': ('target_state',),
+              'obstacles': ('obstacle_margin',)}
 
 
 @dataclass(frozen=True)
@@ -23,3 +24,6 @@ class GuideTargets:
     target_state: tuple[float, ...] = setting(
         (0.0,), "State that the guide state prefers, in the order of the robot's state.",
         unit='SI', low=-1e6, high=1e6)
+    obstacle_margin: float = setting(
+        0.05, 'Distance from obstacles, beyond the radius of the robot, that the guide obstacles '
+        'keeps.', unit='m', low=0.0, high=10.0)
