@@ -15,7 +15,8 @@ from .bag_config import BagConfig
 from .bag_streams import BagStreams, Stream
 
 LATE = 10  # control periods that joint states may come late and are still put in order
-MAX_DISORDER = 0.25  # share of joint states whose stamps go back; more are of two clocks
+MAX_DISORDER = 0.25  # share of joint states whose stamps go far back; more are of two clocks
+MAX_BACKWARDS = 0.6  # share that comes before its neighbour; more is time that runs backwards
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,17 @@ def join(streams: BagStreams, robot: Robot, config: BagConfig, tally: Tally) -> 
         raise DatasetError(f'no joint states can be used, {tally.explained()}')
     period = round(robot.control_period * 1e9)  # [ns]
     line = Timeline(np.array(joints.orders), np.array(joints.stamps), LATE * period)
-    n_back = len(line.jumps) + line.n_too_late
-    if n_back > max(2, MAX_DISORDER * len(joints.stamps)):
+    n_jumps = len(line.jumps) + line.n_too_late
+    n_back = int((np.diff(joints.stamps) < 0).sum())
+    if (n_jumps > max(2, MAX_DISORDER * len(joints.stamps))
+            or n_back > max(2, MAX_BACKWARDS * len(joints.stamps))):
         raise DatasetError(
-            f'the stamps of the joint states go back {n_back} times in {len(joints.stamps)} '
-            f'messages ({line.described}), expected those of one clock; does only one node '
-            'publish them? --time received takes the time at which a message was recorded')
-    tally.drop('repeated', n=line.n_repeated)
+            f'the stamps of the joint states go back {max(n_jumps, n_back)} times in '
+            f'{len(joints.stamps)} messages ({line.described}), expected those of one clock; does '
+            'only one node publish them? --time received takes the time at which a message was '
+            'recorded')
+    tally.drop('repeated', 'the stamp is that of another message, expected the time of the '
+               'measurement', line.n_repeated)
     tally.drop('out of order', f'stamps are more than {LATE} control periods late',
                line.n_too_late)
     orders = np.array(joints.orders, dtype=float)[line.chosen]
