@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ...errors import DatasetError
 from ...messages.odometry import BaseReader, OdometryHistory
+from ...messages.stamps import NO_STATE
 from ...robot import Robot
 from ..recordings.samples import Samples
 from ..recordings.tally import Tally
@@ -61,7 +62,7 @@ def join(streams: BagStreams, robot: Robot, config: BagConfig, tally: Tally) -> 
     orders[line.is_late] = np.interp(line.times[line.is_late], line.times[~line.is_late],
                                      orders[~line.is_late])
     states = np.array([joints.values[i][0] for i in line.chosen])
-    torques = (_commands(streams.commands, orders, robot, tally)
+    torques = (_commands(streams.commands, line, orders, robot, tally)
                if config.torque_source == 'commands' else
                _efforts([joints.values[i][1] for i in line.chosen], robot, tally))
     rewards, fell = _rewards(streams.rewards, line, period, tally)
@@ -105,15 +106,40 @@ def _efforts(efforts: list[NDArray], robot: Robot, tally: Tally) -> NDArray:
     return torques
 
 
-def _commands(commands: Stream, orders: NDArray, robot: Robot, tally: Tally) -> NDArray:
+def _commands(commands: Stream, line: Timeline, orders: NDArray, robot: Robot, tally: Tally
+              ) -> NDArray:
     """Return the last commands before joint states [N m], shape (n, A)."""
-    last = np.searchsorted(commands.orders, orders) - 1
+    placed = _placed(commands, line, orders)
+    values = [commands.values[i] for i in np.argsort(placed, kind='stable')]
+    last = np.searchsorted(np.sort(placed), orders) - 1
     tally.drop('late joiner', 'joint states came before the first command',
                int((last[1:] < 0).sum()))  # no step leads to the first
     torques = np.full((len(orders), robot.action_dim), np.nan)
-    if commands.values:
-        torques[last >= 0] = np.array(commands.values)[last[last >= 0]]
+    if values:
+        torques[last >= 0] = np.array(values)[last[last >= 0]]
     return torques
+
+
+def _placed(commands: Stream, line: Timeline, orders: NDArray) -> NDArray:
+    """
+    Return where commands would have been recorded without delay, shape (n,).
+
+    That they came after the states that they answer and before commands that answer later ones is
+    certain; that they were recorded so is not.
+
+    :param orders: where joint states would have been, shape (len(line.times),).
+    """
+    placed = np.array(commands.orders, dtype=float)
+    answered = line.times_of(np.array(commands.orders, dtype=int),
+                             np.array(commands.stamps, dtype=np.int64))
+    answers = np.flatnonzero((answered != NOWHERE) & (np.array(commands.stamps) != NO_STATE))
+    if not len(answers):
+        return placed
+    times = answered[answers]
+    earliest = np.interp(times, line.times, orders) + 0.5  # behind the state itself
+    is_late = times < np.maximum.accumulate(times)
+    placed[answers] = np.where(is_late, earliest, np.maximum(placed[answers], earliest))
+    return placed
 
 
 def _times(stream: Stream, line: Timeline, what: str) -> NDArray:
