@@ -7,10 +7,11 @@ Limits of positions and torques tell, and positions tell of velocities.
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ...episode import Episode
 from ...errors import DatasetError
-from ...robot import Robot
+from ...robot import Robot, StateEntry
 
 MAX_SHARE = 0.1  # of the values may be far outside; more are of another unit
 POSITION_MARGIN = 0.5  # of the range: a simulated joint gives way by less
@@ -31,6 +32,7 @@ def check_units(episodes: Sequence[Episode], robot: Robot,
         joint, not with the recording.
     """
     states = np.concatenate([e.observations for e in episodes])
+    positions = {e.joint: (i, e) for i, e in enumerate(robot.state) if e.quantity == 'position'}
     for k, entry in enumerate(robot.state):
         if entry.quantity == 'position' and entry.joint in limits:
             low, high = limits[entry.joint]
@@ -43,7 +45,11 @@ def check_units(episodes: Sequence[Episode], robot: Robot,
                     f'{entry.unit}, expected {low:.4g} to {high:.4g} {entry.unit}, its limits; '
                     f'are these in {other}? Record them in {entry.unit}')
         elif entry.quantity == 'velocity':
-            _check_velocity(episodes, robot, k)
+            if entry.clip is not None:
+                _check_clip(states[:, k], entry)
+            if entry.joint in positions:
+                _check_velocity(episodes, robot.control_period, positions[entry.joint],
+                                (k, entry))
     actions = np.concatenate([e.actions for e in episodes])
     for k, action in enumerate(robot.action):
         torque = np.abs(actions[:, k])
@@ -55,33 +61,33 @@ def check_units(episodes: Sequence[Episode], robot: Robot,
                 'in the YAML file of --robot')
 
 
-def _check_velocity(episodes: Sequence[Episode], robot: Robot, k: int) -> None:
-    """Refuse velocities, entry ``k`` of the state, that are not how fast the position changes."""
-    entry, period = robot.state[k], robot.control_period
-    velocities = np.concatenate([e.observations[:, k] for e in episodes])
-    if entry.clip is not None and (share := np.mean(abs(velocities) >= entry.clip)) > MAX_CLIPPED:
+def _check_clip(velocities: NDArray, entry: StateEntry) -> None:
+    """Refuse velocities (n,) most of which the layout cuts off."""
+    share = np.mean(abs(velocities) >= entry.clip)
+    if share > MAX_CLIPPED:
         raise DatasetError(
             f"the velocity of joint '{entry.joint}' is beyond its clip, {entry.clip:g} "
             f'{entry.unit}, in {share:.0%} of the states, expected at most {MAX_CLIPPED:.0%}; is '
             f'it in another unit? Record it in {entry.unit}, or mend the clip in the YAML file of '
             '--robot')
-    position = next((i for i, e in enumerate(robot.state)
-                     if (e.joint, e.quantity) == (entry.joint, 'position')), None)
-    if position is None:
-        return
-    unit = robot.state[position].unit
-    moved, meant = [], []
+
+
+def _check_velocity(episodes: Sequence[Episode], period: float, position: tuple[int, StateEntry],
+                    velocity: tuple[int, StateEntry]) -> None:
+    """Refuse velocities that are not how fast positions change; index and entry of each."""
+    (i, at), (k, entry) = position, velocity
+    moved, said = [], []
     for states in (e.observations for e in episodes):
-        path = np.unwrap(states[:, position]) if unit == 'rad' else states[:, position]
-        mean_velocities = (states[1:, k] + states[:-1, k]) / 2
-        integral = period * np.concatenate([[0.0], np.cumsum(mean_velocities)])
+        path = np.unwrap(states[:, i]) if at.unit == 'rad' else states[:, i]
+        integral = np.append(0.0, np.cumsum((states[1:, k] + states[:-1, k]) / 2)) * period
         moved.append(path[N_PERIODS:] - path[:-N_PERIODS])
-        meant.append(integral[N_PERIODS:] - integral[:-N_PERIODS])
-    found, expected = (float(np.sqrt(np.mean(np.square(np.concatenate(parts)))))
-                       if sum(map(len, parts)) else 0.0 for parts in (meant, moved))
+        said.append(integral[N_PERIODS:] - integral[:-N_PERIODS])
+    if not any(map(len, moved)):
+        return  # all episodes are too short
+    found, expected = (float(np.sqrt(np.square(np.concatenate(d)).mean())) for d in (said, moved))
     low, high = sorted((found, expected))
     if high > MOTION and high > VELOCITY_FACTOR * low:
         raise DatasetError(
-            f"the velocity of joint '{entry.joint}' moves it by {found:.3g} {unit} in "
-            f'{N_PERIODS * period:g} s, expected {expected:.3g} {unit}, as its position says '
+            f"the velocity of joint '{entry.joint}' moves it by {found:.3g} {at.unit} in "
+            f'{N_PERIODS * period:g} s, expected {expected:.3g} {at.unit}, as its position says '
             f'(root mean squares); is it measured, and in {entry.unit}? Record both so')
