@@ -1,9 +1,9 @@
 """
 A data set as if it had been recorded from a robot: with noise, jitter, loss and disorder.
 
-``python test/data/degraded_bag.py DATA OUT`` writes the first episodes of a data set twice: as
-they are, OUT/direct-v0, and as a recording of ``ros2 bag``, OUT/bag. docs/record.md compares
-models of both.
+``python test/data/degraded_bag.py write DATA OUT`` writes the first episodes of a data set twice:
+as they are, OUT/direct-v0, and as a recording of ``ros2 bag``, OUT/bag. ``compare`` says what came
+back of it. docs/record.md compares models of both.
 """
 
 from dataclasses import dataclass, replace
@@ -25,6 +25,7 @@ from diffusion_planner_ros.nodes.common.conversions import (
 )
 from diffusion_planner_ros.robot import Robot
 
+AHEAD = 500  # states that may be lost in a row
 LEAP = 20_000_000_000  # [ns] of simulated time between two episodes, as the bridge has it
 BASE = ('rootx', 'rootz', 'rooty')  # along x and z, and about y
 
@@ -89,9 +90,7 @@ class Recorder:
         return sorted(sent, key=lambda s: s.received)
 
     def _measured(self, states):
-        noise = np.array([self._faults.position_noise if e.quantity == 'position' else
-                          self._faults.velocity_noise for e in self._robot.state])
-        return states + self._rng.normal(size=states.shape) * noise
+        return states + self._rng.normal(size=states.shape) * noise_of(self._robot, self._faults)
 
     def _by_joint(self, state, quantity):
         return {e.joint: value for e, value in zip(self._robot.state, state, strict=True)
@@ -103,6 +102,12 @@ class Recorder:
             if self._rng.random() < self._faults.late:
                 delay += 3 * self._period
             sent.append(Sent(WALL + at + int(delay), topic, msg))
+
+
+def noise_of(robot, faults):
+    """Return the standard deviation of the noise of every entry of the state, shape (S,)."""
+    return np.array([faults.position_noise if e.quantity == 'position' else faults.velocity_noise
+                     for e in robot.state])
 
 
 def odometry(position, velocity, stamp):
@@ -121,7 +126,7 @@ def odometry(position, velocity, stamp):
     return msg
 
 
-def main(data: Path, out: Path, /, faults: tyro.conf.OmitArgPrefixes[Faults],
+def write(data: Path, out: Path, /, faults: tyro.conf.OmitArgPrefixes[Faults],
          episodes: int = 200, robot: str = 'walker2d', seed: int = 0) -> None:
     """
     Write the first episodes of a data set as they are, and as a recording.
@@ -143,5 +148,50 @@ def main(data: Path, out: Path, /, faults: tyro.conf.OmitArgPrefixes[Faults],
     write_in_order(out / 'bag', (sent for e in chosen for sent in recorder.messages(e)))
 
 
+def places(written, imported, robot, faults):
+    """
+    Yield which of the states that were written every imported episode begins with.
+
+    :param written: states, shape (n, S), in the order in which they were recorded.
+    :param imported: episodes, in that order, too.
+    """
+    noise = noise_of(robot, faults)
+    end = 0
+    for episode in imported:
+        found = episode.observations[:len(episode)]
+        firsts = range(end, min(end + AHEAD, len(written) - len(found) + 1))
+        first = min(firsts, key=lambda k: np.square(
+            (written[k:k + len(found)] - found) / noise).sum())
+        end = first + len(found)
+        yield first
+
+
+def compare(direct: Path, imported: Path, /, faults: tyro.conf.OmitArgPrefixes[Faults],
+            robot: str = 'walker2d') -> None:
+    """
+    Print how many steps came back, and how many of them with another torque.
+
+    :param direct: data set that was written directly.
+    :param imported: data set that was imported.
+    :param faults: what happened to the recording.
+    :param robot: name of a robot.
+    """
+    layout = Robot.load(robot)
+    written = read_episodes(direct, layout)
+    states = np.concatenate([e.observations[:len(e)] for e in written])
+    actions = np.concatenate([e.actions for e in written])
+    episodes = read_episodes(imported, layout, needs_rewards=False)
+    n_wrong = sum(wrong_torques(e, actions[first:]) for e, first in zip(
+        episodes, places(states, episodes, layout, faults), strict=True))
+    n_steps = sum(map(len, episodes))
+    print(f'{len(states)} steps, {n_steps} came back, {n_wrong} of them ({n_wrong / n_steps:.1%}) '
+          'with another torque')
+
+
+def wrong_torques(episode, actions):
+    """Count the steps of an episode whose actions are not those that were written, in order."""
+    return int((np.abs(episode.actions - actions[:len(episode)]).max(axis=1) > 1e-6).sum())
+
+
 if __name__ == '__main__':
-    tyro.cli(main)
+    tyro.extras.subcommand_cli_from_dict({'write': write, 'compare': compare})

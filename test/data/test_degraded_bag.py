@@ -1,6 +1,6 @@
 """A data set that is recorded with noise, jitter, loss and disorder comes back as it was."""
 
-from degraded_bag import Faults, main
+from degraded_bag import Faults, noise_of, places, write, wrong_torques
 import numpy as np
 import pytest
 
@@ -13,14 +13,6 @@ FAULTS = Faults()
 SIGMAS = 6  # within which noise is
 
 
-def place_of(found, states, noise):
-    """Return which of the states (n, S) have been found, most probably."""
-    errors = [np.square((states[first:first + len(found)] - found) / noise).sum()
-              for first in range(len(states) - len(found) + 1)]
-    first = int(np.argmin(errors))
-    return slice(first, first + len(found))
-
-
 @pytest.mark.parametrize(('settings', 'share_kept', 'share_wrong'), [
     ({}, 0.95, 0.0),
     # A lost command is taken for one that was held; a lost odometry costs its state.
@@ -29,23 +21,21 @@ def place_of(found, states, noise):
 def test_nearly_all_steps_come_back_with_their_torques(dataset, tmp_path, robot, monkeypatch,
                                                        settings, share_kept, share_wrong):
     monkeypatch.setenv('MINARI_DATASETS_PATH', '')
-    main(dataset, tmp_path / 'set', FAULTS, episodes=N_EPISODES)
+    write(dataset, tmp_path / 'set', FAULTS, episodes=N_EPISODES)
     written = read_episodes(tmp_path / 'set' / 'direct-v0', robot)
     import_recordings([tmp_path / 'set' / 'bag'], robot, BagConfig(**settings),
                       tmp_path / 'imported-v0')
     imported = read_episodes(tmp_path / 'imported-v0', robot, needs_rewards=False)
     states = np.concatenate([e.observations[:len(e)] for e in written])
     actions = np.concatenate([e.actions for e in written])
-    noise = np.array([FAULTS.position_noise if e.quantity == 'position' else FAULTS.velocity_noise
-                      for e in robot.state])
     n_steps = n_wrong = 0
-    for episode in imported:
-        found = episode.observations[:len(episode)]
-        steps = place_of(found, states, noise)
-        error = np.abs(found - states[steps])
+    firsts = places(states, imported, robot, FAULTS)
+    for episode, first in zip(imported, firsts, strict=True):
+        true = states[first:first + len(episode)]
+        error = np.abs(episode.observations[:len(episode)] - true)
         # A pitch that odometry measures turns its velocity, too.
-        assert (error < SIGMAS * (noise + 0.002 * np.abs(states[steps]))).all()
+        assert (error < SIGMAS * (noise_of(robot, FAULTS) + 0.002 * np.abs(true))).all()
         n_steps += len(episode)
-        n_wrong += int((np.abs(episode.actions - actions[steps]).max(axis=1) > 1e-6).sum())
+        n_wrong += wrong_torques(episode, actions[first:])
     assert n_steps > share_kept * len(actions)
     assert n_wrong <= share_wrong * n_steps
