@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 
 from .errors import ConfigError, RobotError
 from .goals.goal_space import GoalSpace, read_goal_space
-from .robots.robot_folder import LAYOUT_FILE, read_yaml, robot_folder, YAML
+from .robots.robot_folder import EXAMPLE, LAYOUT_FILE, read_yaml, robot_folder, YAML
+from .robots.yaml_section import YamlSection
 
 QUANTITIES = ('position', 'velocity')
+UNITS = {'position': ('m', 'rad'), 'velocity': ('m/s', 'rad/s')}
+KEYS = 'expected name, control_period, state, action and, if it knows goals, goal'
 
 
 @dataclass(frozen=True)
@@ -109,18 +112,20 @@ class Robot:
         """
         unknown = set(facts) - {field.name for field in fields(cls)}
         if unknown:
-            raise RobotError(f"{source}: key '{min(unknown)}' is unknown; expected name, "
-                             'control_period, state, action and goal')
+            raise RobotError(f"{source}: key '{min(unknown)}' is unknown, {KEYS}; {EXAMPLE}")
+        for key in ('name', 'control_period', 'state', 'action'):
+            if key not in facts:
+                raise RobotError(f"{source}: key '{key}' is missing, {KEYS}; {EXAMPLE}")
+        whole = YamlSection(facts, source)
+        period = whole.number('control_period')
+        if not period > 0:
+            whole.refuse('control_period', period, 'a number above 0 [s]')
+        state = tuple(map(_state_entry, _sections(facts, 'state', source)))
+        goal = facts.get('goal')
         try:
-            state = tuple(StateEntry(**entry) for entry in facts['state'])
-            goal = facts.get('goal')
-            return cls(name=str(facts['name']),
-                       control_period=float(facts['control_period']), state=state,
-                       action=tuple(ActionEntry(**entry) for entry in facts['action']),
+            return cls(name=str(facts['name']), control_period=period, state=state,
+                       action=tuple(map(_action_entry, _sections(facts, 'action', source))),
                        goal=None if goal is None else read_goal_space(goal, state, source))
-        except KeyError as error:
-            raise RobotError(f'{source}: key {error} is missing; expected name, control_period, '
-                             'state and action') from error
         except (TypeError, ValueError) as error:
             raise RobotError(f'{source}: {error}') from error
 
@@ -133,13 +138,22 @@ class Robot:
         :raises RobotError: if there is no such robot or the file is not usable.
         """
         if Path(robot).suffix in YAML:
-            return cls.from_dict(read_yaml(Path(robot)), robot)
+            return cls._read(Path(robot))
         folder = robot_folder(robot)
         file = folder / LAYOUT_FILE
-        layout = cls.from_dict(read_yaml(file), str(file))
+        layout = cls._read(file)
         if layout.name != folder.name:
             raise RobotError(f"{file}: name is '{layout.name}', expected '{folder.name}', as its "
                              'folder is called: robots are found by that')
+        return layout
+
+    @classmethod
+    def _read(cls, file: Path) -> 'Robot':
+        layout = cls.from_dict(read_yaml(file), str(file))
+        for part in ('state', 'action'):
+            if not getattr(layout, part):
+                raise RobotError(f'{file}: {part} is an empty list, expected at least one entry; '
+                                 f'{EXAMPLE}')
         return layout
 
     def to_dict(self) -> dict[str, Any]:
@@ -149,3 +163,40 @@ class Robot:
                           for entry in self.state]
         facts['action'] = [asdict(entry) for entry in self.action]
         return facts if self.goal is None else {**facts, 'goal': self.goal.to_dict()}
+
+
+def _sections(facts: dict[str, Any], part: str, source: str) -> list[YamlSection]:
+    """Return the entries of a list; none may be there twice."""
+    entries = facts[part]
+    if not isinstance(entries, list):
+        raise RobotError(f'{source}: {part} is {entries!r}, expected a list of entries; {EXAMPLE}')
+    seen = []
+    for entry in entries:
+        joint = {k: v for k, v in entry.items() if k in ('joint', 'quantity')} if isinstance(
+            entry, dict) else entry
+        if joint in seen:
+            raise RobotError(f'{source}: {part} has two entries {joint}, expected one of them; '
+                             'delete the other one')
+        seen.append(joint)
+    return [YamlSection(entry, source, f'{part}[{k}]') for k, entry in enumerate(entries)]
+
+
+def _state_entry(section: YamlSection) -> StateEntry:
+    joint, quantity, unit = (section.text(key) for key in ('joint', 'quantity', 'unit'))
+    clip = section.number('clip', None)
+    section.end()
+    if quantity not in QUANTITIES:
+        section.refuse('quantity', quantity, ' or '.join(QUANTITIES))
+    if unit not in UNITS[quantity]:
+        section.refuse('unit', unit, f'{" or ".join(UNITS[quantity])}: all is in SI units')
+    if clip is not None and not clip > 0:
+        section.refuse('clip', clip, 'a number above 0')
+    return StateEntry(joint, quantity, unit, clip)
+
+
+def _action_entry(section: YamlSection) -> ActionEntry:
+    joint, limit = section.text('joint'), section.number('limit')
+    section.end()
+    if not limit > 0:
+        section.refuse('limit', limit, 'a number above 0, the largest torque [N m]')
+    return ActionEntry(joint, limit)

@@ -10,7 +10,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from ..errors import OutputError
+from ..errors import OutputError, PlannerError
 
 
 class Progress:
@@ -36,11 +36,17 @@ def progress(title: str, total: int | None, *, unit: str, done: int = 0) -> Iter
     """
     Show a progress bar with speed and time left on standard error.
 
+    A fault takes the bar away, so that the line about it stands alone.
+
     :param total: steps to be done, if that is known.
     """
     with tqdm(total=total, desc=title, unit=f' {unit}', initial=done, file=sys.stderr,
               mininterval=0.5, dynamic_ncols=True) as bar:
-        yield Progress(bar)
+        try:
+            yield Progress(bar)
+        except PlannerError:
+            bar.leave = False
+            raise
 
 
 def _text(value: Any) -> str:

@@ -41,7 +41,8 @@ def _check_layout(file: Path, root: 'h5py.File', robot: Robot) -> None:
     if (found.state, found.action, found.control_period) != (
             robot.state, robot.action, robot.control_period):
         raise DatasetError(f"{file}: is of robot '{found.name}' with another layout or control "
-                           f"period, expected those of '{robot.name}'")
+                           f"period, expected those of '{robot.name}'; name its own robot with "
+                           '--robot')
 
 
 def _check_rewards(file: Path, root: 'h5py.File', names: list[str]) -> None:

@@ -17,6 +17,9 @@ from ..errors import DatasetError
 if TYPE_CHECKING:
     import h5py
 
+COPY = 'copy it again, or record it again if it is not whole where it comes from'
+OF_ROBOT = 'is it of another robot? Name its own with --robot'
+
 
 @contextmanager
 def open_to_read(file: Path) -> Iterator['h5py.File']:
@@ -29,12 +32,15 @@ def open_to_read(file: Path) -> Iterator['h5py.File']:
 
     if not file.is_file():
         raise DatasetError(f'{file}: no such file, expected an HDF5 file of recorded episodes')
+    if not file.stat().st_size:
+        raise DatasetError(f'{file}: not a readable HDF5 file, it is empty, expected a complete '
+                           f'one; {COPY}')
     try:
         with h5py.File(file, 'r') as root:
             yield root
     except OSError as error:
-        raise DatasetError(f'{file}: not a readable HDF5 file, expected a complete one '
-                           f'({error})') from error
+        raise DatasetError(f'{file}: not a readable HDF5 file ({error}), expected a complete one; '
+                           f'{COPY}') from error
 
 
 def holds(file: Path, question: Callable[['h5py.File'], bool]) -> bool:
@@ -63,15 +69,17 @@ def read_array(file: Path, group: 'h5py.Group', key: str, shape: tuple[int, ...]
 
     where = f"{file}: key '{group.name.rstrip('/')}/{key}'"
     if key not in group:
-        raise DatasetError(f'{where} is missing; found {", ".join(sorted(group)) or "no key"}')
+        raise DatasetError(f'{where} is missing, found {", ".join(sorted(group)) or "no key"}, '
+                           "expected Minari's layout or D4RL's; convert the file")
     if not isinstance(group[key], h5py.Dataset):
         raise DatasetError(f'{where} is a group, expected an array (dictionary observations are '
-                           'not supported)')
+                           'not supported); write them as one array')
     array = group[key][()]
     if array.ndim != 1 + len(shape) or array.shape[1:] != shape:
         expected = ', '.join(['n', *map(str, shape)])
-        raise DatasetError(f'{where} has shape {array.shape}, expected ({expected})')
+        raise DatasetError(f'{where} has shape {array.shape}, expected ({expected}); {OF_ROBOT}')
     if array.dtype.kind == 'f' and not np.isfinite(array).all():
         n_bad = int((~np.isfinite(array)).sum())
-        raise DatasetError(f'{where} has {n_bad} values that are not finite, expected none')
+        raise DatasetError(f'{where} has {n_bad} values that are not finite, expected none; leave '
+                           'out what was recorded while a sensor failed')
     return array

@@ -76,7 +76,8 @@ def check_paths(paths: Sequence[Path], out: Path) -> None:
         raise DatasetError('no recording is named, expected at least one')
     for path in paths:
         if not path.exists():
-            raise DatasetError(f'{path}: no such file or folder, expected one of: {_kinds()}')
+            raise DatasetError(f'{path}: no such file or folder, expected one of: {_kinds()}; is '
+                               'the path right?')
     if not NAME.fullmatch(out.name):
         stem = re.sub(r'-v\d+$', '', out.name)
         proposal = re.sub(r'[^\w-]+', '-', stem).strip('-') or 'recorded'
@@ -117,7 +118,7 @@ def read_recording(path: Path, robot: Robot, config: BagConfig, *,
     from .bags.bag_reader import read_bag
 
     if not is_bag(path):
-        raise DatasetError(f'{path}: of no known format, expected one of: {_kinds()}')
+        raise DatasetError(f'{path}: of no known format, expected one of: {_kinds()}; convert it')
     return read_bag(path, robot, config, on_progress=on_progress)
 
 

@@ -97,7 +97,7 @@ class JointReader:
             [entry for entry in self._entries if entry[1].quantity == quantity],
             self._columns[quantity], strict=True) if column >= n_numbers)
         raise StateError(f"joint '{missing}' has no {quantity}: the joint states hold {n_numbers} "
-                         f'of them for {n_joints} joints')
+                         f'of them for {n_joints} joints, expected one for each')
 
     def _by_joint(self, numbers: list[float]) -> dict[str, float]:
         return {joint: numbers[i] for joint, i in self._index

@@ -13,6 +13,7 @@ SEARCH_PATH = 'DIFFUSION_PLANNER_ROBOTS'
 DEFAULT_ROBOT = 'walker2d'
 """Of whatever is not told of another one."""
 LAYOUT_FILE, TASK_FILE, URDF_FILE = 'layout.yaml', 'task.yaml', 'robot.urdf'
+EXAMPLE = f'{ROBOTS / DEFAULT_ROBOT / LAYOUT_FILE} is an example'
 YAML = ('.yaml', '.yml')  # endings of a layout that is named by its file alone
 
 
@@ -69,9 +70,10 @@ def read_yaml(file: Path) -> dict:
     try:
         facts = yaml.safe_load(file.read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise RobotError(f'{file}: not a readable YAML file ({error})') from error
+        raise RobotError(f'{file}: not a readable YAML file ({" ".join(str(error).split())}), '
+                         f'expected a mapping; {EXAMPLE}') from error
     if not isinstance(facts, dict):
-        raise RobotError(f'{file}: expected a mapping, found {type(facts).__name__}')
+        raise RobotError(f'{file}: expected a mapping, found {type(facts).__name__}; {EXAMPLE}')
     return facts
 
 

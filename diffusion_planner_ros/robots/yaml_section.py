@@ -122,7 +122,7 @@ class YamlSection:
         for key in self._facts:
             if key not in self._known:
                 raise RobotError(f"{self._source}: key '{self._prefix}{key}' is unknown, expected "
-                                 f'one of {", ".join(self._known)}')
+                                 f'one of {", ".join(self._known)}; mend or delete it')
 
     def refuse(self, key: str, value: Any, expected: str) -> None:
         """

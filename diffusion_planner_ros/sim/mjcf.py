@@ -50,7 +50,14 @@ def load_model(file: Path, walls: GridMap | None = None, wall_height: float = 0.
             add_obstacles(spec, obstacles, wall_height)
             return spec.compile()
     except ValueError as error:
-        raise RobotError(f'{file}: MuJoCo does not load it ({error})') from error
+        raise RobotError(refusal(file, error)) from error
+
+
+def refusal(file: Path, error: Exception) -> str:
+    """Return that MuJoCo does not load a file, and what it says, in one line."""
+    return (f'{file}: MuJoCo does not load it ({" ".join(str(error).split())}), expected a model '
+            f'that compiles; mend what it names, and look with: python -m mujoco.viewer '
+            f'--mjcf={file}')
 
 
 @contextmanager

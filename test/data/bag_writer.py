@@ -90,10 +90,15 @@ def write_bag(folder, messages, storage='mcap', *, chunk=None):
 
     :param chunk: of MCAP: messages after which a chunk is closed.
     """
+    return write_in_order(folder, sorted(messages, key=lambda s: s.received), storage, chunk=chunk)
+
+
+def write_in_order(folder, messages, storage='mcap', *, chunk=None):
+    """Write messages as they come; otherwise as ``write_bag``."""
     store = get_typestore(Stores.LATEST)
     with Writer(folder, version=9, storage_plugin=STORAGES[storage]) as writer:
         connections = {}
-        for n, sent in enumerate(sorted(messages, key=lambda s: s.received)):
+        for n, sent in enumerate(messages):
             if (key := (sent.topic, ros_type(sent.msg))) not in connections:
                 connections[key] = writer.add_connection(*key, typestore=store)
             writer.write(connections[key], sent.received, serialize_message(sent.msg))
@@ -113,7 +118,8 @@ def made_up_walk(n=40):
     rng = np.random.default_rng(0)
     robot = Robot.load('walker2d')
     names = ['rootx', *dict.fromkeys(e.joint for e in robot.state if e.joint != 'rootx')]
-    qpos, qvel = rng.uniform(-0.5, 0.0, (n + 1, 9)), rng.uniform(-1, 1, (n + 1, 9))
+    phase = rng.uniform(0, 2 * np.pi, 9) + 20.0 * PERIOD / 1e9 * np.arange(n + 1)[:, None]
+    qpos, qvel = 0.25 * np.sin(phase) - 0.25, 5.0 * np.cos(phase)
     return Walk(names, qpos, qvel, np.concatenate([qpos[:, 1:], qvel], axis=1),
                 rng.uniform(-50, 50, (n, 6)), rng.uniform(0, 1, n),
                 [e.joint for e in robot.action])

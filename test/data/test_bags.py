@@ -254,6 +254,28 @@ def test_commands_that_a_controller_ignores_are_counted_and_ignored(tmp_path, ro
     assert recording.tally.dropped == {'number of commands': 2, 'not finite': 2}
 
 
+def test_commands_that_say_what_they_answer_are_put_behind_it_and_before_later_ones(
+        tmp_path, robot, walk):
+    messages, rng = walk.sent(), np.random.default_rng(0)
+    commands = rng.permutation(of_topic(messages, '/effort_controller/commands'))
+    for sent in commands[:30]:
+        sent.received -= 2 * DELAY  # recorded before the state
+    for sent in commands[30:40]:
+        sent.received += 3 * PERIOD  # recorded behind commands that answer later states
+    recording = read(tmp_path, robot, messages, torque_source='commands')
+    expect_parts(recording, walk, [0])
+    assert recording.tally.dropped == {}
+
+
+def test_commands_may_answer_states_of_another_clock(tmp_path, robot, walk):
+    """What they answer is not known then; they count in the order of the recording."""
+    messages = walk.sent()
+    for sent in messages:
+        if sent.topic in ('/joint_states', '/reward'):
+            sent.msg.header.stamp = stamp_from_nanoseconds(stamp_of(sent) + WALL)
+    expect_parts(read(tmp_path, robot, messages, torque_source='commands'), walk, [0])
+
+
 def test_a_fall_ends_the_episode(tmp_path, robot, walk):
     messages = walk.sent()
     of_topic(messages, '/reward')[39].msg = msg_from_reward(walk.rewards[39], True,

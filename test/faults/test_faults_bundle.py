@@ -14,7 +14,7 @@ from ros_processes import call, parameter, running, spin_for
 from walker import Walker2D
 import yaml
 
-from diffusion_planner_ros.nodes.common.conversions import NO_STATE
+from diffusion_planner_ros.messages.stamps import NO_STATE
 from diffusion_planner_ros.nodes.common.topics import COMMANDS, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.planning.bundle import FACTS_FILE, read_facts, write_facts
 from diffusion_planner_ros.share import share_file

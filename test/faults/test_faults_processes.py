@@ -14,7 +14,7 @@ from ros_processes import call, parameter, running, spin_for, spin_until
 from std_msgs.msg import Float64MultiArray
 from std_srvs.srv import Trigger
 
-from diffusion_planner_ros.nodes.common.conversions import NANOSECONDS, NO_STATE
+from diffusion_planner_ros.messages.stamps import NANOSECONDS, NO_STATE
 from diffusion_planner_ros.nodes.common.topics import COMMANDS, RESET, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.nodes.control.command_conflicts import CONTEST
 from diffusion_planner_ros.nodes.control.command_publisher import REPORT_PERIOD

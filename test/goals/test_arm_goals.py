@@ -13,8 +13,9 @@ GOAL = {'kind': 'arm', 'joints': ['shoulder', 'elbow'], 'links': [0.5, 0.3], 'to
 
 def robot(**changes):
     goal = {**GOAL, **changes}
-    state = [{'joint': joint, 'quantity': quantity, 'unit': ''}
-             for quantity in ('position', 'velocity') for joint in ('shoulder', 'elbow')]
+    state = [{'joint': joint, 'quantity': quantity, 'unit': unit}
+             for quantity, unit in (('position', 'rad'), ('velocity', 'rad/s'))
+             for joint in ('shoulder', 'elbow')]
     return Robot.from_dict({'name': 'arm', 'control_period': 0.1, 'goal': goal, 'action': [],
                             'state': state}, 'a test')
 

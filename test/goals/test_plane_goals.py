@@ -18,7 +18,8 @@ def robot(**changes):
     goal = {key: value for key, value in {**GOAL, **changes}.items() if value is not None}
     return Robot.from_dict({
         'name': 'mass', 'control_period': 0.1, 'goal': goal, 'action': [],
-        'state': [{'joint': joint, 'quantity': quantity, 'unit': ''}
+        'state': [{'joint': joint, 'quantity': quantity,
+                   'unit': 'm' if quantity == 'position' else 'm/s'}
                   for joint, quantity in STATE]}, 'a test')
 
 

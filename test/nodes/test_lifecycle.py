@@ -22,7 +22,8 @@ from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
 from ros_processes import call, parameter, running, spin_for, spin_until
 import yaml
 
-from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
+from diffusion_planner_ros.messages.stamps import NO_STATE
+from diffusion_planner_ros.nodes.common.conversions import torque_from_msg
 from diffusion_planner_ros.nodes.common.lifecycle_transitions import transition
 from diffusion_planner_ros.nodes.common.topics import COMMANDS, PLANNER, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.nodes.control.control_loop import ControlLoop

@@ -11,7 +11,8 @@ from ros_processes import call, observer, parameter, running, spin_for, spin_unt
 from walker import Walker2D
 
 from diffusion_planner_ros.errors import ConfigError
-from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
+from diffusion_planner_ros.messages.stamps import NO_STATE
+from diffusion_planner_ros.nodes.common.conversions import torque_from_msg
 from diffusion_planner_ros.nodes.common.topics import COMMANDS, SET_PLANNER_PARAMETERS
 from diffusion_planner_ros.nodes.threads.watchdog import Watchdog
 from diffusion_planner_ros.planning.bundle import Bundle

@@ -10,8 +10,8 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 from walker import Walker2D
 
+from diffusion_planner_ros.messages.stamps import NO_STATE
 from diffusion_planner_ros.nodes.common.conversions import (
-    NO_STATE,
     stamp_from_nanoseconds,
     torque_from_msg,
 )

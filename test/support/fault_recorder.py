@@ -13,8 +13,8 @@ from ros_processes import observer, spin_until
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
-from diffusion_planner_ros.messages.stamps import NANOSECONDS, nanoseconds_from_stamp
-from diffusion_planner_ros.nodes.common.conversions import NO_STATE, torque_from_msg
+from diffusion_planner_ros.messages.stamps import NANOSECONDS, nanoseconds_from_stamp, NO_STATE
+from diffusion_planner_ros.nodes.common.conversions import torque_from_msg
 from diffusion_planner_ros.nodes.common.topics import COMMANDS, JOINT_STATES
 
 LIMIT = 100.0  # [N m], of every joint of Walker2D

@@ -23,6 +23,7 @@ else:
     from backports.zstd import ZstdError
 
 METADATA_FILE = 'metadata.yaml'
+COMPRESSED = '.zstd'
 STORAGES: Mapping[str, Callable[[Path], Iterator[BagMessage]]] = {
     '.mcap': mcap_messages, '.db3': sqlite_messages}
 # What rosbags and the libraries below it raise for a damaged file.
@@ -59,21 +60,7 @@ class Bag:
 def is_bag(path: Path) -> bool:
     """Return whether a path looks like a recording: its folder, or a file in it."""
     return path.suffix in STORAGES or (path.is_dir() and (
-        (path / METADATA_FILE).is_file() or any(_storage_files(path))))
-
-
-def check_merged(path: Path) -> None:
-    """
-    Check that no messages are outside of the files that are read.
-
-    :raises DatasetError: if a recorder was killed that kept messages in SQLite's write-ahead log.
-    """
-    for file in _storage_files(path) if path.is_dir() else [path]:
-        log = file.with_name(f'{file.name}-wal')
-        if log.is_file() and log.stat().st_size:
-            raise DatasetError(f'{log}: holds messages that are not in {file.name} yet, expected '
-                               'none; was the recorder killed? Merge them: sqlite3 '
-                               f"{file} 'PRAGMA wal_checkpoint(TRUNCATE)'")
+        (path / METADATA_FILE).is_file() or any(storage_files(path))))
 
 
 @contextmanager
@@ -113,11 +100,13 @@ def open_damaged(path: Path, damage: str) -> Bag:
     :param damage: what ``rosbags`` says about it.
     :raises DatasetError: if there is nothing to read.
     """
-    files = _storage_files(path) if path.is_dir() else [path]
+    files = [file for file in storage_files(path) if file.stat().st_size]
     if not files:
+        advice = (f'decompress those that end in {COMPRESSED} with zstd -d' if any(
+            file.suffix == COMPRESSED for file in path.iterdir()) else
+            f'put them beside {METADATA_FILE}')
         raise DatasetError(f'{path}: not readable ({damage}), expected files that end in '
-                           f'{" or ".join(STORAGES)}; decompress those that end in .zstd with '
-                           'zstd -d')
+                           f'{" or ".join(STORAGES)}; {advice}')
 
     def messages(names: Collection[str] | None = None) -> Iterator[BagMessage]:
         for file in files:
@@ -132,7 +121,13 @@ def open_damaged(path: Path, damage: str) -> Bag:
     return Bag({topic: BagTopic(kind, n) for (topic, kind), n in counts.items()}, messages, damage)
 
 
-def _storage_files(folder: Path) -> list[Path]:
-    """Return the files of a recording in the order in which they were written, _9 before _10."""
-    return sorted((f for f in folder.iterdir() if f.suffix in STORAGES), key=lambda file: [
+def storage_files(path: Path) -> list[Path]:
+    """
+    Return the files of a recording in the order in which they were written, _9 before _10.
+
+    :param path: its folder, or one file of it, which stands for itself.
+    """
+    if not path.is_dir():
+        return [path]
+    return sorted((f for f in path.iterdir() if f.suffix in STORAGES), key=lambda file: [
         int(part) if part.isdigit() else part for part in re.split(r'(\d+)', file.name)])

@@ -9,8 +9,9 @@ from ...robot import Robot
 from ..recordings.recording import naming, Recording
 from ..recordings.resampling import resample
 from ..recordings.tally import Tally
+from .bag_checks import check_files
 from .bag_config import BagConfig
-from .bag_files import Bag, BagDamageError, check_merged, open_damaged, open_whole
+from .bag_files import Bag, BagDamageError, open_damaged, open_whole
 from .bag_samples import join
 from .bag_streams import BagStreams
 from .bag_topics import BagTopics
@@ -29,7 +30,7 @@ def read_bag(path: Path, robot: Robot, config: BagConfig, *,
     """
     if config.base_joints:
         BaseReader(robot, config.base_joints)
-    check_merged(path)
+    check_files(path)
     try:
         with open_whole(path) as bag:
             return _read(path, bag, robot, config, on_progress)
@@ -40,9 +41,11 @@ def read_bag(path: Path, robot: Robot, config: BagConfig, *,
 def _read(path: Path, bag: Bag, robot: Robot, config: BagConfig,
           on_progress: Callable[[int], None]) -> Recording:
     if not any(topic.n_messages for topic in bag.topics.values()):
-        reason = f' ({bag.damage})' if bag.damage else ''
+        reason, advice = (
+            (f' ({bag.damage})', 'copy it again, it was cut off before the first message')
+            if bag.damage else ('', 'was anything published while it was recorded?'))
         raise DatasetError(f'{path}: holds no message{reason}, expected joint states at least; '
-                           'was anything published while it was recorded?')
+                           f'{advice}')
     topics = BagTopics.find(path, bag.topics, config)
     tally = Tally()
     streams = BagStreams(bag, topics, robot, config, tally, on_progress)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ...errors import DatasetError
 from ...messages.odometry import BaseReader, OdometryHistory
+from ...messages.stamps import NO_STATE
 from ...robot import Robot
 from ..recordings.samples import Samples
 from ..recordings.tally import Tally
@@ -15,7 +16,8 @@ from .bag_config import BagConfig
 from .bag_streams import BagStreams, Stream
 
 LATE = 10  # control periods that joint states may come late and are still put in order
-MAX_DISORDER = 0.25  # share of joint states whose stamps go back; more are of two clocks
+MAX_DISORDER = 0.25  # share of joint states whose stamps go far back; more are of two clocks
+MAX_BACKWARDS = 0.6  # share that comes before its neighbour; more is time that runs backwards
 
 
 @dataclass(frozen=True)
@@ -42,13 +44,17 @@ def join(streams: BagStreams, robot: Robot, config: BagConfig, tally: Tally) -> 
         raise DatasetError(f'no joint states can be used, {tally.explained()}')
     period = round(robot.control_period * 1e9)  # [ns]
     line = Timeline(np.array(joints.orders), np.array(joints.stamps), LATE * period)
-    n_back = len(line.jumps) + line.n_too_late
-    if n_back > max(2, MAX_DISORDER * len(joints.stamps)):
+    n_jumps = len(line.jumps) + line.n_too_late
+    n_back = int((np.diff(joints.stamps) < 0).sum())
+    if (n_jumps > max(2, MAX_DISORDER * len(joints.stamps))
+            or n_back > max(2, MAX_BACKWARDS * len(joints.stamps))):
         raise DatasetError(
-            f'the stamps of the joint states go back {n_back} times in {len(joints.stamps)} '
-            f'messages ({line.described}), expected those of one clock; does only one node '
-            'publish them? --time received takes the time at which a message was recorded')
-    tally.drop('repeated', n=line.n_repeated)
+            f'the stamps of the joint states go back {max(n_jumps, n_back)} times in '
+            f'{len(joints.stamps)} messages ({line.described}), expected those of one clock; does '
+            'only one node publish them? --time received takes the time at which a message was '
+            'recorded')
+    tally.drop('repeated', 'the stamp is that of another message, expected the time of the '
+               'measurement', line.n_repeated)
     tally.drop('out of order', f'stamps are more than {LATE} control periods late',
                line.n_too_late)
     orders = np.array(joints.orders, dtype=float)[line.chosen]
@@ -56,7 +62,7 @@ def join(streams: BagStreams, robot: Robot, config: BagConfig, tally: Tally) -> 
     orders[line.is_late] = np.interp(line.times[line.is_late], line.times[~line.is_late],
                                      orders[~line.is_late])
     states = np.array([joints.values[i][0] for i in line.chosen])
-    torques = (_commands(streams.commands, orders, robot, tally)
+    torques = (_commands(streams.commands, line, orders, robot, tally)
                if config.torque_source == 'commands' else
                _efforts([joints.values[i][1] for i in line.chosen], robot, tally))
     rewards, fell = _rewards(streams.rewards, line, period, tally)
@@ -100,15 +106,40 @@ def _efforts(efforts: list[NDArray], robot: Robot, tally: Tally) -> NDArray:
     return torques
 
 
-def _commands(commands: Stream, orders: NDArray, robot: Robot, tally: Tally) -> NDArray:
+def _commands(commands: Stream, line: Timeline, orders: NDArray, robot: Robot, tally: Tally
+              ) -> NDArray:
     """Return the last commands before joint states [N m], shape (n, A)."""
-    last = np.searchsorted(commands.orders, orders) - 1
+    placed = _placed(commands, line, orders)
+    values = [commands.values[i] for i in np.argsort(placed, kind='stable')]
+    last = np.searchsorted(np.sort(placed), orders) - 1
     tally.drop('late joiner', 'joint states came before the first command',
                int((last[1:] < 0).sum()))  # no step leads to the first
     torques = np.full((len(orders), robot.action_dim), np.nan)
-    if commands.values:
-        torques[last >= 0] = np.array(commands.values)[last[last >= 0]]
+    if values:
+        torques[last >= 0] = np.array(values)[last[last >= 0]]
     return torques
+
+
+def _placed(commands: Stream, line: Timeline, orders: NDArray) -> NDArray:
+    """
+    Return where commands would have been recorded without delay, shape (n,).
+
+    That they came after the states that they answer and before commands that answer later ones is
+    certain; that they were recorded so is not.
+
+    :param orders: where joint states would have been, shape (len(line.times),).
+    """
+    placed = np.array(commands.orders, dtype=float)
+    answered = line.times_of(np.array(commands.orders, dtype=int),
+                             np.array(commands.stamps, dtype=np.int64))
+    answers = np.flatnonzero((answered != NOWHERE) & (np.array(commands.stamps) != NO_STATE))
+    if not len(answers):
+        return placed
+    times = answered[answers]
+    earliest = np.interp(times, line.times, orders) + 0.5  # behind the state itself
+    is_late = times < np.maximum.accumulate(times)
+    placed[answers] = np.where(is_late, earliest, np.maximum(placed[answers], earliest))
+    return placed
 
 
 def _times(stream: Stream, line: Timeline, what: str) -> NDArray:

@@ -12,7 +12,7 @@ from ...errors import NotFiniteError, StateError
 from ...messages.joint_states import JointReader
 from ...messages.odometry import BaseReader, pose_and_rates
 from ...messages.rewards import reward_from_msg
-from ...messages.stamps import nanoseconds_from_stamp
+from ...messages.stamps import nanoseconds_from_stamp, NO_STATE, stamp_from_label
 from ...robot import Robot
 from ..recordings.tally import Tally
 from .bag_config import BagConfig
@@ -59,7 +59,8 @@ class BagStreams:
         """Values are states (S,), NaN in joints of the base, with the efforts (A,) [N m] that they
         report, NaN where they report none."""
         self.commands = Stream()
-        """Values are torques (A,) [N m]."""
+        """Values are torques (A,) [N m]. Stamps are those of the states that they answer, -1 where
+        their sender does not say."""
         self.odometry = Stream()
         """Values are poses and rates (12,)."""
         self.rewards = Stream()
@@ -143,7 +144,8 @@ class BagStreams:
                              self._incomplete[0], len(self._incomplete))
 
     def _on_command(self, order: int, message: BagMessage) -> None:
-        torque = np.array(self._read(message).data)
+        msg = self._read(message)
+        torque = np.array(msg.data)
         if len(torque) != self._robot.action_dim:
             names = ', '.join(e.joint for e in self._robot.action)
             self._tally.drop('number of commands', f'a command holds {len(torque)} numbers, '
@@ -152,7 +154,9 @@ class BagStreams:
             self._tally.drop('not finite', f'a command is {torque.tolist()}, expected finite '
                              'numbers [N m]')
         else:
-            self.commands.add(order, message.received, torque)
+            label = msg.layout.dim[0].label if msg.layout.dim else ''
+            answered = stamp_from_label(label)
+            self.commands.add(order, NO_STATE if answered is None else answered, torque)
 
     def _on_odometry(self, order: int, message: BagMessage) -> None:
         msg = self._read(message)

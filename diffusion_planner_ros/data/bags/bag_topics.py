@@ -13,6 +13,7 @@ JOINT_STATE = 'sensor_msgs/msg/JointState'
 COMMAND = 'std_msgs/msg/Float64MultiArray'
 ODOMETRY = 'nav_msgs/msg/Odometry'
 CLOCK = 'rosgraph_msgs/msg/Clock'
+OPTIONS = ('joint_states', 'commands', 'odometry', 'reward', 'clock')
 
 
 @dataclass(frozen=True)
@@ -36,19 +37,24 @@ class BagTopics:
         :param path: of the recording, for errors.
         :raises DatasetError: naming what is missing or of another type, and what is there.
         """
+        def advice(option: str, expected: str) -> str:
+            others = [config.topic(getattr(config, o)) for o in OPTIONS if o != option]
+            return _advice(option, [name for name, topic in sorted(topics.items())
+                                    if topic.type == expected and name not in others])
+
         def find(option: str, expected: str = '', *, is_needed: bool = True) -> str:
             setting = getattr(config, option)
             name = config.topic(setting)
             if setting and name in topics:
                 if expected and topics[name].type != expected:
                     raise DatasetError(f"{path}: topic '{name}' is of type {topics[name].type}, "
-                                       f'expected {expected}; {_advice(option, expected, topics)}')
+                                       f'expected {expected}; {advice(option, expected)}')
                 return name
             if is_needed:
                 found = shortened([f'{n} ({t.type})' for n, t in sorted(topics.items())], 200)
                 raise DatasetError(f"{path}: no topic '{name}', found {found or 'none'}; expected "
                                    f'one of type {expected or "any"}; '
-                                   f'{_advice(option, expected, topics)}')
+                                   f'{advice(option, expected)}')
             return ''
 
         default = BagConfig()
@@ -62,9 +68,8 @@ class BagTopics:
             clock=find('clock', CLOCK) if config.time == 'clock' else '')
 
 
-def _advice(option: str, expected: str, topics: Mapping[str, BagTopic]) -> str:
-    """Return how to name another topic, one of those that are there if there is one."""
-    fitting = [name for name, topic in sorted(topics.items()) if topic.type == expected]
+def _advice(option: str, fitting: list[str]) -> str:
+    """Return how to name another topic, one of those of its type if there is one."""
     advice = f'name it with --{option.replace("_", "-")} {fitting[0] if fitting else "TOPIC"}'
     if option == 'commands':
         advice += ', or take --torque-source effort'

@@ -45,7 +45,7 @@ def mcap_messages(file: Path) -> Iterator[BagMessage]:
         begin = stream.read(len(MAGIC))
         if begin != MAGIC:
             raise DatasetError(f'{file}: begins with {begin!r}, expected {MAGIC!r} of an MCAP '
-                               'file')
+                               'file; is it a copy of a whole file?')
         yield from _messages(file, stream, {}, {})
 
 
@@ -94,7 +94,7 @@ def _chunk(file: Path, content: bytes) -> bytes | None:
     compression = _text(content, CHUNK_HEAD)
     if compression not in DECOMPRESS:
         raise DatasetError(f"{file}: is compressed with '{compression}', expected one of "
-                           'none, lz4 and zstd')
+                           'none, lz4 and zstd; convert it with: mcap compress')
     try:
         return DECOMPRESS[compression](content[begin:])
     except (RuntimeError, ZstdError):  # of lz4 and of zstd

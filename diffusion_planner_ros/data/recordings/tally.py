@@ -12,6 +12,8 @@ REMEDIES: Mapping[str, str] = {
     'not finite': 'look at the sensor or its driver',
     'unstamped': '--time received takes the time at which a message was recorded, --time clock '
                  'that of the simulation',
+    'repeated': 'let the driver stamp every message anew, or take --time received, the time at '
+                'which a message was recorded',
     'out of order': 'does only one node publish the topic? --time received takes the time at '
                     'which a message was recorded',
     'no torque': '--torque-source commands takes the torque from the commands, --torque-source '
@@ -30,7 +32,7 @@ REMEDIES: Mapping[str, str] = {
 }
 """What a user can do about messages or steps that are dropped, by the reason that is counted."""
 
-FOLLOWING = ('alone', 'late joiner')  # reasons that mostly follow from others
+FOLLOWING = ('alone', 'late joiner', 'repeated')  # reasons that mostly follow from others
 
 
 class Tally:

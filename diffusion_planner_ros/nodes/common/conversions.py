@@ -1,7 +1,6 @@
 """Messages from numbers, and numbers from messages; joints are matched by name, not by order."""
 
 from collections.abc import Mapping
-import re
 
 from builtin_interfaces.msg import Duration, Time
 import numpy as np
@@ -12,13 +11,9 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from ...errors import StateError
 from ...messages.names import shortened
-from ...messages.stamps import NANOSECONDS
+from ...messages.stamps import NANOSECONDS, stamp_from_label
 from ...planning.planner import Plan
 from ...robot import Robot
-
-NO_STATE = -1  # stamp of a command that answers no state: the stop command
-STAMP = re.compile('-1|[0-9]{1,19}')  # not more digits than an int64 has
-LARGEST_STAMP = 2**63 - 1  # [ns]
 
 
 def stamp_from_nanoseconds(nanoseconds: int) -> Time:
@@ -49,9 +44,7 @@ def torque_from_msg(msg: Float64MultiArray) -> tuple[NDArray, int | None]:
         label is neither.
     """
     label = msg.layout.dim[0].label if msg.layout.dim else ''
-    stamp = int(label) if STAMP.fullmatch(label) else None
-    is_valid = stamp is not None and stamp <= LARGEST_STAMP
-    return np.array(msg.data), stamp if is_valid else None
+    return np.array(msg.data), stamp_from_label(label)
 
 
 def msg_from_joints(names: list[str], position: NDArray, velocity: NDArray, effort: NDArray,

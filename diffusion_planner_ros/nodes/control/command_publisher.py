@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.publisher import Publisher
 
+from ...messages.stamps import NO_STATE
 from ...planning.stop import StopBehaviour
-from ..common.conversions import msg_from_torque, NANOSECONDS, NO_STATE
+from ..common.conversions import msg_from_torque, NANOSECONDS
 from ..state.stamp_check import WALL_ADVICE
 from ..state.state_source import Measurement
 

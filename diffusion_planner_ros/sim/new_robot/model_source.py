@@ -10,7 +10,7 @@ import mujoco
 
 from ...errors import RobotError
 from ...urdf_tree import Urdf
-from ..mjcf import quiet_compiler
+from ..mjcf import quiet_compiler, refusal
 from ..model_check import check_joints
 
 ROOTS = {'mujoco': 'MJCF', 'robot': 'URDF'}
@@ -50,9 +50,9 @@ def read_source(path: Path) -> ModelSource:
     except (OSError, UnicodeDecodeError) as error:
         raise RobotError(f'{path}: not a readable file ({error}), {EXPECTED}') from error
     except ElementTree.ParseError as error:
-        raise RobotError(f'{path}: not XML ({error}), {EXPECTED}') from error
+        raise RobotError(f'{path}: not XML ({error}), {EXPECTED}; is it whole?') from error
     if root.tag not in ROOTS:
-        raise RobotError(f"{path}: the first element is '{root.tag}', {EXPECTED}")
+        raise RobotError(f"{path}: the first element is '{root.tag}', {EXPECTED}; convert it")
     if any(XACRO in element.tag for element in root.iter()):
         raise RobotError(f'{path}: a xacro file, expected a URDF; make one with: xacro {path} > '
                          f'{path.stem.partition(".")[0]}.urdf')
@@ -69,7 +69,7 @@ def read_source(path: Path) -> ModelSource:
                 spec.meshdir = os.path.abspath(path.parent)
             return ModelSource(path, 'URDF', model, spec.to_xml(), text, not spec.meshes)
     except ValueError as error:
-        raise RobotError(f'{path}: MuJoCo does not load it ({error})') from error
+        raise RobotError(refusal(path, error)) from error
 
 
 def _is_complete(root: Element) -> bool:
