@@ -355,7 +355,8 @@ class PlannerNode(LifecycleNode):
             self.get_logger().error(
                 f"time jumped back: '{self.resolve_topic_name(CLOCK.name)}' has {len(clocks)} "
                 f'publishers, expected one; end all but one of {", ".join(clocks)}, or give each '
-                'robot a namespace', throttle_duration_sec=CLOCK_PERIOD)
+                'robot a namespace and its own clock (-r /clock:=clock)',
+                throttle_duration_sec=CLOCK_PERIOD)
         self._forget()
 
     def _forget(self) -> None:
