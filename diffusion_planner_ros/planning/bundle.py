@@ -22,7 +22,7 @@ from ..schedule import CLEAN, MAX_AMPLIFICATION, NoiseSchedule
 from .calibration import Calibration, read_calibrations
 from .providers import choose_provider, open_session
 
-FORMAT_VERSION = '5.0'  # major: inputs or outputs changed, refuse; minor: accept
+FORMAT_VERSION = '5.1'  # major: inputs or outputs changed, refuse; minor: accept
 FACTS_FILE = 'model.yaml'
 DENOISER_FILE = 'denoiser.onnx'
 VALUE_FILE = 'value.onnx'
@@ -171,7 +171,7 @@ class Bundle:
     _plan: onnxruntime.InferenceSession | None
     _inverse: onnxruntime.InferenceSession | None
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 that identifies the bundle: of its facts and, through them, its files."""
         return bundle_hash(self.facts)
@@ -190,6 +190,11 @@ class Bundle:
     def has_plan(self) -> bool:
         """Whether there is a graph of whole plans."""
         return self._plan is not None
+
+    @cached_property
+    def plans_several(self) -> bool:
+        """Whether that graph plans from several states at once; before format 5.1 it did not."""
+        return self.has_plan and len(self._plan.get_inputs()[PLAN_INPUTS.index('known')].shape) > 2
 
     @property
     def largest_entry(self) -> float:
@@ -231,7 +236,7 @@ class Bundle:
         """
         Predict x_0 (B, H, D) from x_t (B, H, D), both normalised.
 
-        :param known: true where x_t is known and has no noise, shape (H, D).
+        :param known: true where x_t is known and has no noise, shape (H, D) or (B, H, D).
         :param wanted: normalised return that the trajectories shall have; None for none. Only for
             a denoiser that ``takes_return``.
         :param weight: how much that counts, see ``PlannerConfig.return_weight``.
@@ -284,14 +289,19 @@ class Bundle:
         """
         Denoise trajectories in one go.
 
-        :param inputs: ``PLAN_INPUTS``, see ``CompiledPlan``.
-        :return: normalised trajectories (N, H, D), and the normalised values (N,) that they have
+        :param inputs: ``PLAN_INPUTS``, see ``CompiledPlan``; what is known is of shape (H, D) or,
+            where it ``plans_several``, (B, H, D).
+        :return: normalised trajectories (B, H, D), and the normalised values (B,) that they have
             within the torque limits.
         :raises ModelError: if there is no graph of whole plans.
         """
         if self._plan is None:
             raise ModelError(f'{self.path / PLAN_FILE}: no such file in this bundle, expected one '
                              'to plan with; export the model again')
+        if self.plans_several:
+            several = {name: inputs[name].reshape(-1, self.horizon, self.row_dim)
+                       for name in ('known', 'mask')}
+            inputs = {**inputs, **several}
         return tuple(self._plan.run(None, inputs))
 
     def check_state(self, state: NDArray) -> NDArray:

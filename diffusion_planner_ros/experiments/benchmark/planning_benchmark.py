@@ -137,10 +137,10 @@ def _stages(bundle: Bundle, state: NDArray) -> dict[str, Planning]:
         return {}
     compiled, planner = CompiledPlan(bundle, STAGED), Planner(bundle, STAGED)
     known, mask = normalized_condition(bundle, state)
-    inputs = compiled.inputs(known, mask, seed=0)
+    inputs = compiled.inputs(known, mask, seeds=[0])
     return {
         'state': lambda step: normalized_condition(bundle, bundle.check_state(state)),
-        'noise': lambda step: compiled.inputs(known, mask, seed=(0, step)),
+        'noise': lambda step: compiled.inputs(known, mask, seeds=[(0, step)]),
         'graph': lambda step: bundle.plan(inputs),
         'plan': lambda step: planner.plan(state, step=step)}
 
