@@ -1,4 +1,4 @@
-"""Start simulated robots, their planners, and rviz2 to watch them."""
+"""Start simulated robots, their planner, and rviz2 to watch them."""
 
 from pathlib import Path
 
@@ -37,8 +37,8 @@ def generate_launch_description() -> LaunchDescription:
                            default='1.0'),
         DeclareLaunchArgument(
             'robots', default_value='1',
-            description='how many robots; several are in namespaces robot1, robot2, ... below '
-            'namespace, and begin with seeds 0, 1, ...'),
+            description='how many robots, for which one process plans; several are in '
+            'namespaces robot1, robot2, ... below namespace, and begin with seeds 0, 1, ...'),
         program_argument('rviz', 'whether to start rviz2'),
         program_argument('robot_state_publisher', 'whether to publish the URDF and TF'),
         OpaqueFunction(function=start)])
@@ -56,16 +56,15 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     factor = ({'real_time_factor': arguments.number('real_time_factor')}
               if arguments['real_time_factor'] else {})
     urdf = urdf_file(robot)
-    groups = []
-    for number, name in enumerate(names := arguments.robots()):
+    names = arguments.robots()
+    groups = [our_node(arguments, 'planner', 'planner.yaml',
+                       time | arguments.given('autostart', 'lockstep', 'provider') | bundle
+                       | {'robots': names} | arguments.scheduling)]
+    for number, name in enumerate(names):
         seed = {'seed': number} if len(names) > 1 else {}
-        nodes = [
-            our_node(arguments, 'mujoco_bridge', 'mujoco_bridge.yaml',
-                     {'robot': text(robot)} | arguments.given('lockstep') | factor | seed
-                     | arguments.scheduling),
-            our_node(arguments, 'planner', 'planner.yaml',
-                     time | arguments.given('autostart', 'lockstep', 'provider') | bundle
-                     | arguments.scheduling)]
+        nodes = [our_node(arguments, 'mujoco_bridge', 'mujoco_bridge.yaml',
+                          {'robot': text(robot)} | arguments.given('lockstep') | factor | seed
+                          | arguments.scheduling)]
         if arguments['record']:
             file = Path(arguments['record'])
             file = file.with_stem(f'{file.stem}_{name}') if name else file

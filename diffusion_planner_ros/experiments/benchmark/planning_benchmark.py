@@ -105,7 +105,7 @@ def measure_planning(bundle: Bundle, *, candidates: Sequence[int], steps: Sequen
         for number in range(n_rounds):
             for key, contenders in {**cells, 'stages': stages}.items():
                 for name, plan in contenders.items():
-                    times[key, name] += _timed(plan, number)
+                    times[key, name] += timed(plan, number)
             if number in at_rounds:
                 begin = time.perf_counter()
                 diffuser.plan(state, step=number)
@@ -145,7 +145,7 @@ def _stages(bundle: Bundle, state: NDArray) -> dict[str, Planning]:
         'plan': lambda step: planner.plan(state, step=step)}
 
 
-def _timed(plan: Planning, number: int) -> list[float]:
+def timed(plan: Planning, number: int) -> list[float]:
     """Return how long plans in a row take [s]."""
     plan(number)  # the one before had other networks in the caches
     times = []
