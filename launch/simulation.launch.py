@@ -57,11 +57,12 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
               if arguments['real_time_factor'] else {})
     urdf = urdf_file(robot)
     names = arguments.robots()
+    several = {'robots': names} if len(names) > 1 else {}
     groups = [our_node(arguments, 'planner', 'planner.yaml',
                        time | arguments.given('autostart', 'lockstep', 'provider') | bundle
-                       | {'robots': names} | arguments.scheduling)]
+                       | several | arguments.scheduling)]
     for number, name in enumerate(names):
-        seed = {'seed': number} if len(names) > 1 else {}
+        seed = {'seed': number} if several else {}
         nodes = [our_node(arguments, 'mujoco_bridge', 'mujoco_bridge.yaml',
                           {'robot': text(robot)} | arguments.given('lockstep') | factor | seed
                           | arguments.scheduling)]

@@ -236,7 +236,7 @@ class Bundle:
         """
         Predict x_0 (B, H, D) from x_t (B, H, D), both normalised.
 
-        :param known: true where x_t is known and has no noise, shape (H, D) or (B, H, D).
+        :param known: true where x_t is known and has no noise, of a shape that fits x_t.
         :param wanted: normalised return that the trajectories shall have; None for none. Only for
             a denoiser that ``takes_return``.
         :param weight: how much that counts, see ``PlannerConfig.return_weight``.
@@ -289,8 +289,8 @@ class Bundle:
         """
         Denoise trajectories in one go.
 
-        :param inputs: ``PLAN_INPUTS``, see ``CompiledPlan``; what is known is of shape (H, D) or,
-            where it ``plans_several``, (B, H, D).
+        :param inputs: ``PLAN_INPUTS``, see ``CompiledPlan``; what is known is of shape (1, H, D)
+            or, where it ``plans_several``, (B, H, D).
         :return: normalised trajectories (B, H, D), and the normalised values (B,) that they have
             within the torque limits.
         :raises ModelError: if there is no graph of whole plans.
@@ -298,10 +298,8 @@ class Bundle:
         if self._plan is None:
             raise ModelError(f'{self.path / PLAN_FILE}: no such file in this bundle, expected one '
                              'to plan with; export the model again')
-        if self.plans_several:
-            several = {name: inputs[name].reshape(-1, self.horizon, self.row_dim)
-                       for name in ('known', 'mask')}
-            inputs = {**inputs, **several}
+        if not self.plans_several:
+            inputs = {**inputs, **{name: inputs[name][0] for name in ('known', 'mask')}}
         return tuple(self._plan.run(None, inputs))
 
     def check_state(self, state: NDArray) -> NDArray:
@@ -441,7 +439,7 @@ class Bundle:
     def _probe_of_plans(probe: NDArray) -> dict[str, NDArray]:
         """Return inputs of a plan of one guided step and one without guidance."""
         row = probe[0, 0]
-        return {'draws': probe[None], 'known': probe[0], 'mask': probe[0] > 0,
+        return {'draws': probe[None], 'known': probe[:1], 'mask': probe[:1] > 0,
                 'times': np.array([[1], [0], [CLEAN]]), 'steps': np.ones((2, 5), dtype=np.float32),
                 'n_guided': np.array(1), 'bound': np.array(1, dtype=np.float32),
                 'low': row - 1, 'high': row + 1}

@@ -59,7 +59,7 @@ class CompiledPlan:
         """
         Return all inputs of ``Bundle.plan``.
 
-        :param known: normalised values, shape (H, D) or, of several plans, (B, H, D); ``mask``
+        :param known: normalised values, shape (1, H, D) or, of several plans, (B, H, D); ``mask``
             says where they hold.
         :param seeds: of the noise, one for each plan, which has N candidates.
         """

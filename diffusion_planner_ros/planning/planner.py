@@ -200,7 +200,7 @@ class Planner:
         """
         Return what is known, normalised, and where.
 
-        :return: both (H, D) from a single start; from several ones (B, H, D), one of each for
+        :return: both (1, H, D) from a single start; from several ones (B, H, D), one of each for
             every candidate.
         """
         bundle, clip = self.bundle, self.bundle.robot.state_clip
@@ -208,7 +208,8 @@ class Planner:
             bundle, np.clip(bundle.check_state(start.state), -clip, clip), start.condition)
             for start in starts]
         if len(found) == 1:
-            return found[0]
+            (known, mask), = found
+            return known[None], mask[None]
         known, mask = (np.repeat(arrays, self.config.n_candidates, axis=0)
                        for arrays in zip(*found, strict=True))
         return known, mask
@@ -249,7 +250,8 @@ class Planner:
         """
         Denoise candidates from noise, the known part put back after every step.
 
-        :param known: normalised values, shape (H, D) or (B, H, D); ``mask`` says where they hold.
+        :param known: normalised values, shape (1, H, D) or (B, H, D); ``mask`` says where they
+            hold.
         :param seeds: of the noise, one for each plan, which has N candidates.
         :param on_step: called with diffusion time t and x_t, shape (B, H, D), before every step
             and at the end; here t counts as in Ho et al. (2020), from T of pure noise to 0;

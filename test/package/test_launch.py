@@ -211,7 +211,7 @@ def handed_over(started):
     """Return the parameters of all files that a process was given, later ones first in rank."""
     merged = {}
     for text in started['files']:
-        for node in yaml.safe_load(text).values():
+        for node in yaml.load(text, yaml.FullLoader).values():  # launch writes lists as tuples
             merged.update(node['ros__parameters'])
     return merged
 
@@ -356,19 +356,26 @@ def test_robots_of_one_simulator_share_its_clock_where_that_is_asked_for(prefix)
             assert {'/clock:=/clock', '/tf:=tf'} <= set(each['arguments'])
 
 
-def test_several_robots_have_namespaces_seeds_and_records_of_their_own(prefix):
+def test_several_robots_have_namespaces_seeds_and_records_of_their_own_and_one_planner(prefix):
     with launched(prefix, 'simulation.launch.py', {*WALKER, 'recorder'}, 'namespace:=hall',
                   'robots:=2', 'record:=/a/log.hdf5') as (_, process):
-        wait_for(lambda: len(notes_of(prefix)) == 2 * len(EXECUTABLES[PACKAGE]) + 4,
-                 'the start of both robots', process, prefix.parent / 'launch.log')
-        settings = {(name, robot): handed_over(note) for name, note in notes_of(prefix)
-                    for robot in ('robot1', 'robot2')
-                    if {f'__ns:=/hall/{robot}', '/clock:=clock'} <= set(note['arguments'])}
-    for robot, seed in (('robot1', 0), ('robot2', 1)):
-        assert settings['mujoco_bridge', robot]['seed'] == seed
-        assert settings['recorder', robot]['file'] == f'/a/log_{robot}.hdf5'
-        assert {('planner', robot), ('rviz2', robot),
-                ('robot_state_publisher', robot)} <= set(settings)
+        robots = ['robot1', 'robot2']
+        spectators = ('rviz2', 'robot_state_publisher')
+        expected = {('planner', '/hall'), *(
+            (name, f'/hall/{robot}') for robot in robots
+            for name in ('mujoco_bridge', 'recorder', *spectators))}
+        wait_for(lambda: len(notes_of(prefix)) == len(expected),
+                 'the start of all', process, prefix.parent / 'launch.log')
+        settings = {}
+        for name, note in notes_of(prefix):
+            namespace, = (a.removeprefix('__ns:=') for a in note['arguments'] if '__ns' in a)
+            settings[name, namespace] = handed_over(note)
+            assert '/clock:=clock' in note['arguments']
+    assert set(settings) == expected
+    assert list(settings['planner', '/hall']['robots']) == robots
+    for seed, robot in enumerate(robots):
+        assert settings['mujoco_bridge', f'/hall/{robot}']['seed'] == seed
+        assert settings['recorder', f'/hall/{robot}']['file'] == f'/a/log_{robot}.hdf5'
 
 
 def test_rviz_shows_the_robot_of_its_own_namespace():

@@ -136,7 +136,7 @@ def _stages(bundle: Bundle, state: NDArray) -> dict[str, Planning]:
     if not bundle.has_plan:
         return {}
     compiled, planner = CompiledPlan(bundle, STAGED), Planner(bundle, STAGED)
-    known, mask = normalized_condition(bundle, state)
+    known, mask = (array[None] for array in normalized_condition(bundle, state))
     inputs = compiled.inputs(known, mask, seeds=[0])
     return {
         'state': lambda step: normalized_condition(bundle, bundle.check_state(state)),
