@@ -30,6 +30,10 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'odometry', default_value='odometry',
             description='topic of the state estimator, nav_msgs/Odometry'),
+        DeclareLaunchArgument(
+            'clock', default_value='clock',
+            description='topic of simulated time, with use_sim_time; /clock: one simulator has '
+            'several robots, and all share its time'),
         OpaqueFunction(function=start)])
 
 
@@ -64,4 +68,4 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             arguments, 'recorder', 'hardware.yaml',
             {'file': text(arguments['record'])} | arguments.given('bundle'),
             remappings=odometry, is_required=False))
-    return [on_robot(arguments, nodes)]
+    return [on_robot(arguments, nodes, clock=arguments['clock'])]
