@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-NODES = ('planner', 'mujoco_bridge', 'recorder')
+NODES = ('planner', 'mujoco_bridge', 'recorder', 'viewer')
 
 
 def planner() -> None:
@@ -26,6 +26,11 @@ def mujoco_bridge() -> None:
 def recorder() -> None:
     """Run the recorder."""
     _run('recorder')
+
+
+def viewer() -> None:
+    """Run the page that shows a robot in a browser."""
+    _run('viewer')
 
 
 def main() -> None:
