@@ -14,6 +14,7 @@ from diffusion_planner_ros.launching import (
     parameter_argument,
     program_argument,
     text,
+    viewer,
 )
 from diffusion_planner_ros.robots.robot_folder import DEFAULT_ROBOT, make_known, urdf_file
 from diffusion_planner_ros.share import shipped_bundle
@@ -58,6 +59,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if arguments['record']:
         nodes.append(our_node(arguments, 'recorder', {'file': text(arguments['record'])} | bundle,
                               is_required=False))
+    nodes += viewer(arguments)
     nodes += optional_program(arguments, 'rviz', 'rviz2', parameters=[time],
                               arguments=['-d', config_file('simulation.rviz')])
     if (urdf := urdf_file(robot)) is not None:

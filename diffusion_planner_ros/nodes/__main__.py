@@ -6,6 +6,7 @@ Ctrl-C in that time would print the traceback of whatever is being imported.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 import os
 import signal
 import sys
@@ -42,6 +43,8 @@ def main() -> None:
 
 
 def _run(name: str) -> None:
+    if name == 'viewer' and find_spec('viser') is None:
+        sys.exit("viewer: 'viser' is not installed; pip install 'viser>=1.1.1,<2'")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)  # until run_node takes over
     # No node draws. With OpenGL, mujoco imports glfw, which starts a process to look at its

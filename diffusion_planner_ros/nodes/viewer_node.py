@@ -34,6 +34,7 @@ from .common.topics import (
 from .threads.paced_group import PacedGroup
 from .view.marker_shapes import marker_shapes
 from .view.page.page import Page
+from .view.playback import Playback
 from .view.robot_controls import RobotControls
 from .view.robot_model import base_joints, base_positions, find_description, RobotModel
 from .view.verdict import Heard, report_in, verdict
@@ -41,6 +42,7 @@ from .view.viewer_config import ViewerConfig
 
 LOOK_PERIOD = 0.2  # [s] between looks for a browser, while there is none
 REFRESH_PERIOD = 0.25  # [s] between changes of charts and texts
+OWN_GAP = 0.35  # [s] between two turns, from which on silence may be our own fault
 NICENESS = 10  # the robot comes first
 
 
@@ -64,6 +66,7 @@ class Viewer(Node):
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(LOOK_PERIOD, self._turn, clock=self._wall)
         self._refresh_at = 0.0
+        self._turned_at = time.monotonic()
         self._model: RobotModel | None = None
         self._described: tuple[str, str, str] | None = None  # what the model was made of
         self._fault = ''  # of the description
@@ -123,7 +126,7 @@ class Viewer(Node):
     def _forget(self) -> None:
         self._heard = Heard(time.monotonic())
         self._stamp: int | None = None  # of the last joint states [ns]
-        self._positions: dict[str, float] = {}
+        self._playback = Playback()
         self._base: dict[str, float] = {}
         self._efforts: dict[str, float] = {}
         self._has_moved = False
@@ -151,20 +154,20 @@ class Viewer(Node):
         if stamp != self._stamp:  # an earlier one is of a simulation that began anew
             self._heard.time_moved = now
             self._stamp = stamp
-        self._positions = _finite(msg.name, msg.position)
+        self._playback.add(stamp, _finite(msg.name, msg.position) | self._base)
         self._efforts = _finite(msg.name, msg.effort)
         self._has_moved = True
 
     def _on_odometry(self, msg: Odometry) -> None:
         self._base = base_positions(msg, base_joints(self._heard.planner.facts))
-        self._has_moved = True
 
     def _on_markers(self, msg: MarkerArray) -> None:
         shapes = marker_shapes(msg)
         self._page.scene.draw(shapes)
-        if len(shapes.values):
+        if shapes.value is not None:
             self._heard.plan_came, self._heard.has_plans = time.monotonic(), True
-            self._page.health.take_value(self._heard.plan_came, float(shapes.values.max()))
+            self._playback.note_plan(nanoseconds_from_stamp(msg.markers[0].header.stamp))
+            self._page.health.take_value(self._heard.plan_came, shapes.value)
 
     def _on_result(self, msg: String) -> None:
         if self._page.controls is not None:
@@ -177,6 +180,9 @@ class Viewer(Node):
 
     def _turn(self) -> None:
         now = time.monotonic()
+        if (gap := now - self._turned_at) > OWN_GAP:  # suspended, or other processes come first
+            self._heard.excuse(gap)
+        self._turned_at = now
         is_watched = self._page.server.n_viewers > 0
         if is_watched != self._is_listening:
             if is_watched:
@@ -191,7 +197,7 @@ class Viewer(Node):
             self._controls.turn(now)
         if self._has_moved and self._model is not None:
             self._has_moved = False
-            self._page.scene.move(self._model.poses(self._all_positions))
+            self._page.scene.move(self._model.poses(self._playback.positions))
         judged = verdict(self._heard, now)
         self._page.tell(judged, self._heard.planner.hardware or self._heard.bridge.hardware)
         if now >= self._refresh_at:
@@ -216,10 +222,6 @@ class Viewer(Node):
             self._page.controls.refresh(now, heard.planner, heard.bridge)
         self._page.remark(self._remarks())
 
-    @property
-    def _all_positions(self) -> dict[str, float]:
-        return {**self._positions, **self._base}
-
     def _find_model(self) -> None:
         """Draw another robot if another one is described now."""
         report = self._heard.planner
@@ -236,7 +238,7 @@ class Viewer(Node):
         except RobotError as error:
             self._fault = str(error)
         self._page.scene.show_robot(self._model)
-        self._has_moved = bool(self._positions)
+        self._has_moved = bool(self._playback.positions)
 
     def _torques(self) -> dict[str, tuple[float, float]]:
         """Return the torque and its limit [N m] of every joint that has a motor."""
@@ -251,13 +253,13 @@ class Viewer(Node):
         if self._fault:
             return self._fault
         if self._model is None:
-            if not self._positions:
+            if not self._playback.positions:
                 return ''
             return ('No URDF of this robot: its links are not drawn. Publish it on topic '
                     "robot_description, or set the viewer's parameter robot.")
         remarks = [f'not drawn: {text}' for text in self._model.lacking[:3]]
-        lacking = self._model.unmeasured(self._all_positions) if self._positions else []
-        if lacking:
+        positions = self._playback.positions
+        if positions and (lacking := self._model.unmeasured(positions)):
             remarks.append(f'drawn at 0, as nobody measures them: {", ".join(lacking)}')
         return '; '.join(remarks)
 

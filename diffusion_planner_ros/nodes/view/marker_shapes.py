@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from visualization_msgs.msg import Marker, MarkerArray
 
-from ..display.markers import CANDIDATES
+from ..display.markers import CANDIDATES, CHOSEN
 from .link_shapes import box, cylinder, joined, sphere
 
 BACKGROUND = np.ones(3)  # colour of the page, with which transparent lines are mixed
@@ -44,8 +44,8 @@ class MarkerShapes:
 
     lines: dict[str, Lines] = field(default_factory=dict)
     solids: dict[str, Solid] = field(default_factory=dict)
-    values: NDArray = field(default_factory=lambda: np.zeros(0))
-    """Values of the candidates, each once, in no order, shape (n,)."""
+    value: float | None = None
+    """Of the chosen plan; ``None`` if there is no plan."""
 
 
 def marker_shapes(array: MarkerArray) -> MarkerShapes:
@@ -60,7 +60,7 @@ def marker_shapes(array: MarkerArray) -> MarkerShapes:
             lines[name] = _lines(found)
         if found := [m for m in markers if m.type in _SOLIDS]:
             solids[name] = _solid(found)
-    return MarkerShapes(lines, solids, _values(groups.get(CANDIDATES, ())))
+    return MarkerShapes(lines, solids, _value(groups.get(CANDIDATES, ()), groups.get(CHOSEN, ())))
 
 
 def _lines(markers: Sequence[Marker]) -> Lines:
@@ -112,10 +112,15 @@ def _solid(markers: Sequence[Marker]) -> Solid:
     return Solid(*joined(meshes), (color.r, color.g, color.b), color.a)
 
 
-def _values(candidates: Iterable[Marker]) -> NDArray:
-    texts = {m.id: m.text for m in candidates}
-    values = {float(text) for text in texts.values() if _is_number(text)}
-    return np.array(sorted(values))
+def _value(candidates: Sequence[Marker], chosen: Sequence[Marker]) -> float | None:
+    """
+    Return the value that is written at the candidate that was chosen: it has the same lines.
+
+    Of hundreds of candidates not all are drawn. If the chosen one is not, the best one counts.
+    """
+    values = [(float(m.text), m) for m in candidates if _is_number(m.text)]
+    same = (value for value, m in values if any(m.points == c.points for c in chosen))
+    return next(same, max((value for value, _ in values), default=None))
 
 
 def _is_number(text: str) -> bool:

@@ -56,6 +56,15 @@ class Heard:
     has_plans: bool = False
     """Whether plans came since the planner, as it runs now, was heard first."""
 
+    def excuse(self, time: float) -> None:
+        """Do not count a time [s] in which we could not listen ourselves."""
+        self.since += time
+        self.planner.came += time
+        self.bridge.came += time
+        self.state_came += time
+        self.time_moved += time
+        self.plan_came += time
+
 
 @dataclass(frozen=True)
 class Verdict:

@@ -134,7 +134,7 @@ class Scene:
             cell_size=cell / 2, section_size=cell, cell_color=FINE_LINE_COLOR,
             section_color=LINE_COLOR, plane_color=GROUND_COLOR, plane_opacity=1.0,
             fade_distance=GROUND_SIZE * cell / 2)
-        self._marks = [self._scene.add_label(f'{WORLD}/marks/{i}', '', anchor='center-center',
+        self._marks = [self._scene.add_label(f'{WORLD}/marks/{i}', '0 m', anchor='center-center',
                                              font_screen_scale=0.8)
                        for i in range(N_MARKS)]
         self._shift_ground(0.0, 0.0)
