@@ -39,13 +39,13 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .walk import walk
 
     return {'walk': walk, 'view': view, 'evaluate': evaluate, 'diagnose': diagnose,
-            'robustness': robustness, 'endure': endure, 'benchmark': benchmark, 'compare': compare, 'goals': goals,
-            'reach': reach, 'speeds': speeds, 'info': info, 'collect': collect,
-            'import': import_recording, 'train': train, 'align': align, 'study': study,
-            'export': export, 'calibrate': calibrate, 'new-robot': new_robot, 'urdf': urdf,
-            'snapshot': snapshot,
-            'animate': animate, 'soak': soak, 'overestimation': overestimation,
-            'torques': torques, 'compounding': compounding, 'gaits': gaits}
+            'robustness': robustness, 'endure': endure, 'benchmark': benchmark,
+            'compare': compare, 'goals': goals, 'reach': reach, 'speeds': speeds, 'info': info,
+            'collect': collect, 'import': import_recording, 'train': train, 'align': align,
+            'study': study, 'export': export, 'calibrate': calibrate, 'new-robot': new_robot,
+            'urdf': urdf, 'snapshot': snapshot, 'animate': animate, 'soak': soak,
+            'overestimation': overestimation, 'torques': torques, 'compounding': compounding,
+            'gaits': gaits}
 
 
 def main() -> None:

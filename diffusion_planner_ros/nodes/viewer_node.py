@@ -62,7 +62,7 @@ class Viewer(Node):
         self._controls = RobotControls(self) if self._config.has_controls else None
         self._page = Page(self._config, self._controls, self._actions.put)
         self._group = PacedGroup()
-        self._subscriptions: list[Subscription] = []
+        self._open: list[Subscription] = []
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(LOOK_PERIOD, self._turn, clock=self._wall)
         self._refresh_at = 0.0
@@ -95,26 +95,26 @@ class Viewer(Node):
 
     @property
     def _is_listening(self) -> bool:
-        return bool(self._subscriptions)
+        return bool(self._open)
 
     def _listen(self) -> None:
         self._forget()
-        self._subscriptions = [
+        self._open = [
             VIEWER.subscription(self, topic, callback, group=self._group)
             for topic, callback in (
                 (JOINT_STATES, self._on_joint_states), (ODOMETRY, self._on_odometry),
                 (MARKERS, self._on_markers), (NAVIGATION_RESULT, self._on_result),
                 (ROBOT_DESCRIPTION, self._on_description))]
         # All nodes of all robots report on this topic, so that the newest message is not enough.
-        self._subscriptions.append(VIEWER.subscription(self, DIAGNOSTICS, self._on_diagnostics))
+        self._open.append(VIEWER.subscription(self, DIAGNOSTICS, self._on_diagnostics))
         if self._controls is not None:
             self._controls.open()
         self._set_period(1.0 / self._config.draw_rate)
 
     def _stop_listening(self) -> None:
-        for subscription in self._subscriptions:
+        for subscription in self._open:
             self.destroy_subscription(subscription)
-        self._subscriptions = []
+        self._open = []
         if self._controls is not None:
             self._controls.close()
         self._set_period(LOOK_PERIOD)

@@ -38,7 +38,8 @@ class WebServer(viser.ViserServer):
             if config.is_local:
                 # viser has no argument for it. It asks for this function in a thread that has
                 # begun to serve before the constructor returns.
-                serve = partial(websockets.asyncio.server.serve, origins=[LOCAL_PAGES])
+                serve = partial(websockets.asyncio.server.serve,
+                                origins=[None, LOCAL_PAGES])  # None: of no page
                 stack.enter_context(patch.object(websockets.asyncio.server, 'serve', serve))
             super().__init__(config.host, port, label=label, verbose=False)
 
