@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+import re
 import threading
+import time
 
 import msgspec
 import viser
 from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import connect
+from websockets.sync.client import ClientConnection, connect
+import zstandard
 
 CAMERA = {'type': 'ViewerCameraMessage', 'wxyz': (1.0, 0.0, 0.0, 0.0),
           'position': (0.0, -3.0, 1.0), 'fov': 1.0, 'near': 0.01, 'far': 1000.0,
@@ -15,8 +18,43 @@ CAMERA = {'type': 'ViewerCameraMessage', 'wxyz': (1.0, 0.0, 0.0, 0.0),
           'up_direction': (0.0, 0.0, 1.0)}
 
 
+LEVEL = re.compile(rb'data-level="(\w+)"')  # of the verdict
+
+
+class FakeBrowser:
+    """What a page has told it."""
+
+    def __init__(self, socket: ClientConnection) -> None:
+        self.verdicts: list[tuple[float, str]] = []
+        """When a verdict came, on the steady clock [s], and its level; the newest last."""
+        self._socket = socket
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def level(self) -> str:
+        """Of the newest verdict; '' before the first one."""
+        return self.verdicts[-1][1] if self.verdicts else ''
+
+    def close(self) -> None:
+        """Leave the page."""
+        self._socket.close()
+        self._reader.join()
+
+    def _read(self) -> None:
+        try:
+            while True:
+                msg = self._socket.recv()
+                n = int.from_bytes(msg[8:16], 'little')  # of the texts, which arrays follow
+                texts = zstandard.ZstdDecompressor().decompressobj().decompress(msg[16:16 + n])
+                self.verdicts += [(time.monotonic(), level.decode())
+                                  for level in LEVEL.findall(texts)]
+        except ConnectionClosed:
+            return
+
+
 @contextmanager
-def fake_browser(port: int, *, origin: str | None = None) -> Iterator[None]:
+def fake_browser(port: int, *, origin: str | None = None) -> Iterator[FakeBrowser]:
     """
     Look at the page that is served on a port of this machine.
 
@@ -26,18 +64,8 @@ def fake_browser(port: int, *, origin: str | None = None) -> Iterator[None]:
     with connect(f'ws://localhost:{port}', origin=origin, max_size=None,
                  subprotocols=[f'viser-v{viser.__version__}']) as socket:
         socket.send(msgspec.msgpack.encode(CAMERA))
-        reader = threading.Thread(target=_read, args=(socket,), daemon=True)
-        reader.start()
+        browser = FakeBrowser(socket)
         try:
-            yield
+            yield browser
         finally:
-            socket.close()
-            reader.join()
-
-
-def _read(socket: object) -> None:
-    try:
-        while True:
-            socket.recv()
-    except ConnectionClosed:
-        return
+            browser.close()
