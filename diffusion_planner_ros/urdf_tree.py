@@ -1,7 +1,7 @@
 """A robot's URDF: link tree, effort limits, forward kinematics, and what to draw of a link."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
@@ -118,6 +118,20 @@ class Urdf:
         chosen = dict.fromkeys([*drawn[:1], *(link for link in drawn if link not in inner)])
         return {link: self.segments[link].mean(axis=(0, 1)) if len(self.segments[link])
                 else np.zeros(3) for link in chosen}
+
+    def pruned(self, known: Collection[str]) -> 'Urdf':
+        """
+        Return the tree without the links behind a joint that moves and nobody measures.
+
+        :param known: the joints that are measured.
+        """
+        joints, links = [], {self.root}
+        for joint in self.joints:
+            if joint.parent in links and (joint.type not in MOVING or joint.name in known):
+                joints.append(joint)
+                links.add(joint.child)
+        return replace(self, joints=tuple(joints),
+                       segments={k: v for k, v in self.segments.items() if k in links})
 
     def link_poses(self, positions: Mapping[str, ArrayLike]
                    ) -> dict[str, tuple[NDArray, NDArray]]:

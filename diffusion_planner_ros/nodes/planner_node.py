@@ -165,7 +165,11 @@ class PlannerNode(LifecycleNode):
                                        [entry.joint for entry in bundle.robot.action], self._limit)
             self._apply(bundle)
             if urdf is not None:
-                self._display = PlanDisplay(self, urdf, self._configs[DisplayConfig])
+                robot = bundle.robot
+                # It measures no other joints: the target of an arm is one, a gripper another.
+                measured = {entry.joint for entry in (*robot.state, *robot.action)}
+                self._display = PlanDisplay(self, urdf.pruned(measured),
+                                            self._configs[DisplayConfig])
             freeze_garbage()
         except PlannerError:
             self._free()

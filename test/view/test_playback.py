@@ -40,9 +40,20 @@ def test_a_late_plan_is_forgotten_slowly_and_an_absurd_one_at_once():
     assert playback.positions == {'joint': 1.0}
     playback.note_plan(0)
     assert playback.positions == {'joint': 0.0}
-    for _ in range(400):
+    for _ in range(100):
         playback.note_plan(PERIOD)
     assert playback.positions == {'joint': 1.0}
+
+
+def test_while_time_stands_still_the_robot_is_where_the_last_plan_begins():
+    playback = Playback()
+    for k in range(10):
+        playback.add(k * PERIOD, {'joint': float(k)})
+    playback.note_plan(0)
+    playback.note_plan(7 * PERIOD)
+    assert playback.positions['joint'] < 7  # as late as the plan before was, or nearly
+    playback.add(9 * PERIOD, {'joint': 9.0})
+    assert playback.positions['joint'] == 7
 
 
 def test_after_a_jump_of_time_the_past_is_not_shown():

@@ -11,6 +11,7 @@ from ..display.markers import CANDIDATES, CHOSEN
 from .link_shapes import box, cylinder, joined, sphere
 
 BACKGROUND = np.ones(3)  # colour of the page, with which transparent lines are mixed
+FAINTEST = 0.35  # opacity of what rviz2 would hardly show, on a ground that is nearly white
 LINES = (Marker.LINE_STRIP, Marker.LINE_LIST)
 
 
@@ -85,7 +86,8 @@ def _colors(marker: Marker, n: int) -> NDArray:
     """Return the colour of each of n points, mixed with the background as if transparent."""
     each = marker.colors if len(marker.colors) == n else [marker.color] * n
     rgba = np.array([(c.r, c.g, c.b, c.a) for c in each])
-    mixed = rgba[:, 3:] * rgba[:, :3] + (1 - rgba[:, 3:]) * BACKGROUND
+    opacity = FAINTEST + (1 - FAINTEST) * rgba[:, 3:]
+    mixed = opacity * rgba[:, :3] + (1 - opacity) * BACKGROUND
     return (255 * mixed).round().clip(0, 255).astype(np.uint8)
 
 

@@ -7,7 +7,7 @@ from ...messages.stamps import NANOSECONDS
 
 N_KEPT = 64  # states, 2 s at 30 Hz
 LARGEST_DELAY = NANOSECONDS  # [ns]
-DECAY = 0.95  # of the delay, with every plan
+DECAY = 0.8  # of the delay, with every plan
 
 
 class Playback:
@@ -21,16 +21,19 @@ class Playback:
     def __init__(self) -> None:
         self._states: deque[tuple[int, Mapping[str, float]]] = deque(maxlen=N_KEPT)
         self._delay = 0  # [ns]
+        self._plan: int | None = None  # where the last plan begins [ns]
 
     def clear(self) -> None:
         """Forget all."""
         self._states.clear()
-        self._delay = 0
+        self._delay, self._plan = 0, None
 
     def add(self, stamp: int, positions: Mapping[str, float]) -> None:
         """Add measured positions by joint [m, rad]; their time is in [ns]."""
         if self._states and not 0 <= stamp - self._states[-1][0] < LARGEST_DELAY:
             self.clear()  # time jumped
+        if self._plan is not None and self._states and stamp == self._states[-1][0]:
+            self._delay = min(self._delay, max(0, stamp - self._plan))  # time stands still
         self._states.append((stamp, positions))
 
     def note_plan(self, stamp: int) -> None:
@@ -38,7 +41,7 @@ class Playback:
         if self._states:
             late = self._states[-1][0] - stamp
             if 0 <= late < LARGEST_DELAY:
-                self._delay = max(late, int(DECAY * self._delay))
+                self._delay, self._plan = max(late, int(DECAY * self._delay)), stamp
 
     @property
     def positions(self) -> Mapping[str, float]:

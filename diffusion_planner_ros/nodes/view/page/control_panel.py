@@ -9,6 +9,7 @@ import viser
 from ....planning.samplers import SAMPLERS
 from ..robot_controls import RobotControls
 from ..verdict import Report
+from .scene import Scene
 from .words import note
 
 STRENGTH = 3.0  # [N s] of a push; the walker falls at some of 8
@@ -27,11 +28,14 @@ class ControlPanel:
     """
     The inputs of the panel at the right.
 
+    :param scene: on whose ground goals are picked.
     :param act: functions of viser's threads hand over to it what is to be done.
     """
 
-    def __init__(self, server: viser.ViserServer, controls: RobotControls, act: Act) -> None:
+    def __init__(self, server: viser.ViserServer, scene: Scene, controls: RobotControls,
+                 act: Act) -> None:
         self._server = server
+        self._scene = scene
         self._controls = controls
         self._act = act
         self._is_paused = False
@@ -53,6 +57,7 @@ class ControlPanel:
         with self._goal_folder:
             self._goal = gui.add_vector2('x, y [m]', (0.0, 0.0), step=0.1)
             self._go = gui.add_button_group('Goal', ('go there', 'give up'))
+            self._pick = gui.add_button('Click on the ground', icon=viser.Icon.MAP_PIN)
             self._result = gui.add_html('')
         with gui.add_folder('Planner'):
             self._inputs: dict[str, Any] = {
@@ -61,7 +66,7 @@ class ControlPanel:
                 'n_denoise_steps': gui.add_number('denoising steps', 1, step=1,
                                                   hint=HINTS['n_denoise_steps']),
                 'sampler': gui.add_dropdown('sampler', tuple(SAMPLERS)),
-                'guidance_strength': gui.add_number('guidance', 0.0, step=0.1,
+                'guidance_strength': gui.add_number('guidance strength', 0.0, step=0.1,
                                                     hint=HINTS['guidance_strength']),
                 'bundle': gui.add_text('model bundle', '', hint='Its folder.')}
             self._load = gui.add_button('Load this bundle')
@@ -121,6 +126,7 @@ class ControlPanel:
         for handle in (self._has_speed, self._speed):
             handle.on_update(lambda event: self._act(self._do_speed))
         self._go.on_click(lambda event: self._act(lambda: self._do_goal(event.target.value)))
+        self._pick.on_click(lambda event: self._scene.pick(self._on_picked))
         for name, handle in self._inputs.items():
             if name != 'bundle':
                 handle.on_update(self._setter(name))
@@ -133,6 +139,10 @@ class ControlPanel:
                 value = event.target.value
                 self._act(lambda: self._do_set(name, value))
         return on_update
+
+    def _on_picked(self, x: float, y: float) -> None:
+        self._goal.value = round(x, 3), round(y, 3)
+        self._act(lambda: self._do_goal('go there'))
 
     # The same in the thread of the executor
 

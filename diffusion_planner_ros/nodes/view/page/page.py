@@ -37,7 +37,7 @@ class Page:
         if controls is None:
             gui.add_html(note('Only to look at: this page changes nothing.'))
         self.controls = (None if controls is None else
-                         ControlPanel(self.server, controls, act))
+                         ControlPanel(self.server, self.scene, controls, act))
         self.health = HealthPanel(self.server)
         with gui.add_folder('View'):
             follow = gui.add_checkbox('follow the robot', True)

@@ -1,5 +1,7 @@
 """Draw robot, plans and ground in three dimensions."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 import viser
@@ -15,7 +17,7 @@ GROUND_COLOR, LINE_COLOR, FINE_LINE_COLOR = (236, 238, 241), (168, 174, 184), (2
 GROUND_SIZE = 60  # cells
 N_MARKS = 9  # labels of distances on the ground
 PIXELS, PIXELS_PER_METRE = 1.0, 300.0  # width of a line on the screen: a thin one is 3 mm wide
-DISTANCE = 2.1  # of the camera, in sizes of the robot
+DISTANCE = 1.8  # of the camera, in sizes of the robot
 FLAT = 0.35  # height of a robot over its length, below which the camera looks from above
 
 
@@ -81,11 +83,26 @@ class Scene:
             self._draw_solid(name, shapes.solids.get(name))
         if (WALLS in shapes.solids) != self._has_walls:
             self._has_walls = WALLS in shapes.solids
-            self._is_framed = False
+            self._is_framed, self._middle = False, None
 
     def clear(self) -> None:
         """Draw no plan."""
         self.draw(MarkerShapes())
+
+    def pick(self, then: Callable[[float, float], None]) -> None:
+        """
+        Let a person click on the ground, once.
+
+        :param then: is called with x and y there [m], in a thread of viser's.
+        """
+        def on_click(event: viser.SceneClickEvent) -> None:
+            self._scene.remove_click_callback(on_click)
+            origin, direction = np.asarray(event.ray_origin), np.asarray(event.ray_direction)
+            if origin[2] * direction[2] < 0:  # it meets the ground
+                at = origin - origin[2] / direction[2] * direction - self._world.position
+                then(float(at[0]), float(at[1]))
+        self._scene.remove_click_callback('all')
+        self._scene.on_click()(on_click)
 
     def _draw_lines(self, name: str, lines: Lines | None) -> None:
         handle = self._lines.get(name)
@@ -145,11 +162,14 @@ class Scene:
         if middle == self._middle:
             return
         self._middle = middle
+        walls = self._solids.get(WALLS)
+        below = (middle[1] - 0.6) * self._cell if walls is None else (
+            walls[0].vertices[:, 1].min() - 0.4 * self._cell)
         self._ground.position = (middle[0] * self._cell, middle[1] * self._cell, 0.0)
         for i, mark in enumerate(self._marks):
             at = (middle[0] + i - N_MARKS // 2) * self._cell
             mark.text = f'{at:g} m'
-            mark.position = (at, (middle[1] - 0.6) * self._cell, 0.0)
+            mark.position = (at, below, 0.0)
 
     # Camera
 
