@@ -28,7 +28,7 @@ test: $(VENV)/.test
 # The page of the viewer in a real browser; skipped, with the reason, where there is none.
 test-browser: $(VENV)/.test
 	$(VENV)/bin/pip install --quiet --editable '.[browser]'
-	$(VENV)/bin/python test/support/get_chromium.py
+	$(VENV)/bin/python test/support/browser/get_chromium.py
 	$(VENV)/bin/python -m pytest -m browser -rs $(ARGS)
 
 faults: $(VENV)/.test

@@ -165,6 +165,7 @@ class ControlPanel:
         self._controls.command_speed(float(self._speed.value) if self._has_speed.value else None)
 
     def _do_goal(self, what: str) -> None:
+        self._result.content = ''  # of the goal before
         if what == 'give up':
             self._controls.give_up(self._teller('goal'))
         else:

@@ -1,5 +1,5 @@
 """
-Install Chromium where that is allowed: ``python test/support/get_chromium.py``.
+Install Chromium where that is allowed: ``python test/support/browser/get_chromium.py``.
 
 Debian has it as a package, and root may install packages. Elsewhere it says what to do, and the
 tests that need it are skipped.
