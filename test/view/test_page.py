@@ -1,5 +1,6 @@
 """The page in a real browser, on the real nodes: it shows the robot, and its controls work."""
 
+from contextlib import ExitStack
 import signal
 import time
 
@@ -68,12 +69,13 @@ class Watched:
 @pytest.fixture(scope='module')
 def watched(tmp_path_factory):
     folder = tmp_path_factory.mktemp('watched')
-    with (browsing() as opened, running('mujoco_bridge', folder, **BRIDGE),
+    with (ExitStack() as stack, browsing() as opened,
+          running('mujoco_bridge', folder, **BRIDGE) as bridge,
           running('planner', folder, **PLANNER) as planner,
           running('viewer', folder, port=0, draw_rate=5.0) as viewer, observer() as node):
         spin_until(node, lambda: 'live view: ' in viewer.output, 'the address', viewer)
         watched = Watched(folder, opened, node, viewer.output.split()[2])
-        watched.planner = planner
+        watched.planner, watched.bridge, watched.stack = planner, bridge, stack
         watched.wait_for_verdict('good')
         yield watched
 
@@ -114,6 +116,19 @@ def test_candidates_are_changed_and_a_refused_value_shows_the_reason_of_the_node
     refused.wait_for()
     watched.page.wait_for_function('field => field.value === "5"', arg=field.element_handle())
     assert watched.reports['planner']['n_candidates'] == '5'
+
+
+def test_a_simulator_that_is_started_again_is_shown_again(watched):
+    port = int(watched.address.rpartition(':')[2])
+    with fake_browser(port) as told:
+        spin_until(watched.node, lambda: told.level == 'good', 'all is well')
+        watched.bridge.stop()
+        spin_until(watched.node, lambda: told.level == 'bad', 'the page is told')
+        # Its time begins anew, too.
+        watched.bridge = watched.stack.enter_context(
+            running('mujoco_bridge', watched.folder, **BRIDGE))
+        spin_until(watched.node, lambda: told.level == 'good', 'all is well again')
+        watched.wait_for_verdict('good')
 
 
 def test_two_browsers_show_the_same(watched):

@@ -1,17 +1,29 @@
 """The viewer as a process: what it listens to, whom it serves, and what it refuses."""
 
+from itertools import cycle
 import re
+import time
 from urllib.request import urlopen
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from fake_browser import fake_browser
+from geometry_msgs.msg import Point
 import pytest
-from ros_processes import observer, running, spin_until, TIME_LIMIT
+from ros_processes import observer, running, spin_for, spin_until, TIME_LIMIT
+from sensor_msgs.msg import JointState
+from std_msgs.msg import String
+from visualization_msgs.msg import Marker, MarkerArray
 from websockets.exceptions import InvalidStatus
 
+from diffusion_planner_ros.messages.stamps import NANOSECONDS
+from diffusion_planner_ros.nodes.common.conversions import stamp_from_nanoseconds
 from diffusion_planner_ros.nodes.common.topics import (
+    DIAGNOSTICS,
     JOINT_STATES,
+    kept,
     MARKERS,
     reliability_of,
+    ROBOT_DESCRIPTION,
     VIEWER,
 )
 
@@ -107,3 +119,53 @@ def test_what_it_cannot_do_is_one_clear_line(tmp_path, parameters, reason):
         assert process.process.wait(TIME_LIMIT) == 1
         assert process.output.startswith(f'Viewer: {reason}')
         assert len(process.output.splitlines()) == 1
+
+
+def joint_states(names, positions, *, time=1.0, efforts=()):
+    msg = JointState(name=names, position=positions, effort=efforts)
+    msg.header.stamp = stamp_from_nanoseconds(round(time * NANOSECONDS))
+    return msg
+
+
+def test_a_robot_that_it_does_not_know_is_shown_as_far_as_that_goes(viewer):
+    process, node = viewer
+    states = node.create_publisher(JointState, JOINT_STATES.path, 1)
+    reports = node.create_publisher(DiagnosticArray, DIAGNOSTICS.path, 1)
+    markers = node.create_publisher(MarkerArray, MARKERS.path, 1)
+    descriptions = node.create_publisher(String, ROBOT_DESCRIPTION.path, kept())
+    line = Marker(type=Marker.LINE_STRIP, ns='candidates', text='7.5',
+                  points=[Point(), Point(x=1.0)])
+    report = DiagnosticArray(status=[
+        DiagnosticStatus(name='planner', level=DiagnosticStatus.OK, hardware_id='nobody',
+                         message='<b>planning</b>',
+                         values=[KeyValue(key='state', value='planning'),
+                                 KeyValue(key='plans', value='3'),
+                                 KeyValue(key='ood_score', value='nonsense')])])
+    awkward = [joint_states(['a', 'b'], [0.1, float('nan')], efforts=[5.0]),
+               joint_states(['a', 'b'], [0.2]), joint_states([], []),
+               joint_states(['a'], [0.3], time=1e6), joint_states(['a'], [0.4], time=3.0)]
+    with fake_browser(port_of(process)) as browser:
+        def show_until(condition, what):
+            """Publish all again and again, as a robot does."""
+            deadline = time.monotonic() + TIME_LIMIT
+            for msg in cycle(awkward):
+                assert time.monotonic() < deadline, what
+                assert process.process.poll() is None, process.output
+                states.publish(msg)
+                reports.publish(report)
+                markers.publish(MarkerArray(markers=[line]))
+                spin_for(node, 0.1)
+                if condition():
+                    return
+        show_until(lambda: browser.was_told('No URDF of this robot'), 'a remark')
+        show_until(lambda: browser.level == 'good', 'a verdict')
+        assert not browser.was_told('<b>planning</b>')  # what others say is no HTML of ours
+        descriptions.publish(String(data='<robot name="r"><link name="w"/>'))
+        show_until(lambda: browser.was_told('topic robot_description: not XML'), 'the fault')
+        descriptions.publish(String(
+            data='<robot name="r"><link name="w"/><link name="l"><visual><geometry><sphere '
+            'radius="0.1"/></geometry></visual></link><joint name="c" type="revolute"><parent '
+            'link="w"/><child link="l"/></joint></robot>'))
+        show_until(lambda: browser.was_told('drawn at 0, as nobody measures them: c'), 'a robot')
+    assert process.stop() == 0
+    assert 'Traceback' not in process.output

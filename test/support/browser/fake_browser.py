@@ -27,6 +27,7 @@ class FakeBrowser:
     def __init__(self, socket: ClientConnection) -> None:
         self.verdicts: list[tuple[float, str]] = []
         """When a verdict came, on the steady clock [s], and its level; the newest last."""
+        self._texts = b''
         self._socket = socket
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -35,6 +36,10 @@ class FakeBrowser:
     def level(self) -> str:
         """Of the newest verdict; '' before the first one."""
         return self.verdicts[-1][1] if self.verdicts else ''
+
+    def was_told(self, text: str) -> bool:
+        """Return whether a text came, as part of anything."""
+        return text.encode() in self._texts
 
     def close(self) -> None:
         """Leave the page."""
@@ -47,6 +52,7 @@ class FakeBrowser:
                 msg = self._socket.recv()
                 n = int.from_bytes(msg[8:16], 'little')  # of the texts, which arrays follow
                 texts = zstandard.ZstdDecompressor().decompressobj().decompress(msg[16:16 + n])
+                self._texts += texts
                 self.verdicts += [(time.monotonic(), level.decode())
                                   for level in LEVEL.findall(texts)]
         except ConnectionClosed:
