@@ -31,7 +31,7 @@ from .common.topics import (
     ROBOT_DESCRIPTION,
     VIEWER,
 )
-from .threads.paced_group import PacedGroup
+from .threads.polled_group import PolledGroup
 from .view.marker_shapes import marker_shapes
 from .view.page.page import Page
 from .view.playback import Playback
@@ -61,7 +61,7 @@ class Viewer(Node):
         self._actions: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._controls = RobotControls(self) if self._config.has_controls else None
         self._page = Page(self._config, self._controls, self._actions.put)
-        self._group = PacedGroup()
+        self._group = PolledGroup()
         self._open: list[Subscription] = []
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(LOOK_PERIOD, self._turn, clock=self._wall)
@@ -99,12 +99,13 @@ class Viewer(Node):
 
     def _listen(self) -> None:
         self._forget()
-        self._open = [
-            VIEWER.subscription(self, topic, callback, group=self._group)
-            for topic, callback in (
+        for topic, callback in (
                 (JOINT_STATES, self._on_joint_states), (ODOMETRY, self._on_odometry),
                 (MARKERS, self._on_markers), (NAVIGATION_RESULT, self._on_result),
-                (ROBOT_DESCRIPTION, self._on_description))]
+                (ROBOT_DESCRIPTION, self._on_description)):
+            subscription = VIEWER.subscription(self, topic, callback, group=self._group)
+            self._group.serve(subscription, callback)
+            self._open.append(subscription)
         # All nodes of all robots report on this topic, so that the newest message is not enough.
         self._open.append(VIEWER.subscription(self, DIAGNOSTICS, self._on_diagnostics))
         if self._controls is not None:
@@ -112,6 +113,7 @@ class Viewer(Node):
         self._set_period(1.0 / self._config.draw_rate)
 
     def _stop_listening(self) -> None:
+        self._group.clear()
         for subscription in self._open:
             self.destroy_subscription(subscription)
         self._open = []
@@ -189,10 +191,10 @@ class Viewer(Node):
                 self._listen()
             else:
                 self._stop_listening()
-        self._group.begin_turn()
         self._act()
         if not is_watched:
             return
+        self._group.poll()
         if self._controls is not None:
             self._controls.turn(now)
         if self._has_moved and self._model is not None:

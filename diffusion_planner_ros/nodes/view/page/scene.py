@@ -64,12 +64,12 @@ class Scene:
         """Put the links where they are now."""
         if self._model is None:
             return
+        if self._links:
+            turns = SO3.from_matrix(np.stack([poses[link][0] for link in self._links])).wxyz
         with self._server.atomic():
-            for link, handles in self._links.items():
-                rotation, translation = poses[link]
-                wxyz = SO3.from_matrix(rotation).wxyz
+            for i, (link, handles) in enumerate(self._links.items()):
                 for handle in handles:
-                    handle.wxyz, handle.position = wxyz, translation
+                    handle.wxyz, handle.position = turns[i], poses[link][1]
             self._follow(poses[self._model.torso][1])
         if not self._is_framed:
             self._frame(poses)
