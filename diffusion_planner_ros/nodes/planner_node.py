@@ -17,7 +17,7 @@ from rclpy.parameter import Parameter
 
 from ..errors import ConfigError, ModelError, PlannerError, RobotError
 from ..planning.bundle import Bundle, FACTS_FILE, facts_file
-from ..planning.conditions import Condition
+from ..planning.delay_compensation import Redo
 from ..planning.monitor import MonitorConfig
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
@@ -369,8 +369,7 @@ class PlannerNode(LifecycleNode):
         if display is not None:
             display.forget()
 
-    def _on_plan(self, model: Model, plan: Plan, measured: Measurement, known: Condition | None
-                 ) -> None:
+    def _on_plan(self, model: Model, plan: Plan, measured: Measurement, redo: Redo) -> None:
         """Publish a plan if it is subscribed, and hand it to the display; control thread."""
         robot = model.planner.bundle.robot
         if self._plans.get_subscription_count():
@@ -378,7 +377,7 @@ class PlannerNode(LifecycleNode):
         loop = self._loop  # the executor may take it away meanwhile
         if self._display is not None:
             self._display.show(Shown(model.planner, plan, measured.stamp, measured.positions,
-                                     measured.state, known, [] if loop is None else loop.goals))
+                                     redo, [] if loop is None else loop.goals))
 
     def _on_fault(self, fault: BaseException) -> None:
         """Log the exception that ended inference, and deactivate; control thread."""

@@ -22,6 +22,7 @@ from .common.parameters import declare
 from .common.run_node import run_node
 from .common.topics import (
     BRIDGE_NAME,
+    DENOISING,
     DIAGNOSTICS,
     JOINT_STATES,
     MARKERS,
@@ -32,7 +33,8 @@ from .common.topics import (
     VIEWER,
 )
 from .threads.polled_group import PolledGroup
-from .view.marker_shapes import marker_shapes
+from .view.denoising_steps import DenoisingSteps
+from .view.marker_shapes import marker_shapes, MarkerShapes
 from .view.page.page import Page
 from .view.playback import Playback
 from .view.robot_controls import RobotControls
@@ -63,6 +65,7 @@ class Viewer(Node):
         self._page = Page(self._config, self._controls, self._actions.put)
         self._group = PolledGroup()
         self._open: list[Subscription] = []
+        self._denoising: Subscription | None = None  # only while it is to be seen
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(LOOK_PERIOD, self._turn, clock=self._wall)
         self._refresh_at = 0.0
@@ -117,9 +120,19 @@ class Viewer(Node):
         for subscription in self._open:
             self.destroy_subscription(subscription)
         self._open = []
+        self._listen_to_denoising(False)
         if self._controls is not None:
             self._controls.close()
         self._set_period(LOOK_PERIOD)
+
+    def _listen_to_denoising(self, is_wanted: bool) -> None:
+        if is_wanted and self._denoising is None:
+            self._steps = DenoisingSteps()
+            self._denoising = VIEWER.subscription(self, DENOISING, self._steps.add)
+        elif not is_wanted and self._denoising is not None:
+            self.destroy_subscription(self._denoising)
+            self._denoising = None
+            self._page.scene.draw(self._plan)
 
     def _set_period(self, period: float) -> None:
         self._timer.timer_period_ns = round(period * NANOSECONDS)
@@ -132,6 +145,8 @@ class Viewer(Node):
         self._base: dict[str, float] = {}
         self._efforts: dict[str, float] = {}
         self._has_moved = False
+        self._plan = MarkerShapes()  # the newest one
+        self._steps = DenoisingSteps()
         self._published = ''  # topic robot_description
         self._page.scene.clear()
         self._page.health.clear()
@@ -164,8 +179,9 @@ class Viewer(Node):
         self._base = base_positions(msg, base_joints(self._heard.planner.facts))
 
     def _on_markers(self, msg: MarkerArray) -> None:
-        shapes = marker_shapes(msg)
-        self._page.scene.draw(shapes)
+        self._plan = shapes = marker_shapes(msg)
+        if not self._page.denoising.is_on:
+            self._page.scene.draw(shapes)
         if shapes.value is not None:
             self._heard.plan_came, self._heard.has_plans = time.monotonic(), True
             self._playback.note_plan(nanoseconds_from_stamp(msg.markers[0].header.stamp))
@@ -218,6 +234,9 @@ class Viewer(Node):
     def _refresh(self, now: float) -> None:
         heard = self._heard
         self._find_model()
+        self._listen_to_denoising(self._page.denoising.is_on)
+        if (step := self._page.denoising.refresh(self._steps)) is not None:
+            self._page.scene.draw(step)
         self._page.tell_progress(heard.bridge.facts)
         self._page.health.refresh(now, heard.planner, heard.bridge, self._torques())
         if self._page.controls is not None:

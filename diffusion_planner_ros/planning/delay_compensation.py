@@ -1,5 +1,6 @@
 """Late plans: what the robot does until a plan is ready is known when the plan is made."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from .conditions import Condition, first_actions
 from .planner import Plan, Planner
+
+Redo = Callable[..., Plan]
+"""Makes a plan again; its only argument is ``on_step``, as of ``plan_compensated``."""
 
 
 def committed(plan: Plan, index: int, n: int) -> NDArray:
@@ -28,7 +32,8 @@ def committed(plan: Plan, index: int, n: int) -> NDArray:
 
 
 def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step: int = 0,
-                     condition: Condition | None = None) -> Plan:
+                     condition: Condition | None = None,
+                     on_step: Callable[[int, NDArray], None] | None = None) -> Plan:
     """
     Plan from one state, knowing the actions until the plan is ready.
 
@@ -42,6 +47,7 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
     :param actions: that will be executed until the plan is ready [N m], shape (n, A), n < H.
     :param step: number of the control period of ``state``.
     :param condition: what else is fixed of the plan from the state that the actions lead to.
+    :param on_step: sees the candidates being denoised from that state; see ``Planner.denoise``.
     :return: rows 0 to n - 1 are the actions given and the states forecast, the others new.
     :raises ConfigError: if the actions have another shape.
     :raises StateError: as ``Planner.plan``, or if a forecast is not finite.
@@ -55,7 +61,7 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
                           'horizon')
     n = len(actions)
     if not n:
-        return planner.plan(state, step=step, condition=condition)
+        return planner.plan(state, step=step, condition=condition, on_step=on_step)
     if bundle.has_dynamics:
         clip = bundle.robot.state_clip
         state = np.clip(bundle.check_state(state), -clip, clip)
@@ -64,7 +70,7 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
         known = first_actions(actions, horizon=horizon, row_dim=bundle.row_dim)
         states = planner.plan(state, step=step, condition=known).candidates.mean(0)[
             :n + 1, n_action:]
-    plan = planner.plan(states[n], step=step, condition=condition)
+    plan = planner.plan(states[n], step=step, condition=condition, on_step=on_step)
     candidates = np.empty_like(plan.candidates)
     candidates[:, :n, :n_action] = actions
     candidates[:, :n, n_action:] = states[:n]

@@ -1,7 +1,12 @@
-"""The robot is shown as late as its plans; numbers over time."""
+"""The robot is shown as late as its plans; numbers over time; the steps from noise to plan."""
 
+from builtin_interfaces.msg import Time
 import numpy as np
+from std_msgs.msg import Header
+from visualization_msgs.msg import Marker, MarkerArray
 
+from diffusion_planner_ros.nodes.display.markers import DENOISING_TIME
+from diffusion_planner_ros.nodes.view.denoising_steps import DenoisingSteps
 from diffusion_planner_ros.nodes.view.history import History
 from diffusion_planner_ros.nodes.view.playback import N_KEPT, Playback
 
@@ -78,3 +83,27 @@ def test_numbers_are_kept_for_a_while_and_handed_over_once():
     assert history.take(21.0) is None
     history.clear()
     assert [array.size for array in history.take(22.0)] == [0, 0, 0]
+
+
+def test_the_steps_of_one_plan_are_kept_until_those_of_another_are_complete():
+    def message(t, plan):
+        header = Header(stamp=Time(sec=plan))
+        return MarkerArray(markers=[Marker(header=header, ns=DENOISING_TIME, text=f't = {t} of 20',
+                                           type=Marker.TEXT_VIEW_FACING)])
+
+    collected = DenoisingSteps()
+    assert collected.at(0.5) is None
+    for t in (10, 0):  # of a plan that began before somebody listened
+        collected.add(message(t, 1))
+    assert collected.at(0.5) is None
+    for t in (20, 10, 0):
+        collected.add(message(t, 2))
+    first = collected.steps
+    assert [collected.at(share) for share in (0.0, 0.5, 1.0)] == list(first)
+    collected.add(message(20, 3))
+    assert collected.steps is first
+    for t in (10, 0):
+        collected.add(message(t, 3))
+    assert len(collected.steps) == 3
+    assert collected.steps is not first
+    collected.add(MarkerArray())

@@ -194,8 +194,8 @@ PLANNER = Interface(
         Endpoint(PLAN_PATH, reliable(), 'torso along the chosen plan [m]; drawn when subscribed'),
         Endpoint(MARKERS, reliable(), 'candidates, chosen plan, ghosts, executed path [m]; drawn '
                  'when subscribed'),
-        Endpoint(DENOISING, reliable(), 'one plan being denoised, step by step [m]; computed when '
-                 'subscribed'),
+        Endpoint(DENOISING, reliable(), 'a plan that was executed, as it was denoised, step by '
+                 'step [m]; computed when subscribed'),
         Endpoint(NAVIGATION_STATUS, kept(), 'goals that were given, the newest last: executing, '
                  'succeeded, canceled (also: replaced) or aborted (also: refused); of a robot '
                  'that knows goals'),
@@ -268,6 +268,8 @@ VIEWER = Interface(
                  '`draw_rate`'),
         Endpoint(ODOMETRY, best_effort(), 'its base, where the planner takes it from there'),
         Endpoint(MARKERS, reliable(), 'candidates, chosen plan, executed path, goals, walls'),
+        Endpoint(DENOISING, reliable(10), 'a plan as it was denoised; only while it is switched '
+                 'on'),
         Endpoint(NAVIGATION_RESULT, kept(), 'how the last goal ended'),
         Endpoint(ROBOT_DESCRIPTION, kept(), 'URDF of a robot that has none here')))
 

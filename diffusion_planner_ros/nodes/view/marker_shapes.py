@@ -15,7 +15,7 @@ FAINTEST = 0.35  # opacity of what rviz2 would hardly show, on a ground that is 
 LINES = (Marker.LINE_STRIP, Marker.LINE_LIST)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Lines:
     """Line segments of one width."""
 
@@ -27,7 +27,7 @@ class Lines:
     """[m]."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Solid:
     """Triangles of one colour."""
 
@@ -39,7 +39,7 @@ class Solid:
     opacity: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MarkerShapes:
     """What one ``MarkerArray`` shows, by the names of its namespaces."""
 

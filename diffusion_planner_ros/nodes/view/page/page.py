@@ -6,6 +6,7 @@ from ..robot_controls import RobotControls
 from ..verdict import Verdict
 from ..viewer_config import ViewerConfig
 from .control_panel import Act, ControlPanel
+from .denoising_panel import DenoisingPanel
 from .health_panel import HealthPanel, progress_of
 from .scene import Scene
 from .web_server import WebServer
@@ -39,6 +40,7 @@ class Page:
         self.controls = (None if controls is None else
                          ControlPanel(self.server, self.scene, controls, act))
         self.health = HealthPanel(self.server)
+        self.denoising = DenoisingPanel(gui)
         with gui.add_folder('View'):
             follow = gui.add_checkbox('follow the robot', True)
             gui.add_html(legend())
