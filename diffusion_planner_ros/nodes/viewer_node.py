@@ -1,6 +1,7 @@
 """The viewer: a page for browsers that shows any robot that these nodes move."""
 
 from collections.abc import Callable
+from dataclasses import replace
 import os
 from queue import Empty, SimpleQueue
 import sys
@@ -236,7 +237,7 @@ class Viewer(Node):
         self._find_model()
         self._listen_to_denoising(self._page.denoising.is_on)
         if (step := self._page.denoising.refresh(self._steps)) is not None:
-            self._page.scene.draw(step)
+            self._page.scene.draw(replace(step, solids=self._plan.solids))  # walls stay
         self._page.tell_progress(heard.bridge.facts)
         self._page.health.refresh(now, heard.planner, heard.bridge, self._torques())
         if self._page.controls is not None:
