@@ -271,6 +271,12 @@ def test_the_simulated_robot_is_recorded_where_that_is_asked_for(prefix):
         assert handed_over(started['recorder']) == {'file': '/a/log.hdf5'}
 
 
+def test_the_page_is_served_where_that_is_asked_for(prefix):
+    with launched(prefix, 'simulation.launch.py', {*WALKER, 'viewer'}, 'view:=true') as (
+            started, _):
+        assert handed_over(started['viewer']) == {}  # its defaults
+
+
 def test_the_simulated_robot_starts_with_its_planner(prefix):
     with launched(prefix, 'simulation.launch.py', WALKER, 'lockstep:=true',
                   'realtime_priority:=10', 'lock_memory:=true') as (started, _):

@@ -2,6 +2,7 @@
 
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
+from nav_msgs.msg import Odometry
 import numpy as np
 import pytest
 from std_msgs.msg import ColorRGBA, Header
@@ -21,6 +22,7 @@ from diffusion_planner_ros.nodes.view.link_shapes import (
 from diffusion_planner_ros.nodes.view.marker_shapes import marker_shapes
 from diffusion_planner_ros.nodes.view.robot_model import (
     base_joints,
+    base_positions,
     find_description,
     RobotModel,
 )
@@ -113,6 +115,17 @@ def test_the_base_is_read_from_the_report_of_the_planner():
         BaseJoint('rootx', 'x', 1.0), BaseJoint('rooty', 'pitch', -1.0))
     for unknown in ({}, {'odometry_joints': "('',)"}, {'odometry_joints': 'rootx'}):
         assert base_joints(unknown) == ()
+
+
+def test_the_base_is_where_odometry_says_and_nowhere_if_that_says_nothing():
+    msg = Odometry()
+    msg.pose.pose.position.x, msg.pose.pose.orientation.w = 2.0, 1.0
+    joints = (BaseJoint('rootx', 'x', 1.0), BaseJoint('rooty', 'pitch', -1.0))
+    assert base_positions(msg, joints) == {'rootx': 2.0, 'rooty': 0.0}
+    msg.pose.pose.position.x = float('nan')
+    assert base_positions(msg, joints) == {'rooty': 0.0}
+    msg.pose.pose.orientation.w = 0.0
+    assert base_positions(msg, joints) == {}
 
 
 def test_the_markers_of_a_plan_become_lines_by_namespace(robot):

@@ -2,6 +2,10 @@
 
 from itertools import cycle
 import re
+import signal
+import socket
+import subprocess
+import sys
 import time
 from urllib.request import urlopen
 
@@ -9,7 +13,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from fake_browser import fake_browser
 from geometry_msgs.msg import Point
 import pytest
-from ros_processes import observer, running, spin_for, spin_until, TIME_LIMIT
+from ros_processes import environment, observer, running, spin_for, spin_until, TIME_LIMIT
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from visualization_msgs.msg import Marker, MarkerArray
@@ -170,3 +174,25 @@ def test_a_robot_that_it_does_not_know_is_shown_as_far_as_that_goes(viewer):
         show_until(lambda: browser.was_told('drawn at 0, as nobody measures them: c'), 'a robot')
     assert process.stop() == 0
     assert 'Traceback' not in process.output
+
+
+def test_a_walk_prints_the_address_of_its_page_and_ends_it(tmp_path):
+    walk = subprocess.Popen(
+        [sys.executable, '-m', 'diffusion_planner_ros.commands', 'walk', '--episodes', '50',
+         '--out', tmp_path], stderr=subprocess.PIPE, text=True, env=environment())
+    try:
+        while 'live view: ' not in (line := walk.stderr.readline()):
+            assert walk.poll() is None
+        port = int(ADDRESS.search(line)[2])
+        with fake_browser(port) as told:
+            deadline = time.monotonic() + TIME_LIMIT
+            while told.level != 'good':
+                assert time.monotonic() < deadline, told.verdicts
+                time.sleep(0.1)
+        walk.send_signal(signal.SIGINT)
+        walk.communicate(timeout=TIME_LIMIT)
+        with pytest.raises(OSError, match='refused'):
+            socket.create_connection(('localhost', port))
+    finally:
+        walk.kill()
+        walk.wait()
