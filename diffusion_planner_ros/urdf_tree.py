@@ -1,7 +1,7 @@
 """A robot's URDF: link tree, effort limits, forward kinematics, and what to draw of a link."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
@@ -119,6 +119,20 @@ class Urdf:
         return {link: self.segments[link].mean(axis=(0, 1)) if len(self.segments[link])
                 else np.zeros(3) for link in chosen}
 
+    def pruned(self, known: Collection[str]) -> 'Urdf':
+        """
+        Return the tree without the links behind a joint that moves and nobody measures.
+
+        :param known: the joints that are measured.
+        """
+        joints, links = [], {self.root}
+        for joint in self.joints:
+            if joint.parent in links and (joint.type not in MOVING or joint.name in known):
+                joints.append(joint)
+                links.add(joint.child)
+        return replace(self, joints=tuple(joints),
+                       segments={k: v for k, v in self.segments.items() if k in links})
+
     def link_poses(self, positions: Mapping[str, ArrayLike]
                    ) -> dict[str, tuple[NDArray, NDArray]]:
         """
@@ -199,7 +213,13 @@ def _numbers(element: Element | None, attribute: str, default: str, where: str) 
     return numbers
 
 
-def _origin(element: Element, where: str) -> tuple[NDArray, NDArray]:
+def origin_of(element: Element, where: str) -> tuple[NDArray, NDArray]:
+    """
+    Return rotation (3, 3) and translation (3,) [m] of an element's ``<origin>``.
+
+    :param where: the element in words, for the error.
+    :raises RobotError: if it has numbers that cannot be read.
+    """
     origin = element.find('origin')
     return (_rotation_from_rpy(_numbers(origin, 'rpy', '0 0 0', where)),
             _numbers(origin, 'xyz', '0 0 0', where))
@@ -225,7 +245,7 @@ def _joint(element: Element, where: str) -> UrdfJoint:
         effort = float(_numbers(limit, 'effort', '0', where)[0])
         if effort < 0:
             raise RobotError(f'{where}: effort is {effort}, expected at least 0 [N m, N]')
-    rotation, translation = _origin(element, where)
+    rotation, translation = origin_of(element, where)
     return UrdfJoint(name=element.get('name', ''), type=kind, parent=ends[0], child=ends[1],
                      rotation=rotation, translation=translation,
                      axis=axis / length if length > 0 else axis, effort=effort,
@@ -278,7 +298,7 @@ def _segments(link: Element, where: str) -> NDArray:
     for visual in link.findall('visual'):
         cylinder = visual.find('geometry/cylinder')
         if cylinder is not None:
-            rotation, translation = _origin(visual, where)
+            rotation, translation = origin_of(visual, where)
             half = rotation[:, 2] * _numbers(cylinder, 'length', '0', where) / 2
             segments.append([translation - half, translation + half])
     return np.array(segments).reshape(-1, 2, 3)

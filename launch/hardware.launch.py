@@ -14,6 +14,7 @@ from diffusion_planner_ros.launching import (
     our_node,
     require,
     text,
+    viewer,
 )
 
 
@@ -68,4 +69,5 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             arguments, 'recorder', 'hardware.yaml',
             {'file': text(arguments['record'])} | arguments.given('bundle'),
             remappings=odometry, is_required=False))
+    nodes += viewer(arguments, odometry)
     return [on_robot(arguments, nodes, clock=arguments['clock'])]

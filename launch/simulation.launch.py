@@ -17,6 +17,7 @@ from diffusion_planner_ros.launching import (
     parameter_argument,
     program_argument,
     text,
+    viewer,
 )
 from diffusion_planner_ros.robots.robot_folder import DEFAULT_ROBOT, make_known, urdf_file
 from diffusion_planner_ros.share import shipped_bundle
@@ -71,6 +72,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             file = file.with_stem(f'{file.stem}_{name}') if name else file
             nodes.append(our_node(arguments, 'recorder', {'file': text(str(file))} | bundle,
                                   is_required=False))
+        nodes += viewer(arguments)
         nodes += optional_program(arguments, 'rviz', 'rviz2', parameters=[time],
                                   arguments=['-d', config_file('simulation.rviz')])
         if urdf is not None:

@@ -1,5 +1,6 @@
 """``diffusion_planner walk``: the main job, a robot that walks through ROS 2."""
 
+from importlib.util import find_spec
 import json as json_format
 from pathlib import Path
 import sys
@@ -27,6 +28,7 @@ def walk(
     real_time_factor: float = 1.0,
     out: Path = Path('walk'),
     video: bool = True,
+    view: bool = True,
     record: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -48,6 +50,8 @@ def walk(
     :param real_time_factor: simulated over wall time, without lockstep.
     :param out: folder of summary, picture and video.
     :param video: render the last episode to OUT/walk.mp4.
+    :param view: serve a page that shows the robot in a browser, to this machine alone, if viser is
+        installed; its address is printed.
     :param record: HDF5 file to record the executed plans of all episodes to.
     :param json: print the summary as JSON.
     """
@@ -61,7 +65,8 @@ def walk(
     path = loaded.path
     config = SessionConfig(bundle=path, planner=planner, lockstep=lockstep,
                            real_time_factor=real_time_factor, first_seed=seed,
-                           log=record, preset=preset or '')
+                           log=record, preset=preset or '',
+                           view=view and find_spec('viser') is not None)
     results = []
     with session(config, record=True) as nodes, LiveLine() as line:
         def show(bridge: dict[str, str]) -> None:

@@ -189,6 +189,20 @@ def test_poses_keep_leading_dimensions(urdf):
     assert_allclose(translation[2, 5], one['foot'][1], atol=1e-12)
 
 
+def test_links_behind_a_joint_that_nobody_measures_are_left_out(urdf):
+    measured = {joint.name for joint in urdf.joints} - {'leg_joint'}
+    pruned = urdf.pruned(measured)
+    assert set(urdf.links) - set(pruned.links) == {'leg', 'foot'}
+    assert 'foot' not in pruned.traced
+    poses = pruned.link_poses(dict.fromkeys(measured, 0.1))
+    for link, pose in urdf.link_poses(dict.fromkeys([*measured, 'leg_joint'], 0.1)).items():
+        if link in poses:
+            assert_allclose(poses[link][1], pose[1])
+    reacher = Urdf.load(urdf_file('reacher'))  # its target is moved by the simulation
+    assert 'target' in reacher.links
+    assert 'target' not in reacher.pruned({'joint0', 'joint1'}).links
+
+
 def test_a_joint_without_position_is_refused(urdf):
     with pytest.raises(RobotError, match='no position for joint leg_joint'):
         urdf.link_poses({n: 0.0 for n in Walker2D().joint_names if n != 'leg_joint'})

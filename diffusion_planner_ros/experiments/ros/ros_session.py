@@ -70,6 +70,8 @@ class SessionConfig:
     """Where to record the executed plans."""
     preset: str = ''
     """Published method that ``planner`` began with; empty where there is none."""
+    view: bool = False
+    """Whether to serve a page that shows the robot, to this machine alone."""
 
 
 @dataclass
@@ -257,6 +259,16 @@ def _recorder(config: SessionConfig, node: Session, folder: Path) -> Iterator[No
 
 
 @contextmanager
+def _viewer(config: SessionConfig, folder: Path) -> Iterator[None]:
+    """Serve the page if one is asked for; the robot moves on without it, and it says where."""
+    if not config.view:
+        yield
+        return
+    with node_process('viewer', {'host': 'localhost'}, folder):
+        yield
+
+
+@contextmanager
 def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     """
     Start both nodes, and a recorder if asked for, and end them whatever happens.
@@ -284,7 +296,7 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
         # The robot moves only when we hear both nodes, so that we record everything.
         node.wait_for_bridge()
         node.pause(True)
-        with (_recorder(config, node, Path(folder)),
+        with (_viewer(config, Path(folder)), _recorder(config, node, Path(folder)),
               node_process('planner', planner, Path(folder)) as planner_process):
             if record:
                 os.setpriority(os.PRIO_PROCESS, 0, OBSERVER_NICENESS)
