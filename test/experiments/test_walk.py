@@ -148,10 +148,12 @@ def test_nodes_end_when_the_walk_is_killed(walking):
 
 
 def test_refuses_to_share_its_domain_with_another_robot(tmp_path):
-    with running('mujoco_bridge', tmp_path), observer() as node:
+    with running('mujoco_bridge', tmp_path) as robot, observer() as node:
         spin_until(node, lambda: node.count_publishers(JOINT_STATES.path) == 1, 'the other robot')
         done = run('walk', '--no-view', '--out', tmp_path)
-    assert done.returncode == 1
+        assert robot.process.poll() is None, robot.output
+        seen = node.get_publishers_info_by_topic(JOINT_STATES.path)
+    assert done.returncode == 1, f'{done.stderr}\n{robot.output}\n{[*map(str, seen)]}'
     assert done.stderr.splitlines()[-1].startswith(
         'diffusion_planner: another robot, planner or clock runs in ROS domain ')
 
