@@ -39,35 +39,38 @@ class _Scale:
         share = (np.asarray(values, dtype=float) - self.low) / (self.high - self.low)
         return self.begin + share * (self.end - self.begin)
 
-    def ticks(self) -> list[float]:
-        rough = (self.high - self.low) / 5
+    def ticks(self, least: float = 0.0) -> tuple[list[float], list[str]]:
+        """Return where ticks are, ``least`` apart or more, and what stands there."""
+        rough = max((self.high - self.low) / 5, least)
         power = 10 ** math.floor(math.log10(rough))
         step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough)
         first = math.ceil(self.low / step)
-        return [k * step for k in range(first, math.floor(self.high / step) + 1)]
+        ticks = [k * step for k in range(first, math.floor(self.high / step) + 1)]
+        decimals = max(0, -math.floor(math.log10(step) + 1e-9))
+        return ticks, [f'{tick:,.{decimals}f}' for tick in ticks]
 
 
 def line_chart(title: str, x_label: str, y_label: str, series: Sequence[Series], *,
-               behind: Sequence[Series] = ()) -> str:
+               faint: Sequence[Series] = ()) -> str:
     """
     Draw lines.
 
-    :param behind: faint lines of which the pointer shows nothing, all in one colour and of one
+    :param faint: further lines, of which the pointer shows nothing, all in one colour and of one
         name, the first's.
     """
-    every = [*series, *behind]
+    every = [*series, *faint]
     if not series:
         return ''
     x_scale, y_scale = _scales([s.x for s in every], [s.y for s in every])
-    drawn = [f'<path class="faint" d="{_path(x_scale(s.x), y_scale(s.y))}"/>' for s in behind]
     shown = [_thinned(s) for s in series]
-    drawn += [f'<path class="line c{i % N_COLORS}" d="{_path(x_scale(s.x), y_scale(s.y))}"/>'
-              for i, s in enumerate(shown)]
+    drawn = [f'<path class="line c{i % N_COLORS}" d="{_path(x_scale(s.x), y_scale(s.y))}"/>'
+             for i, s in enumerate(shown)]
+    drawn += [f'<path class="faint" d="{_path(x_scale(s.x), y_scale(s.y))}"/>' for s in faint]
     values = {'x': _numbers(x_scale.low, x_scale.high), 'y': _numbers(y_scale.low, y_scale.high),
               'series': [{'name': s.name, 'x': _numbers(*np.asarray(s.x, dtype=float)),
                           'y': _numbers(*np.asarray(s.y, dtype=float))} for s in shown]}
     legend = [(f'c{i % N_COLORS}', s.name) for i, s in enumerate(shown)]
-    legend += [('faint', s.name) for s in behind[:1]]
+    legend += [('faint', s.name) for s in faint[:1]]
     return _figure(title, _axes(x_scale, y_scale, x_label, y_label), drawn,
                    legend if len(legend) > 1 else [], values)
 
@@ -75,7 +78,7 @@ def line_chart(title: str, x_label: str, y_label: str, series: Sequence[Series],
 def point_chart(title: str, x_label: str, y_label: str, series: Sequence[Series], *,
                 texts: Sequence[Sequence[str]], marked: Sequence[Sequence[bool]] = ()) -> str:
     """
-    Draw points.
+    Draw points at whole numbers.
 
     :param texts: of every series, what the pointer shows at each point.
     :param marked: of every series, which points are to be pointed out.
@@ -91,7 +94,7 @@ def point_chart(title: str, x_label: str, y_label: str, series: Sequence[Series]
     legend = [(f'c{i % N_COLORS}', s.name) for i, s in enumerate(series)]
     if any(map(any, marked)):
         legend.append(('bad', 'fell'))
-    return _figure(title, _axes(x_scale, y_scale, x_label, y_label), drawn,
+    return _figure(title, _axes(x_scale, y_scale, x_label, y_label, least_x=1.0), drawn,
                    legend if len(legend) > 1 else [])
 
 
@@ -166,14 +169,11 @@ def _path(x: NDArray, y: NDArray) -> str:
     return ''.join(words) + ('h0' if len(words) == 1 else '')
 
 
-def _tick_text(value: float) -> str:
-    return f'{value:,.0f}' if abs(value) >= 1000 else f'{value:.6g}'
-
-
-def _x_ticks(scale: _Scale, top: float, bottom: float) -> str:
+def _x_ticks(scale: _Scale, top: float, bottom: float, least: float = 0.0) -> str:
+    ticks, texts = scale.ticks(least)
     return ''.join(f'<path class="grid" d="M{x:.1f} {top}V{bottom}"/><text class="tick middle" '
-                   f'x="{x:.1f}" y="{bottom + 16}">{_tick_text(value)}</text>'
-                   for value, x in zip(scale.ticks(), scale(scale.ticks()), strict=True))
+                   f'x="{x:.1f}" y="{bottom + 16}">{text}</text>'
+                   for text, x in zip(texts, scale(ticks), strict=True))
 
 
 def _x_label(text: str, left: float, bottom: float) -> str:
@@ -181,14 +181,16 @@ def _x_label(text: str, left: float, bottom: float) -> str:
             f'y="{bottom + 34}">{escape(text)}</text>')
 
 
-def _axes(x_scale: _Scale, y_scale: _Scale, x_label: str, y_label: str) -> str:
+def _axes(x_scale: _Scale, y_scale: _Scale, x_label: str, y_label: str, *,
+          least_x: float = 0.0) -> str:
     bottom = HEIGHT - BOTTOM
+    ticks, texts = y_scale.ticks()
     y_ticks = ''.join(
         f'<path class="grid" d="M{LEFT} {y:.1f}H{WIDTH - RIGHT}"/><text class="tick end" '
-        f'x="{LEFT - 6}" y="{y + 4:.1f}">{_tick_text(value)}</text>'
-        for value, y in zip(y_scale.ticks(), y_scale(y_scale.ticks()), strict=True))
+        f'x="{LEFT - 6}" y="{y + 4:.1f}">{text}</text>'
+        for text, y in zip(texts, y_scale(ticks), strict=True))
     middle = (TOP + bottom) / 2
-    return (_x_ticks(x_scale, TOP, bottom) + y_ticks + _x_label(x_label, LEFT, bottom)
+    return (_x_ticks(x_scale, TOP, bottom, least_x) + y_ticks + _x_label(x_label, LEFT, bottom)
             + f'<text class="label middle" transform="rotate(-90 14 {middle})" x="14" '
             f'y="{middle}">{escape(y_label)}</text>')
 

@@ -16,8 +16,9 @@ COLUMNS = {'seed': 'seed', 'return': 'return', 'steps': 'control periods',
            'distance_m': 'distance [m]', 'fell': 'fell', 'plan_p50_ms': 'plan p50 [ms]',
            'plan_p99_ms': 'p99 [ms]', 'latency_p50_ms': 'latency p50 [ms]',
            'latency_p99_ms': 'p99 [ms]', 'missed_deadlines': 'missed deadlines', 'stops': 'stops'}
-FRAME_RATE = 40  # [1/s] of the playback, at most
-MANY_PLANS = 40  # drawn behind an executed path, at most
+FRAME_RATE, MAX_FRAMES = 40, 800  # of the playback, at most [1/s]
+SHOWN = 2.0  # [s] at the end of an episode that charts show, so that lines can be told apart
+MANY_PLANS = 20  # drawn over an executed path, about
 
 
 def key_figures(facts: Mapping[str, Any]) -> str:
@@ -88,31 +89,33 @@ def episode_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def recorded_charts(episode: RecordedEpisode) -> str:
-    """Return charts of a recorded episode: path, torques, positions and velocities."""
-    times = episode.times
+    """Return charts of the end of a recorded episode: path, torques, positions, velocities."""
+    last = episode.times >= episode.times[-1] - SHOWN
+    times = episode.times[last]
     charts = _path_chart(episode) if episode.paths.shape[1] else ''
     charts += line_chart('Torques', 'time [s]', 'torque [N m]', [
-        Series(str(motor), times, torque)
+        Series(str(motor), times, torque[last])
         for motor, torque in zip(episode.motors, episode.torques.T, strict=True)])
     units = dict.fromkeys(str(name).rpartition(' ')[2] for name in episode.state_names)
     for unit in units:
         charts += line_chart(f'States {unit}', 'time [s]', unit, [
-            Series(str(name).removesuffix(f' {unit}'), times, state)
+            Series(str(name).removesuffix(f' {unit}'), times, state[last])
             for name, state in zip(episode.state_names, episode.states.T, strict=True)
             if str(name).endswith(unit)])
     return charts
 
 
 def _path_chart(episode: RecordedEpisode) -> str:
-    """Draw the path of the torso and where plans would have led it."""
-    up = 1 if _is_flat(episode) else 2
-    path = episode.paths[:, 0]
+    """Draw the path of the torso and where plans would have led it; whole if seen from above."""
+    is_flat = _is_flat(episode)
+    up, begin = (1, 0.0) if is_flat else (2, episode.times[-1] - SHOWN)
+    path = episode.paths[episode.times >= begin, 0]
+    plans = episode.plans[episode.times[episode.plan_rows] >= begin]
     planned = [Series('planned', plan[0, 0, :, 0], plan[0, 0, :, up])
-               for plan in episode.plans[::max(1, len(episode.plans) // MANY_PLANS)]
-               if plan.size]
-    return line_chart('Path of the torso: executed, and planned at some moments', 'x [m]',
-                      f'{"xyz"[up]} [m]', [Series('executed', path[:, 0], path[:, up])],
-                      behind=planned)
+               for plan in plans[::max(1, len(plans) // MANY_PLANS)] if plan.size]
+    return line_chart(f'Path of the torso{", whole" if is_flat else ""}: executed and planned',
+                      'x [m]', f'{"xyz"[up]} [m]',
+                      [Series('executed', path[:, 0], path[:, up])], faint=planned)
 
 
 def playback(episode: RecordedEpisode) -> str:
@@ -121,7 +124,7 @@ def playback(episode: RecordedEpisode) -> str:
         return ('<p class="about">No playback: the robot has no URDF, or one with joints that '
                 'nobody measured.</p>')
     times = episode.times
-    n = min(len(times), max(2, round(float(times[-1]) * FRAME_RATE)))
+    n = min(len(times), max(2, round(float(times[-1]) * FRAME_RATE)), MAX_FRAMES)
     frames = np.unique(np.linspace(0, len(times) - 1, n).round().astype(int))
     data = {
         'times': [round(float(t), 3) for t in times[frames]],

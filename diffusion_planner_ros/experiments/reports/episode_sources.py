@@ -53,18 +53,25 @@ def last_of_log(file: Path, robot: Robot, seed: int) -> RecordedEpisode:
     """
     Return the last episode of a log of executed plans.
 
-    A joint whose position is not part of the state starts where the seed puts it.
-
     :param seed: of that episode.
     :raises DatasetError: if the log is not usable.
     """
-    episode = read_log(file, robot)[-1]
+    return with_its_plans(read_log(file, robot)[-1], robot, seed)
+
+
+def with_its_plans(episode: Episode, robot: Robot, seed: int) -> RecordedEpisode:
+    """
+    Return an episode whose plans were recorded with it.
+
+    A joint whose position is not part of the state starts where the seed puts it.
+
+    :param seed: of its initial state.
+    """
     environment = make_environment(robot.name)
     environment.reset(seed)
     joints, start = environment.joint_names, environment.qpos
     moving = _by_joint(episode.observations, robot, joints, start)
-    starts = np.array([[moving[joint][row] if joint in moving else start[k]
-                        for k, joint in enumerate(joints)] for row in range(len(episode))])
+    starts = np.stack([moving[joint] for joint in joints], axis=1)
     plans = [KnownPlan(row, _by_joint(states[None], robot, joints, starts[row]))
              for row, states in enumerate(episode.plans) if np.isfinite(states).all()]
     return _of_episode(episode, robot, joints, seed, start, plans)
@@ -90,9 +97,15 @@ def _of_episode(episode: Episode, robot: Robot, joints: list[str], seed: int, st
 
 def _by_joint(states: NDArray, robot: Robot, joints: list[str], start: NDArray
               ) -> dict[str, NDArray]:
-    """Return joint positions (...) by name, of all joints that the state (..., S) tells about."""
+    """
+    Return joint positions (...) by name along states (..., n, S).
+
+    Joints that the state does not tell about stay where they are at the ``start``.
+    """
     told = {entry.joint for entry in robot.state}
     at = [k for k, joint in enumerate(joints) if joint in told]
     names = [joints[k] for k in at]
     positions = positions_of(states, robot, names, start[at])
-    return dict(zip(names, np.moveaxis(positions, -1, 0), strict=True))
+    still = {joint: np.full(states.shape[:-1], place)
+             for joint, place in zip(joints, start, strict=True)}
+    return still | dict(zip(names, np.moveaxis(positions, -1, 0), strict=True))

@@ -22,7 +22,8 @@ def text_of(value: Any) -> str:
 
 def with_error(mean: float, stderr: float | None) -> str:
     """Return a mean and its standard error, which a single value has not."""
-    return text_of(mean) + ('' if stderr is None else f' ± {text_of(stderr)}')
+    return text_of(mean) + ('' if stderr is None else
+                            f' ± {format(stderr, ",.0f" if stderr >= 10 else ".2g")}')
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, marked: Sequence[int] = ()

@@ -17,6 +17,7 @@ from .episode_sections import (
     playback,
     recorded_charts,
     returns_chart,
+    SHOWN,
 )
 from .html_text import flattened, folded, section, table
 from .recorded_episode import EPISODE_FILE, RecordedEpisode
@@ -115,7 +116,8 @@ def _body(files: ReportFiles) -> str:
         section('Episodes in figures', f'<div class="charts">{charts}</div>' if (
             charts := returns + latency_charts(files.course)) else ''),
         section('One episode', f'<div class="charts">{recorded_charts(episode)}</div>',
-                f'That of seed {int(episode.seed)}; point at a line for its values.')
+                f'The last {SHOWN:g} s of seed {int(episode.seed)}. Point at a chart for its '
+                'values, and at a name below it to see that line alone.')
         if episode is not None else '',
         episode_table(rows),
         section('Pictures', ''.join(map(_picture, files.pictures()))),
@@ -131,13 +133,22 @@ def _identity(files: ReportFiles) -> str:
                          if name not in ('cpu', 'cores', 'system'))
     lines = {
         'command': run['command'] or f'{run["verb"]}, called from Python',
-        'bundle': ' '.join(filter(None, (files.facts.get('bundle'), (
-            f'({files.facts["bundle_hash"][:12]})' if 'bundle_hash' in files.facts else '')))),
+        'checkpoint': files.facts.get('checkpoint'), 'bundle': _bundles(files.facts),
+        'mode': files.facts.get('mode'),
         'version': run['version'] + (f', commit {run["commit"]}' if run['commit'] else ''),
         'machine': f'{machine["cpu"]}, {machine["cores"]} cores, {machine["system"]}',
         'with': versions, 'when': run['date'].replace('T', ' ')}
     return '<dl>' + ''.join(f'<dt>{name}</dt><dd>{escape(value)}</dd>'
                             for name, value in lines.items() if value) + '</dl>'
+
+
+def _bundles(facts: Mapping[str, Any]) -> str:
+    """Name what plans, with the beginning of its hash; several columns have one each."""
+    if 'columns' in facts:
+        return ', '.join(f'{label}: {column["path"]} ({column["hash"][:12]})'
+                         for label, column in facts['columns'].items())
+    digest = f' ({facts["bundle_hash"][:12]})' if 'bundle_hash' in facts else ''
+    return facts.get('bundle', '') + digest
 
 
 def _settings(settings: Mapping[str, Any]) -> str:

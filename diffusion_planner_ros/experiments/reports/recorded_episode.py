@@ -14,8 +14,8 @@ from ...robots.robot_folder import urdf_file
 from ...urdf_tree import transformed, Urdf
 
 EPISODE_FILE = 'episode.npz'
-MAX_PLANS = 80  # kept of an episode
-MAX_CANDIDATES = 8  # of a plan, the chosen one first
+MAX_PLANS = 160  # kept of an episode
+MAX_CANDIDATES = 6  # of a plan, the chosen one first
 MAX_ROWS = 16  # of a plan
 
 

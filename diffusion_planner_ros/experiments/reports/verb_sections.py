@@ -31,12 +31,11 @@ def _conditions(conditions: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> st
                [by_label[label]['return_stderr'] for by_label in conditions.values()],
                [f'{label}, {name}: {_return_of(by_label[label])}, {_falls_of(by_label[label])} '
                 'fell' for name, by_label in conditions.items()]) for label in labels]
-    rows = [(name, *(cell for label in labels for cell in (
-        _return_of(by_label[label]), _falls_of(by_label[label]),
-        (f'{by_label[label]["alarms"]} ({by_label[label]["monitor_stops"]})'
-         if 'alarms' in by_label[label] else None)))) for name, by_label in conditions.items()]
-    head = ['condition', *(f'{label}: {title}' for label in labels
-                           for title in ('return', 'falls', 'alarms (stops)'))]
+    cells = {name: [(f'{label}: {title}', text) for label in labels
+                    for title, text in _cells(by_label[label]).items()]
+             for name, by_label in conditions.items()}
+    head = ['condition', *(title for title, _ in next(iter(cells.values())))]
+    rows = [(name, *(text for _, text in row)) for name, row in cells.items()]
     return section('Conditions', '<div class="charts">' + interval_chart(
         'Mean return and standard error', 'return', list(conditions), series) + '</div>'
         + table(head, rows), 'An alarm is a warning of the monitor, in brackets those that stop '
@@ -93,6 +92,13 @@ def _losses(facts: Mapping[str, Any]) -> str:
         ('loss', 'before', 'after'), [(name, value, losses['after'].get(name))
                                       for name, value in losses['before'].items()])
     ) if losses else ''
+
+
+def _cells(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a column came to under a condition; a policy has no monitor."""
+    alarms = ({'alarms (stops)': f'{summary["alarms"]} ({summary["monitor_stops"]})'}
+              if 'alarms' in summary else {})
+    return {'return': _return_of(summary), 'falls': _falls_of(summary), **alarms}
 
 
 def _return_of(summary: Mapping[str, Any]) -> str:
