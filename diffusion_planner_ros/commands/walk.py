@@ -52,8 +52,7 @@ def walk(
     """
     from ..errors import ConfigError
     from ..experiments import closed_loop as evaluation
-    from ..experiments.reports.page import PAGE_FILE, write_report
-    from ..experiments.reports.report_files import SUMMARY_FILE
+    from ..experiments.reports.page import write_report
     from ..experiments.reports.run_facts import run_facts
     from ..experiments.reports.walk_source import recorded_walk
     from ..experiments.ros.ros_session import session, SessionConfig
@@ -92,9 +91,8 @@ def walk(
     files = [_draw(loaded.robot, recording, out, summary)]
     if video:
         files += _render(loaded.robot.name, recording, out)
-    summary['files'] = [str(out / PAGE_FILE), str(out / SUMMARY_FILE), *files]
-    write_report(out, summary, recorded_walk(recording, loaded.robot, results[-1].seed))
-    report(summary, as_json=json)
+    episode = recorded_walk(recording, loaded.robot, results[-1].seed)
+    report(write_report(out, {**summary, 'files': files}, episode), as_json=json)
 
 
 def _draw(robot: 'Robot', recording: 'Recording', out: Path, summary: dict) -> str:

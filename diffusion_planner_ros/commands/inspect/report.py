@@ -1,7 +1,6 @@
 """``diffusion_planner report``: the page of a run, or of two runs side by side."""
 
 from pathlib import Path
-from typing import Annotated
 
 import tyro
 
@@ -9,8 +8,7 @@ from ..output import report as print_report
 
 
 def report(
-    folder: Annotated[Path, tyro.conf.Positional],
-    other: Annotated[Path | None, tyro.conf.Positional] = None,
+    folders: tyro.conf.Positional[tuple[Path, ...]] = (),
     out: Path | None = None,
     json: bool = False,
 ) -> None:
@@ -20,11 +18,11 @@ def report(
     The page is one file that needs no network. Folders are those that ``--out`` of walk, evaluate,
     robustness, diagnose, align and study names.
 
-    :param folder: of the run.
-    :param other: folder of another run, to be compared with the first one.
+    :param folders: of the run; of two runs, to compare them.
     :param out: file to write; by default FOLDER/report.html, or comparison.html of two runs.
     :param json: print the report as JSON.
     """
+    from ...errors import ConfigError
     from ...experiments.reports.page import (
         comparison_page,
         PAGE_FILE,
@@ -33,11 +31,13 @@ def report(
     )
     from ...experiments.reports.report_files import ReportFiles
 
-    files = ReportFiles.load(folder)
-    if other is None:
-        page, file = report_page(files), out or folder / PAGE_FILE
+    if len(folders) not in (1, 2):
+        raise ConfigError(f'folders is {", ".join(map(str, folders)) or "empty"}, expected one '
+                          'folder of a run, or two to compare')
+    runs = [ReportFiles.load(folder) for folder in folders]
+    if len(runs) == 1:
+        page, file = report_page(*runs), out or folders[0] / PAGE_FILE
     else:
-        page = comparison_page(files, ReportFiles.load(other))
-        file = out or Path('comparison.html')
+        page, file = comparison_page(*runs), out or Path('comparison.html')
     write_page(page, file)
     print_report({'page': str(file), 'size_mb': file.stat().st_size / 1e6}, as_json=json)

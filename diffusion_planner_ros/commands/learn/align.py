@@ -95,5 +95,4 @@ def align(
     facts = {'checkpoint': str(checkpoint), **facts, 'course': course,
              'run': run_facts('align', layout.name, align=as_facts(config),
                               planner=as_facts(planner), perturbation=as_facts(robots))}
-    write_report(out, facts)
-    report(facts, as_json=json)
+    report(write_report(out, facts), as_json=json)

@@ -85,7 +85,7 @@ def study(
                     for name, of_seeds in runs.items()},
                    f'Alignment of {checkpoint}: mean and standard error over {len(seeds)} '
                    f'seed{plural}', scratch)
-    from ...experiments.reports.page import PAGE_FILE, write_report
+    from ...experiments.reports.page import write_report
     from ...experiments.reports.run_facts import run_facts
 
     summary = {'picture': str(out / PICTURE_FILE), 'checkpoint': str(checkpoint),
@@ -93,10 +93,10 @@ def study(
                'variants': {name: facts | {'settings': asdict(settings[name][0].align),
                                            'runs': runs[name]}
                             for name, facts in compared.items()},
-               'files': [str(out / PAGE_FILE), str(out / PICTURE_FILE)],
+               'files': [str(out / PICTURE_FILE)],
                'run': run_facts('study', model.robot.name, planner=as_facts(planner),
                                 perturbation=as_facts(robots))}
-    write_report(out, summary)
+    summary = write_report(out, summary)
     if json:
         report(summary, as_json=True)
     else:

@@ -70,7 +70,7 @@ def diagnose(
     from ...experiments.plots.diagnosis_plots import draw_diagnosis
     from ...experiments.plots.imagination_video import render_imagination
     from ...experiments.reports.episode_sources import with_its_plans
-    from ...experiments.reports.page import PAGE_FILE, write_report
+    from ...experiments.reports.page import write_report
     from ...experiments.reports.run_facts import run_facts
 
     out.mkdir(parents=True, exist_ok=True)
@@ -83,9 +83,8 @@ def diagnose(
         else:
             print(f'no video: {reason}', file=sys.stderr)
     facts = {'bundle': str(path), 'bundle_hash': loaded.hash, 'perturbation': asdict(perturbation),
-             **found.report(), 'files': list(map(str, [out / PAGE_FILE, *files])),
+             **found.report(), 'files': list(map(str, files)),
              'run': run_facts('diagnose', loaded.robot.name, planner=as_facts(planner),
                               perturbation=as_facts(perturbation))}
     seed, worst = found.worst
-    write_report(out, facts, with_its_plans(worst, loaded.robot, seed))
-    report(facts, as_json=json)
+    report(write_report(out, facts, with_its_plans(worst, loaded.robot, seed)), as_json=json)

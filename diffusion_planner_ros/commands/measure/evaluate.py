@@ -112,5 +112,5 @@ def evaluate(
 
         facts['run'] = run_facts('evaluate', loaded.robot.name, planner=as_facts(planner),
                                  execution=as_facts(execution), perturbation=as_facts(robots))
-        write_report(out, facts, episode)
+        facts = write_report(out, facts, episode)
     report(facts, as_json=json)

@@ -70,7 +70,7 @@ def robustness(
                                    progress=progress)
     # Only now: who asks for help or errs needs no matplotlib.
     from ...experiments.plots.robustness_plot import draw_robustness
-    from ...experiments.reports.page import PAGE_FILE, write_report
+    from ...experiments.reports.page import write_report
     from ...experiments.reports.run_facts import run_facts
 
     out.mkdir(parents=True, exist_ok=True)
@@ -79,10 +79,10 @@ def robustness(
         draw_robustness(facts, f'{episodes} episodes under each condition', scratch)
     summary = {'picture': str(picture), 'first_seed': first_seed, 'planner': as_facts(planner),
                'columns': {label: column.facts() for label, column in columns.items()},
-               'conditions': facts, 'files': [str(out / PAGE_FILE), str(picture)],
+               'conditions': facts, 'files': [str(picture)],
                'run': run_facts('robustness', next(iter(columns.values())).robot,
                                 planner=as_facts(planner))}
-    write_report(out, summary)
+    summary = write_report(out, summary)
     if json:
         report(summary, as_json=True)
     else:

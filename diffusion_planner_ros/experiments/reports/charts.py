@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 WIDTH, HEIGHT = 640, 260
-LEFT, RIGHT, TOP, BOTTOM = 62, 14, 10, 40  # margins
+LEFT, RIGHT, TOP, BOTTOM = 70, 14, 10, 40  # margins
 MAX_POINTS = 600  # of a line
 N_COLORS = 8  # that the page's style has
 

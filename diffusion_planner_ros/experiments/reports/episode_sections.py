@@ -93,7 +93,7 @@ def recorded_charts(episode: RecordedEpisode) -> str:
     last = episode.times >= episode.times[-1] - SHOWN
     times = episode.times[last]
     charts = _path_chart(episode) if episode.paths.shape[1] else ''
-    charts += line_chart('Torques', 'time [s]', 'torque [N m]', [
+    charts += line_chart('Torques', 'time [s]', 'torque [N m], force [N]', [
         Series(str(motor), times, torque[last])
         for motor, torque in zip(episode.motors, episode.torques.T, strict=True)])
     units = dict.fromkeys(str(name).rpartition(' ')[2] for name in episode.state_names)

@@ -39,14 +39,17 @@ SETTINGS_DEFAULTS = {'planner': as_facts(PlannerConfig())}
 
 
 def write_report(out: Path, facts: Mapping[str, Any], episode: RecordedEpisode | None = None
-                 ) -> None:
+                 ) -> dict[str, Any]:
     """
     Write facts, episode and page of a run.
 
     :param out: folder, made if it is not there.
     :param facts: with key ``run``; ``files`` names pictures and videos that are in the folder.
+    :return: the facts as they are written: ``files`` names the files of the report, too.
     :raises OutputError: if one of them cannot be written.
     """
+    names = [PAGE_FILE, SUMMARY_FILE, *([] if episode is None else [EPISODE_FILE])]
+    facts = {**facts, 'files': [*(str(out / name) for name in names), *facts.get('files', ())]}
     out.mkdir(parents=True, exist_ok=True)
     with written(out / SUMMARY_FILE) as scratch:
         scratch.write_text(json.dumps(facts, indent=2) + '\n', encoding='utf-8')
@@ -55,6 +58,7 @@ def write_report(out: Path, facts: Mapping[str, Any], episode: RecordedEpisode |
     else:
         episode.save(out)
     write_page(report_page(ReportFiles.load(out)), out / PAGE_FILE)
+    return facts
 
 
 def write_page(page: str, file: Path) -> None:
