@@ -180,8 +180,11 @@ def test_two_runs_stand_side_by_side_with_what_differs(evaluated, tmp_path):
 @pytest.mark.parametrize(('verb', 'facts', 'figures', 'words'), [
     ('robustness', {'conditions': {'nominal': {'a': SUMMARY}, 'push': {'a': SUMMARY}}},
      ['Mean return and standard error'], ['5,432 ± 67', '1 of 20']),
-    ('align', {'course': {'guards': GUARDS}},
-     ["Return of the guard's episodes", 'Misalignment [standard deviations]'], []),
+    ('align', {'course': {'guards': GUARDS}, 'best': {
+        'return_mean': 2500.0, 'return_stderr': 30.0, 'falls': 2, 'misalignment': 0.125,
+        'misalignment_stderr': 0.01, 'n_steps': 77}},
+     ["Return of the guard's episodes", 'Misalignment [standard deviations]'],
+     ['best 2,500 ± 30 2 0.125 ± 0.01 77']),
     ('align', {'losses_on_held_out': {'before': {'denoising': 0.25}, 'after': {'denoising': 0.2}}},
      [], ['denoising 0.25 0.2']),
     ('study', {'variants': {'plain': {

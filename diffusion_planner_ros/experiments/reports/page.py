@@ -10,6 +10,8 @@ from typing import Any
 from ...files import written
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
+from ...sim.perturbation import UNPERTURBED
+from ..execution import REPLANNED
 from .episode_sections import (
     episode_table,
     key_figures,
@@ -35,7 +37,8 @@ TOLD = {
     'diagnose': 'Whether the actions of plans give the states that they plan.',
     'align': 'A model learned from what its executed plans really did.',
     'study': 'Ways to align a model, side by side.'}
-SETTINGS_DEFAULTS = {'planner': as_facts(PlannerConfig())}
+SETTINGS_DEFAULTS = {'planner': as_facts(PlannerConfig()), 'execution': as_facts(REPLANNED),
+                     'perturbation': as_facts(UNPERTURBED)}
 
 
 def write_report(out: Path, facts: Mapping[str, Any], episode: RecordedEpisode | None = None

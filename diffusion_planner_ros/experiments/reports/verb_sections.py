@@ -16,7 +16,7 @@ def verb_charts(files: ReportFiles) -> str:
     facts, course = files.facts, files.course
     return ''.join((
         _conditions(facts.get('conditions', {})),
-        _guards({'': [course['guards']]} if course.get('guards') else {}),
+        _models(facts), _guards({'': [course['guards']]} if course.get('guards') else {}),
         _guards({name: [run['guards'] for run in variant['runs'].values()]
                  for name, variant in facts.get('variants', {}).items()}),
         _variants(facts.get('variants', {})), _misalignment(facts), _losses(facts)))
@@ -40,6 +40,18 @@ def _conditions(conditions: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> st
         'Mean return and standard error', 'return', list(conditions), series) + '</div>'
         + table(head, rows), 'An alarm is a warning of the monitor, in brackets those that stop '
         'the robot.')
+
+
+def _models(facts: Mapping[str, Any]) -> str:
+    """Return what the guard says of the models before, best and last of an alignment."""
+    found = {name: facts[name] for name in ('before', 'best', 'last')
+             if isinstance(facts.get(name), Mapping)}
+    return section('Models', table(
+        ('model', 'return', 'falls', 'misalignment', 'steps learned from'),
+        [(name, with_error(guard['return_mean'], guard['return_stderr']), guard['falls'],
+          with_error(guard['misalignment'], guard['misalignment_stderr']), guard['n_steps'])
+         for name, guard in found.items()]),
+        'By the episodes of the guard, in which the best model was chosen.') if found else ''
 
 
 def _guards(runs: Mapping[str, Sequence[Sequence[Mapping[str, Any]]]]) -> str:
