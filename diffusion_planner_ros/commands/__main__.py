@@ -16,6 +16,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .inspect.animate import animate
     from .inspect.info import info
     from .inspect.new_robot import new_robot
+    from .inspect.report import report
     from .inspect.snapshot import snapshot
     from .inspect.urdf import urdf
     from .learn.align import align
@@ -42,10 +43,10 @@ def verbs() -> dict[str, Callable[..., None]]:
             'robustness': robustness, 'endure': endure, 'benchmark': benchmark,
             'compare': compare, 'goals': goals, 'reach': reach, 'speeds': speeds, 'info': info,
             'collect': collect, 'import': import_recording, 'train': train, 'align': align,
-            'study': study, 'export': export, 'calibrate': calibrate, 'new-robot': new_robot,
-            'urdf': urdf, 'snapshot': snapshot, 'animate': animate, 'soak': soak,
-            'overestimation': overestimation, 'torques': torques, 'compounding': compounding,
-            'gaits': gaits}
+            'study': study, 'export': export, 'calibrate': calibrate, 'report': report,
+            'new-robot': new_robot, 'urdf': urdf, 'snapshot': snapshot, 'animate': animate,
+            'soak': soak, 'overestimation': overestimation, 'torques': torques,
+            'compounding': compounding, 'gaits': gaits}
 
 
 def main() -> None:

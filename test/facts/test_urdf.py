@@ -178,6 +178,13 @@ def test_the_skeleton_is_the_axes_of_the_capsules(urdf):
         assert_allclose(ends, [centre - half, centre + half], atol=1e-6)
 
 
+def test_shapes_are_cylinders_and_spheres_with_their_radii():
+    point = Urdf.load(urdf_file('point_maze'))
+    sphere, = np.concatenate(list(point.shapes.values()))
+    assert_allclose(sphere, [0, 0, 0, 0, 0, 0, 0.2], atol=1e-9)
+    assert sum(map(len, point.segments.values())) == 0
+
+
 def test_poses_keep_leading_dimensions(urdf):
     rng = np.random.default_rng(3)
     positions = {name: rng.uniform(-1, 1, (4, 8)) for name in Walker2D().joint_names}

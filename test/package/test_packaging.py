@@ -127,6 +127,7 @@ def test_colcon_installs_the_robots_beside_the_code(prefix):
     assert files_below(installed) == files_below(SOURCE / PACKAGE / 'robots')
     assert {'hopper/task.yaml', 'hopper/layout.yaml', 'hopper/robot.urdf'} <= set(
         files_below(installed))
+    assert (installed.parent / 'experiments' / 'reports' / 'page.html').is_file()
 
 
 def test_the_ament_index_finds_the_installed_package(prefix, monkeypatch):
