@@ -56,7 +56,7 @@ def walk(
     """
     from ..errors import ConfigError
     from ..experiments import closed_loop as evaluation
-    from ..experiments.reports.page import write_report
+    from ..experiments.reports.report_page import write_report
     from ..experiments.reports.run_facts import run_facts
     from ..experiments.reports.walk_source import recorded_walk
     from ..experiments.ros.ros_session import session, SessionConfig

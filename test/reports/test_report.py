@@ -14,9 +14,9 @@ from diffusion_planner_ros.commands.measure.evaluate import evaluate
 from diffusion_planner_ros.errors import ConfigError, DatasetError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import REPLANNED
-from diffusion_planner_ros.experiments.reports import page as pages
-from diffusion_planner_ros.experiments.reports.page import write_report
+from diffusion_planner_ros.experiments.reports import report_page as pages
 from diffusion_planner_ros.experiments.reports.recorded_episode import RecordedEpisode
+from diffusion_planner_ros.experiments.reports.report_page import write_report
 from diffusion_planner_ros.experiments.reports.run_facts import run_facts
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner

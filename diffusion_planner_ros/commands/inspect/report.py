@@ -23,13 +23,13 @@ def report(
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
-    from ...experiments.reports.page import (
+    from ...experiments.reports.report_files import ReportFiles
+    from ...experiments.reports.report_page import (
         comparison_page,
         PAGE_FILE,
         report_page,
         write_page,
     )
-    from ...experiments.reports.report_files import ReportFiles
 
     if len(folders) not in (1, 2):
         raise ConfigError(f'folders is {", ".join(map(str, folders)) or "empty"}, expected one '

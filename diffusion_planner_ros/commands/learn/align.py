@@ -89,7 +89,7 @@ def align(
                 run.resume()
             facts = align_online(run, offline, progress=progress)
             course = {'guards': list(map(asdict, run.guards)), 'rounds': run.rounds}
-    from ...experiments.reports.page import write_report
+    from ...experiments.reports.report_page import write_report
     from ...experiments.reports.run_facts import run_facts
 
     facts = {'checkpoint': str(checkpoint), **facts, 'course': course,

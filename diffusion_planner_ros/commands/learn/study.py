@@ -85,7 +85,7 @@ def study(
                     for name, of_seeds in runs.items()},
                    f'Alignment of {checkpoint}: mean and standard error over {len(seeds)} '
                    f'seed{plural}', scratch)
-    from ...experiments.reports.page import write_report
+    from ...experiments.reports.report_page import write_report
     from ...experiments.reports.run_facts import run_facts
 
     summary = {'picture': str(out / PICTURE_FILE), 'checkpoint': str(checkpoint),

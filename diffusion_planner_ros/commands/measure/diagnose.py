@@ -70,7 +70,7 @@ def diagnose(
     from ...experiments.plots.diagnosis_plots import draw_diagnosis
     from ...experiments.plots.imagination_video import render_imagination
     from ...experiments.reports.episode_sources import with_its_plans
-    from ...experiments.reports.page import write_report
+    from ...experiments.reports.report_page import write_report
     from ...experiments.reports.run_facts import run_facts
 
     out.mkdir(parents=True, exist_ok=True)

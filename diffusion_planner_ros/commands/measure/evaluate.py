@@ -107,7 +107,7 @@ def evaluate(
             'mode', 'episodes', 'return_mean', 'return_stderr', 'normalized_score', 'falls')}
             | {'first_seed': first_seed, 'planner': as_facts(planner)})
     if out is not None:
-        from ...experiments.reports.page import write_report
+        from ...experiments.reports.report_page import write_report
         from ...experiments.reports.run_facts import run_facts
 
         facts['run'] = run_facts('evaluate', loaded.robot.name, planner=as_facts(planner),

@@ -70,7 +70,7 @@ def robustness(
                                    progress=progress)
     # Only now: who asks for help or errs needs no matplotlib.
     from ...experiments.plots.robustness_plot import draw_robustness
-    from ...experiments.reports.page import write_report
+    from ...experiments.reports.report_page import write_report
     from ...experiments.reports.run_facts import run_facts
 
     out.mkdir(parents=True, exist_ok=True)
