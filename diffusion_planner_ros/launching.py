@@ -81,7 +81,10 @@ def common_arguments(*, settings: str, use_sim_time: str, bundle: str = 'the shi
                            choices=BOOLEANS, default='false'),
         DeclareLaunchArgument(
             'record', default_value='',
-            description='HDF5 file to record executed plans to; empty records nothing')]
+            description='HDF5 file to record executed plans to; empty records nothing'),
+        DeclareLaunchArgument(
+            'mcap', default_value='',
+            description='MCAP file to record all topics to; empty records nothing')]
 
 
 class Arguments:
@@ -214,6 +217,15 @@ def optional_program(chosen: Arguments, argument: str, package: str, **node: Any
     if lack:
         raise ConfigError(f"{argument} is '{chosen[argument]}', but {lack}")
     return [Node(package=package, executable=package, output='screen', **node)]
+
+
+def mcap_recorder(arguments: Arguments, remappings: Iterable[tuple[str, str]] = ()) -> list[Node]:
+    """Describe the node that records all topics, if it is asked for; no robot needs it."""
+    if not arguments['mcap']:
+        return []
+    return [our_node(arguments, 'mcap_recorder', {
+        'file': text(arguments['mcap']), 'use_sim_time': arguments.is_true('use_sim_time')},
+        remappings=remappings, is_required=False)]
 
 
 def end_everything(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:

@@ -10,6 +10,7 @@ from diffusion_planner_ros.launching import (
     common_arguments,
     end_everything,
     end_if_failed,
+    mcap_recorder,
     on_robot,
     our_node,
     require,
@@ -64,4 +65,5 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             arguments, 'recorder', 'hardware.yaml',
             {'file': text(arguments['record'])} | arguments.given('bundle'),
             remappings=odometry, is_required=False))
+    nodes += mcap_recorder(arguments, remappings=odometry)
     return [on_robot(arguments, nodes)]

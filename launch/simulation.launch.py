@@ -8,6 +8,7 @@ from diffusion_planner_ros.launching import (
     BOOLEANS,
     common_arguments,
     config_file,
+    mcap_recorder,
     on_robot,
     optional_program,
     our_node,
@@ -58,6 +59,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     if arguments['record']:
         nodes.append(our_node(arguments, 'recorder', {'file': text(arguments['record'])} | bundle,
                               is_required=False))
+    nodes += mcap_recorder(arguments)
     nodes += optional_program(arguments, 'rviz', 'rviz2', parameters=[time],
                               arguments=['-d', config_file('simulation.rviz')])
     if (urdf := urdf_file(robot)) is not None:

@@ -28,6 +28,7 @@ def walk(
     out: Path = Path('walk'),
     video: bool = True,
     record: Path | None = None,
+    mcap: Path | None = None,
     json: bool = False,
 ) -> None:
     """
@@ -49,6 +50,7 @@ def walk(
     :param out: folder of summary, picture and video.
     :param video: render the last episode to OUT/walk.mp4.
     :param record: HDF5 file to record the executed plans of all episodes to.
+    :param mcap: MCAP file to record all topics to, for Foxglove and ``ros2 bag``.
     :param json: print the summary as JSON.
     """
     from ..errors import ConfigError
@@ -61,7 +63,7 @@ def walk(
     path = loaded.path
     config = SessionConfig(bundle=path, planner=planner, lockstep=lockstep,
                            real_time_factor=real_time_factor, first_seed=seed,
-                           log=record, preset=preset or '')
+                           log=record, mcap=mcap, preset=preset or '')
     results = []
     with session(config, record=True) as nodes, LiveLine() as line:
         def show(bridge: dict[str, str]) -> None:

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 
-NODES = ('planner', 'mujoco_bridge', 'recorder')
+NODES = ('planner', 'mujoco_bridge', 'recorder', 'mcap_recorder')
 
 
 def planner() -> None:
@@ -26,6 +26,11 @@ def mujoco_bridge() -> None:
 def recorder() -> None:
     """Run the recorder."""
     _run('recorder')
+
+
+def mcap_recorder() -> None:
+    """Run the recorder of all topics."""
+    _run('mcap_recorder')
 
 
 def main() -> None:
