@@ -21,8 +21,8 @@ from .share import PACKAGE
 
 BOOLEANS = ('true', 'false', 'True', 'False')
 LOG_LEVELS = ('debug', 'info', 'warn', 'error', 'fatal')
-# ROS gives these topics absolute names, so that all robots would share them; see ``on_robot``.
-PER_ROBOT = ('clock', 'tf', 'tf_static')
+# Like `/clock`, these topics have absolute names, so that all robots would share them.
+FRAMES = ('tf', 'tf_static')
 
 
 def parameter_argument(name: str, description: str, *, default: str = '',
@@ -113,6 +113,17 @@ class Arguments:
         if not number > 0:
             raise ConfigError(f"{name} is '{self[name]}', expected a number above 0")
         return number
+
+    def robots(self) -> list[str]:
+        """
+        Return the namespaces of the robots that argument ``robots`` asks for; '' of a single one.
+
+        :raises ConfigError: if it is no integer above 0.
+        """
+        number = self['robots']
+        if not (number.isdecimal() and int(number)):
+            raise ConfigError(f"robots is '{number}', expected an integer above 0")
+        return [f'robot{k + 1}' for k in range(int(number))] if int(number) > 1 else ['']
 
     def file(self, name: str) -> str:
         """
@@ -219,13 +230,18 @@ def optional_program(chosen: Arguments, argument: str, package: str, **node: Any
     return [Node(package=package, executable=package, output='screen', **node)]
 
 
-def mcap_recorder(arguments: Arguments, remappings: Iterable[tuple[str, str]] = ()) -> list[Node]:
-    """Describe the node that records all topics, if it is asked for; no robot needs it."""
-    if not arguments['mcap']:
-        return []
-    return [our_node(arguments, 'mcap_recorder', {
-        'file': text(arguments['mcap']), 'use_sim_time': arguments.is_true('use_sim_time')},
-        remappings=remappings, is_required=False)]
+def mcap_recorder(arguments: Arguments, file: str,
+                  remappings: Iterable[tuple[str, str]] = ()) -> Node:
+    """Describe the node that records all topics of a robot, which does not need it."""
+    time = {'use_sim_time': arguments.is_true('use_sim_time')}
+    return our_node(arguments, 'mcap_recorder', {'file': text(file)} | time,
+                    remappings=remappings, is_required=False)
+
+
+def of_robot(name: str, file: str) -> str:
+    """Return the file of one of several robots, as log_robot1.hdf5 for log.hdf5."""
+    path = Path(file)
+    return str(path.with_stem(f'{path.stem}_{name}')) if name else file
 
 
 def end_everything(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:
@@ -249,7 +265,17 @@ def end_if_failed(event: ProcessExited, context: LaunchContext) -> list[LaunchDe
     return end_everything(event, context) if event.returncode else []
 
 
-def on_robot(arguments: Arguments, nodes: Iterable[LaunchDescriptionEntity]) -> GroupAction:
-    """Put nodes into the robot's namespace, with a clock and frames of their own."""
-    return GroupAction([PushROSNamespace(arguments['namespace']),
-                        *(SetRemap(f'/{name}', name) for name in PER_ROBOT), *nodes])
+def on_robot(arguments: Arguments, nodes: Iterable[LaunchDescriptionEntity], *,
+             clock: str = 'clock') -> GroupAction:
+    """
+    Put nodes into the robot's namespace, with a clock and frames of their own.
+
+    :param clock: topic of simulated time; with ``/`` at its front, robots share it.
+    """
+    return GroupAction([PushROSNamespace(arguments['namespace']), SetRemap('/clock', clock),
+                        *(SetRemap(f'/{name}', name) for name in FRAMES), *nodes])
+
+
+def in_namespace(name: str, nodes: Iterable[LaunchDescriptionEntity]) -> GroupAction:
+    """Put nodes of one of several robots into a namespace below that of all."""
+    return GroupAction([PushROSNamespace(name), *nodes])

@@ -31,6 +31,10 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(
             'odometry', default_value='odometry',
             description='topic of the state estimator, nav_msgs/Odometry'),
+        DeclareLaunchArgument(
+            'clock', default_value='clock',
+            description='topic of simulated time, with use_sim_time; /clock: one simulator has '
+            'several robots, and all share its time'),
         OpaqueFunction(function=start)])
 
 
@@ -65,5 +69,6 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             arguments, 'recorder', 'hardware.yaml',
             {'file': text(arguments['record'])} | arguments.given('bundle'),
             remappings=odometry, is_required=False))
-    nodes += mcap_recorder(arguments, remappings=odometry)
-    return [on_robot(arguments, nodes)]
+    if arguments['mcap']:
+        nodes.append(mcap_recorder(arguments, arguments['mcap'], remappings=odometry))
+    return [on_robot(arguments, nodes, clock=arguments['clock'])]

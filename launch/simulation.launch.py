@@ -1,4 +1,4 @@
-"""Start a simulated robot, its planner, and rviz2 to watch them."""
+"""Start simulated robots, their planner, and rviz2 to watch them."""
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
@@ -8,7 +8,9 @@ from diffusion_planner_ros.launching import (
     BOOLEANS,
     common_arguments,
     config_file,
+    in_namespace,
     mcap_recorder,
+    of_robot,
     on_robot,
     optional_program,
     our_node,
@@ -33,6 +35,10 @@ def generate_launch_description() -> LaunchDescription:
                            choices=BOOLEANS, default='false'),
         parameter_argument('real_time_factor', 'simulated over wall time, without lockstep',
                            default='1.0'),
+        DeclareLaunchArgument(
+            'robots', default_value='1',
+            description='how many robots, for which one process plans; several are in '
+            'namespaces robot1, robot2, ... below namespace, and begin with seeds 0, 1, ...'),
         program_argument('rviz', 'whether to start rviz2'),
         program_argument('robot_state_publisher', 'whether to publish the URDF and TF'),
         OpaqueFunction(function=start)])
@@ -49,21 +55,29 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     time = {'use_sim_time': arguments.is_true('use_sim_time')}
     factor = ({'real_time_factor': arguments.number('real_time_factor')}
               if arguments['real_time_factor'] else {})
-    nodes = [
-        our_node(arguments, 'mujoco_bridge', 'mujoco_bridge.yaml',
-                 {'robot': text(robot)} | arguments.given('lockstep') | factor
-                 | arguments.scheduling),
-        our_node(arguments, 'planner', 'planner.yaml',
-                 time | arguments.given('autostart', 'lockstep', 'provider') | bundle
-                 | arguments.scheduling)]
-    if arguments['record']:
-        nodes.append(our_node(arguments, 'recorder', {'file': text(arguments['record'])} | bundle,
-                              is_required=False))
-    nodes += mcap_recorder(arguments)
-    nodes += optional_program(arguments, 'rviz', 'rviz2', parameters=[time],
-                              arguments=['-d', config_file('simulation.rviz')])
-    if (urdf := urdf_file(robot)) is not None:
-        description = {'robot_description': text(urdf.read_text(encoding='utf-8'))}
-        nodes += optional_program(arguments, 'robot_state_publisher', 'robot_state_publisher',
-                                  parameters=[time | description])
-    return [on_robot(arguments, nodes)]
+    urdf = urdf_file(robot)
+    names = arguments.robots()
+    several = {'robots': names} if len(names) > 1 else {}
+    groups = [our_node(arguments, 'planner', 'planner.yaml',
+                       time | arguments.given('autostart', 'lockstep', 'provider') | bundle
+                       | several | arguments.scheduling)]
+    for number, name in enumerate(names):
+        seed = {'seed': number} if several else {}
+        nodes = [our_node(arguments, 'mujoco_bridge', 'mujoco_bridge.yaml',
+                          {'robot': text(robot)} | arguments.given('lockstep') | factor | seed
+                          | arguments.scheduling)]
+        if arguments['record']:
+            file = text(of_robot(name, arguments['record']))
+            nodes.append(our_node(arguments, 'recorder', {'file': file} | bundle,
+                                  is_required=False))
+        if arguments['mcap']:
+            nodes.append(mcap_recorder(arguments, of_robot(name, arguments['mcap'])))
+        nodes += optional_program(arguments, 'rviz', 'rviz2', parameters=[time],
+                                  arguments=['-d', config_file('simulation.rviz')])
+        if urdf is not None:
+            description = {'robot_description': text(urdf.read_text(encoding='utf-8'))}
+            nodes += optional_program(
+                arguments, 'robot_state_publisher', 'robot_state_publisher',
+                parameters=[time | description])
+        groups.append(in_namespace(name, nodes))
+    return [on_robot(arguments, groups)]

@@ -128,7 +128,8 @@ def _plan(bundle: Bundle, x_t: Tensor, times: list[int], *steps: list[float]
     draws = x_t.numpy()[None]
     row = np.full(draws.shape[-1], np.inf, dtype=np.float32)
     return bundle.plan({
-        'draws': draws, 'known': draws[0, 0], 'mask': np.zeros(draws.shape[2:], dtype=bool),
+        'draws': draws, 'known': draws[0, :1],
+        'mask': np.zeros((1, *draws.shape[2:]), dtype=bool),
         'times': np.array(times, dtype=np.int64)[:, None],
         'steps': np.array(steps, dtype=np.float32).reshape(len(steps), 5),
         'n_guided': np.array(sum(factors[-1] != 0 for factors in steps)),

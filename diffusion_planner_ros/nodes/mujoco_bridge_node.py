@@ -230,7 +230,8 @@ class MujocoBridge(Node):
             if len(names) > 1 and topic not in self._conflicts:
                 self.get_logger().error(
                     f'{len(names)} publishers on {topic}, expected one; end all but one of '
-                    f'{", ".join(sorted(names))}, or give each robot a namespace')
+                    f'{", ".join(sorted(names))}, or give each robot a namespace and its own '
+                    'clock (-r /clock:=clock)')
         self._conflicts = {topic: names for topic, names in found.items() if len(names) > 1}
 
 

@@ -1,6 +1,7 @@
 """The planner node: joint states in, joint torques out, for any robot whose bundle it loads."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 import traceback
@@ -13,11 +14,13 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from ..errors import ConfigError, ModelError, PlannerError, RobotError
 from ..planning.bundle import Bundle, FACTS_FILE, facts_file, read_preset
 from ..planning.conditions import Condition
+from ..planning.delay_compensation import Planning
 from ..planning.monitor import MonitorConfig
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
@@ -31,7 +34,7 @@ from .common.conversions import msg_from_plan
 from .common.diagnostics import msg_from_facts
 from .common.lifecycle_transitions import transition
 from .common.parameters import changed, declare
-from .common.run_node import freeze_garbage, run_node
+from .common.run_node import freeze_garbage, run_nodes
 from .common.topics import CLOCK, DIAGNOSTICS, PLAN, PLANNER
 from .control.bundle_loader import BundleLoader, load_bundle
 from .control.command_conflicts import CommandConflicts
@@ -42,6 +45,7 @@ from .control.publishers import Gid, listed, NAMELESS, SILENCE
 from .control.speed_command import SpeedCommandConfig
 from .display.plan_display import DisplayConfig, PlanDisplay, Shown
 from .state.state_source import check_layout, Measurement, StateConfig
+from .threads.batch_planner import BatchPlanner
 from .threads.control_thread import ControlThread
 from .threads.periodic_thread import PeriodicThread
 from .threads.scheduling import schedule, SchedulingConfig
@@ -75,10 +79,16 @@ class PlannerNode(LifecycleNode):
     The control thread receives clock and measurements, and plans. Watchdogs, diagnostics, drawing
     and the loading of another bundle have threads of their own. The node's executor has only the
     services left, which may block it.
+
+    :param namespace: full name; that of the process by default.
+    :param plan: makes a plan with a planner, for this robot alone or for several together.
     """
 
-    def __init__(self) -> None:
-        super().__init__(PLANNER.node_name)
+    def __init__(self, namespace: str = '', plan: Planning = Planner.plan) -> None:
+        # A remapping in the arguments of the node outranks that of the process.
+        arguments = ['--ros-args', '-r', f'__ns:={namespace}'] if namespace else None
+        super().__init__(PLANNER.node_name, cli_args=arguments)
+        self._plan = plan
         self._configs = {PlannerNodeConfig: declare(self, PlannerNodeConfig)}
         preset = self._config.preset or _preset_of(bundle_path(self._config.bundle))
         defaults = Preset.load(preset).planner if preset else {}
@@ -192,7 +202,8 @@ class PlannerNode(LifecycleNode):
         if self._loop is not None:
             self._finish()
         loop = ControlLoop(
-            self, self._model, self._limit, create_publisher=self._conflicts.begin,
+            self, self._model, self._limit, plan=self._plan,
+            create_publisher=self._conflicts.begin,
             config=self._config,
             stop=self._stop, state_config=self._configs[StateConfig],
             speed_config=self._configs[SpeedCommandConfig], control=self._control,
@@ -363,7 +374,8 @@ class PlannerNode(LifecycleNode):
             self.get_logger().error(
                 f"time jumped back: '{self.resolve_topic_name(CLOCK.name)}' has {len(clocks)} "
                 f'publishers, expected one; end all but one of {", ".join(clocks)}, or give each '
-                'robot a namespace', throttle_duration_sec=CLOCK_PERIOD)
+                'robot a namespace and its own clock (-r /clock:=clock)',
+                throttle_duration_sec=CLOCK_PERIOD)
         self._forget()
 
     def _forget(self) -> None:
@@ -462,6 +474,26 @@ class PlannerNode(LifecycleNode):
         return DiagnosticStatus.WARN, state, state
 
 
+def build_planners() -> list[PlannerNode]:
+    """Build the planner of each robot of parameter ``robots``; by default that of one alone."""
+    # Where a planner is must be known when it is built, so another node reads the parameter.
+    reader = Node(PLANNER.node_name, enable_rosout=False, start_parameter_services=False)
+    try:
+        robots, below = declare(reader, PlannerNodeConfig).namespaces, reader.get_namespace()
+    finally:
+        reader.destroy_node()
+    if not robots:
+        return [PlannerNode()]
+    batch = BatchPlanner()
+    planners: list[PlannerNode] = []
+    with ExitStack() as undo:
+        for robot in robots:
+            planners.append(PlannerNode(f'{below.rstrip("/")}/{robot}', batch.plan))
+            undo.callback(planners[-1].close)
+        undo.pop_all()
+    return planners
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Run the planner node."""
-    run_node(PlannerNode, argv)
+    """Run the planner of one robot, or those of several."""
+    run_nodes(PlannerNode.__name__, build_planners, argv)

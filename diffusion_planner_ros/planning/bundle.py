@@ -180,7 +180,7 @@ class Bundle:
     _plan: onnxruntime.InferenceSession | None
     _inverse: onnxruntime.InferenceSession | None
 
-    @property
+    @cached_property
     def hash(self) -> str:
         """SHA-256 that identifies the bundle: of its facts and, through them, its files."""
         return bundle_hash(self.facts)
@@ -199,6 +199,11 @@ class Bundle:
     def has_plan(self) -> bool:
         """Whether there is a graph of whole plans."""
         return self._plan is not None
+
+    @cached_property
+    def plans_several(self) -> bool:
+        """Whether that graph plans from several states at once; before format 5.1 it did not."""
+        return self.has_plan and len(self._plan.get_inputs()[PLAN_INPUTS.index('known')].shape) > 2
 
     @property
     def largest_entry(self) -> float:
@@ -240,7 +245,7 @@ class Bundle:
         """
         Predict x_0 (B, H, D) from x_t (B, H, D), both normalised.
 
-        :param known: true where x_t is known and has no noise, shape (H, D).
+        :param known: true where x_t is known and has no noise, of a shape that fits x_t.
         :param wanted: normalised return that the trajectories shall have; None for none. Only for
             a denoiser that ``takes_return``.
         :param weight: how much that counts, see ``PlannerConfig.return_weight``.
@@ -293,14 +298,17 @@ class Bundle:
         """
         Denoise trajectories in one go.
 
-        :param inputs: ``PLAN_INPUTS``, see ``CompiledPlan``.
-        :return: normalised trajectories (N, H, D), and the normalised values (N,) that they have
+        :param inputs: ``PLAN_INPUTS``, see ``CompiledPlan``; what is known is of shape (1, H, D)
+            or, where it ``plans_several``, (B, H, D).
+        :return: normalised trajectories (B, H, D), and the normalised values (B,) that they have
             within the torque limits.
         :raises ModelError: if there is no graph of whole plans.
         """
         if self._plan is None:
             raise ModelError(f'{self.path / PLAN_FILE}: no such file in this bundle, expected one '
                              'to plan with; export the model again')
+        if not self.plans_several:
+            inputs = {**inputs, **{name: inputs[name][0] for name in ('known', 'mask')}}
         return tuple(self._plan.run(None, inputs))
 
     def check_state(self, state: NDArray) -> NDArray:
@@ -440,7 +448,7 @@ class Bundle:
     def _probe_of_plans(probe: NDArray) -> dict[str, NDArray]:
         """Return inputs of a plan of one guided step and one without guidance."""
         row = probe[0, 0]
-        return {'draws': probe[None], 'known': probe[0], 'mask': probe[0] > 0,
+        return {'draws': probe[None], 'known': probe[:1], 'mask': probe[:1] > 0,
                 'times': np.array([[1], [0], [CLEAN]]), 'steps': np.ones((2, 5), dtype=np.float32),
                 'n_guided': np.array(1), 'bound': np.array(1, dtype=np.float32),
                 'low': row - 1, 'high': row + 1}

@@ -11,7 +11,7 @@ from .bundle import Bundle
 from .guides.guidance import push_factors
 from .guides.learned_value import LearnedValue
 from .planner_config import PlannerConfig
-from .samplers import FACTORS, SAMPLERS
+from .samplers import FACTORS, Noise, SAMPLERS
 
 
 class CompiledPlan:
@@ -54,15 +54,16 @@ class CompiledPlan:
                 and config.guides == ('learned_value',) and config.states == 'denoised'
                 and config.n_guide_steps == 1 and bundle.value_clean_time == CLEAN)
 
-    def inputs(self, known: NDArray, mask: NDArray, *, seed: int | Sequence[int]
+    def inputs(self, known: NDArray, mask: NDArray, *, seeds: Sequence[int | Sequence[int]]
                ) -> dict[str, NDArray]:
         """
         Return all inputs of ``Bundle.plan``.
 
-        :param known: normalised values, shape (H, D); ``mask`` says where they hold.
-        :param seed: of the noise.
+        :param known: normalised values, shape (1, H, D) or, of several plans, (B, H, D); ``mask``
+            says where they hold.
+        :param seeds: of the noise, one for each plan, which has N candidates.
         """
-        draws = np.random.default_rng(seed).standard_normal(self._shape, dtype=np.float32)
+        draws = Noise(seeds).draw(self._shape)
         if self._temperature != 1:
             draws *= self._temperature
         return {'draws': draws, 'known': known, 'mask': mask, **self._inputs}

@@ -1,5 +1,6 @@
 """Late plans: what the robot does until a plan is ready is known when the plan is made."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,9 @@ from numpy.typing import NDArray
 from ..errors import ConfigError
 from .conditions import Condition, first_actions
 from .planner import Plan, Planner
+
+Planning = Callable[..., Plan]
+"""Plans as ``Planner.plan`` does, the planner its first argument."""
 
 
 def committed(plan: Plan, index: int, n: int) -> NDArray:
@@ -28,7 +32,7 @@ def committed(plan: Plan, index: int, n: int) -> NDArray:
 
 
 def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step: int = 0,
-                     condition: Condition | None = None) -> Plan:
+                     condition: Condition | None = None, plan: Planning = Planner.plan) -> Plan:
     """
     Plan from one state, knowing the actions until the plan is ready.
 
@@ -42,6 +46,7 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
     :param actions: that will be executed until the plan is ready [N m], shape (n, A), n < H.
     :param step: number of the control period of ``state``.
     :param condition: what else is fixed of the plan from the state that the actions lead to.
+    :param plan: plans with ``planner``.
     :return: rows 0 to n - 1 are the actions given and the states forecast, the others new.
     :raises ConfigError: if the actions have another shape.
     :raises StateError: as ``Planner.plan``, or if a forecast is not finite.
@@ -55,23 +60,23 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
                           'horizon')
     n = len(actions)
     if not n:
-        return planner.plan(state, step=step, condition=condition)
+        return plan(planner, state, step=step, condition=condition)
     if bundle.has_dynamics:
         clip = bundle.robot.state_clip
         state = np.clip(bundle.check_state(state), -clip, clip)
         states = [state, *bundle.forecast(state, actions)]
     else:
         known = first_actions(actions, horizon=horizon, row_dim=bundle.row_dim)
-        states = planner.plan(state, step=step, condition=known).candidates.mean(0)[
+        states = plan(planner, state, step=step, condition=known).candidates.mean(0)[
             :n + 1, n_action:]
-    plan = planner.plan(states[n], step=step, condition=condition)
-    candidates = np.empty_like(plan.candidates)
+    later = plan(planner, states[n], step=step, condition=condition)
+    candidates = np.empty_like(later.candidates)
     candidates[:, :n, :n_action] = actions
     candidates[:, :n, n_action:] = states[:n]
-    candidates[:, n:] = plan.candidates[:, :horizon - n]
-    clamped = np.zeros_like(plan.clamped)
-    clamped[:, n:] = plan.clamped[:, :horizon - n]
-    return replace(plan, candidates=candidates, clamped=clamped)
+    candidates[:, n:] = later.candidates[:, :horizon - n]
+    clamped = np.zeros_like(later.clamped)
+    clamped[:, n:] = later.clamped[:, :horizon - n]
+    return replace(later, candidates=candidates, clamped=clamped)
 
 
 def torque_step(new: Plan, old: Plan, *, row: int, lag: int = 1) -> float:

@@ -20,7 +20,7 @@ from .guides.target import Target
 from .navigation.evasion import Evasion
 from .navigation.obstacle_guide import Obstacles
 from .planner_config import PlannerConfig
-from .samplers import SAMPLERS
+from .samplers import Noise, SAMPLERS
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,21 @@ class Plan:
         return self.candidates[self.best, :, self.action_dim:]
 
 
+@dataclass(frozen=True)
+class Start:
+    """What a plan starts from."""
+
+    state: NDArray
+    """Measured, in the order and units of ``bundle.robot.state``, shape (S,)."""
+    step: int = 0
+    """Number of the control period; with ``config.seed`` it seeds the noise."""
+    condition: Condition | None = None
+    """What else is fixed, besides the first state."""
+
+
 class Planner:
     """
-    Denoise candidates from one state and rank them (Hu 2024, Algorithms 1.2 and 3).
+    Denoise candidates from a state and rank them (Hu 2024, Algorithms 1.2 and 3).
 
     :raises ConfigError: if the configuration asks for what the model is without: as many steps, a
         dynamics model, a wanted return.
@@ -136,6 +148,21 @@ class Planner:
                               'among them to avoid obstacles, as preset maze has it')
         self._obstacles.obstacles = tuple(obstacles)
 
+    def is_like(self, other: 'Planner') -> bool:
+        """
+        Return whether the other one makes the same plans, which ``plans`` may make together then.
+
+        Those that follow a speed do not: each may be told another one at any time. Those that
+        avoid obstacles have to know the same ones.
+        """
+        return self is other or (
+            self.config == other.config and self.bundle.hash == other.bundle.hash
+            and not self.follows_speed and self._known_obstacles == other._known_obstacles)
+
+    @property
+    def _known_obstacles(self) -> tuple[Obstacle, ...]:
+        return () if self._obstacles is None else self._obstacles.obstacles
+
     def plan(self, state: NDArray, *, step: int = 0, condition: Condition | None = None,
              on_step: Callable[[int, NDArray], None] | None = None) -> Plan:
         """
@@ -147,20 +174,32 @@ class Planner:
         :param on_step: sees the candidates being denoised; see ``denoise``.
         :raises StateError: if the state has another shape, or it or the plan is not finite.
         """
+        return self.plans([Start(state, step, condition)], on_step=on_step)[0]
+
+    def plans(self, starts: Sequence[Start], *,
+              on_step: Callable[[int, NDArray], None] | None = None) -> list[Plan]:
+        """
+        Plan from several states in one batch through the networks, as of several robots.
+
+        Each plan has the noise that ``plan`` gives it. But for rounding it is the same plan.
+
+        :param on_step: sees the candidates of all, those of the first start first.
+        :raises StateError: if a state has another shape, or it or a plan is not finite.
+        """
         bundle, robot = self.bundle, self.bundle.robot
         n_action, limit = robot.action_dim, robot.torque_limit
-        state = np.clip(bundle.check_state(state), -robot.state_clip, robot.state_clip)
-        known, mask = normalized_condition(bundle, state, condition)
-        seed = self.config.seed, step
-        if self._compiled is not None and on_step is None:
-            x_0, value = bundle.plan(self._compiled.inputs(known, mask, seed=seed))
+        known, mask = self._known(starts)
+        seeds = [(self.config.seed, start.step) for start in starts]
+        if (self._compiled is not None and on_step is None
+                and (len(starts) == 1 or bundle.plans_several)):
+            x_0, value = bundle.plan(self._compiled.inputs(known, mask, seeds=seeds))
             preferred = {'learned_value': self._learned_value.of_normalized(value)}
         else:
-            x_0, preferred = self.denoise(known, mask, seed=seed, on_step=on_step), None
+            x_0, preferred = self.denoise(known, mask, seeds=seeds, on_step=on_step), None
         if bundle.window == 'states':
             self._act(x_0, mask)
         changes = None
-        if self._obstacles is not None and self._obstacles.obstacles:
+        if self._known_obstacles:
             changes = self._evasion.evade(x_0, mask)
         candidates = bundle.normalizer.unnormalize(x_0.astype(np.float64))
         actions = candidates[:, :, :n_action]
@@ -184,7 +223,27 @@ class Planner:
         if not all(np.isfinite(array).all() for array in (candidates, values, scores)):
             raise StateError('the plan has values that are not finite; the state is too far from '
                              'all that the model was trained on')
-        return Plan(candidates, values, clamped, n_action, scores)
+        n = self.config.n_candidates
+        return [Plan(candidates[k:k + n], values[k:k + n], clamped[k:k + n], n_action,
+                     scores[k:k + n]) for k in range(0, n * len(starts), n)]
+
+    def _known(self, starts: Sequence[Start]) -> tuple[NDArray, NDArray]:
+        """
+        Return what is known, normalised, and where.
+
+        :return: both (1, H, D) from a single start; from several ones (B, H, D), one of each for
+            every candidate.
+        """
+        bundle, clip = self.bundle, self.bundle.robot.state_clip
+        found = [normalized_condition(
+            bundle, np.clip(bundle.check_state(start.state), -clip, clip), start.condition)
+            for start in starts]
+        if len(found) == 1:
+            (known, mask), = found
+            return known[None], mask[None]
+        known, mask = (np.repeat(arrays, self.config.n_candidates, axis=0)
+                       for arrays in zip(*found, strict=True))
+        return known, mask
 
     @cached_property
     def _compiled(self) -> CompiledPlan | None:
@@ -204,7 +263,7 @@ class Planner:
             x_0[:, :-1, n_action:], x_0[:, 1:, n_action:]))
         actions = self.bundle.action_between(before, after).reshape(n, horizon - 1, n_action)
         actions = np.concatenate([actions, actions[:, -1:]], axis=1)
-        np.copyto(x_0[:, :, :n_action], actions, where=~mask[:, :n_action])
+        np.copyto(x_0[:, :, :n_action], actions, where=~mask[..., :n_action])
 
     def _forecast(self, x_0: NDArray, mask: NDArray) -> None:
         """
@@ -215,23 +274,24 @@ class Planner:
         bound, n_action = self._bound, self.bundle.robot.action_dim
         for k in range(self.bundle.horizon - 1):
             states = np.clip(self.bundle.next_state(x_0[:, k]), -bound, bound)
-            np.copyto(x_0[:, k + 1, n_action:], states, where=~mask[k + 1, n_action:])
+            np.copyto(x_0[:, k + 1, n_action:], states, where=~mask[..., k + 1, n_action:])
 
-    def denoise(self, known: NDArray, mask: NDArray, *, seed: int | Sequence[int],
+    def denoise(self, known: NDArray, mask: NDArray, *, seeds: Sequence[int | Sequence[int]],
                 on_step: Callable[[int, NDArray], None] | None = None) -> NDArray:
         """
         Denoise candidates from noise, the known part put back after every step.
 
-        :param known: normalised values, shape (H, D); ``mask`` says where they hold.
-        :param seed: of the noise.
-        :param on_step: called with diffusion time t and x_t, shape (N, H, D), before every step
+        :param known: normalised values, shape (1, H, D) or (B, H, D); ``mask`` says where they
+            hold.
+        :param seeds: of the noise, one for each plan, which has N candidates.
+        :param on_step: called with diffusion time t and x_t, shape (B, H, D), before every step
             and at the end; here t counts as in Ho et al. (2020), from T of pure noise to 0;
             from less, where the model predicts eps.
-        :return: normalised trajectories, shape (N, H, D).
+        :return: normalised trajectories, shape (B, H, D), B = N times the number of plans.
         """
-        config, rng = self.config, np.random.default_rng(seed)
-        shape, temperature = (config.n_candidates, *known.shape), config.temperature
-        x_t = np.float32(temperature) * rng.standard_normal(shape, dtype=np.float32)
+        config, noise = self.config, Noise(seeds)
+        shape, temperature = (config.n_candidates, *known.shape[-2:]), config.temperature
+        x_t = np.float32(temperature) * noise.draw(shape)
         np.copyto(x_t, known, where=mask)
         if on_step is not None:
             on_step(self._levels[0][0] + 1, x_t.copy())
@@ -243,7 +303,7 @@ class Planner:
             if factor and config.guidance == 'diffuser':
                 self._push(x_s, s, factor, known, mask)
             if std:
-                x_s += std * temperature * rng.standard_normal(shape, dtype=np.float32)
+                x_s += std * temperature * noise.draw(shape)
                 np.copyto(x_s, known, where=mask)
             if factor and config.guidance == 'hu':
                 self._push(x_s, s, factor, known, mask)
@@ -253,13 +313,13 @@ class Planner:
         return x_s
 
     def _push(self, x_s: NDArray, s: int, factor: float, known: NDArray, mask: NDArray) -> None:
-        """Move trajectories (N, H, D) along the gradient of what the guides prefer, in place."""
+        """Move trajectories (B, H, D) along the gradient of what the guides prefer, in place."""
         for _ in range(self.config.n_guide_steps):
             x_s += factor * self._guides.gradient(x_s, s)
             np.copyto(x_s, known, where=mask)
 
     def _predict(self, x_t: NDArray, t: int, known: NDArray) -> NDArray:
-        """Predict x_0 (N, H, D), bounded."""
+        """Predict x_0 (B, H, D), bounded."""
         config = self.config
         x_0 = self.bundle.denoise(
             x_t, t, known, wanted=self._wanted if config.return_weight else None,

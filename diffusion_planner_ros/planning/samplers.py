@@ -13,6 +13,7 @@ from itertools import pairwise
 from math import log, sqrt
 from typing import Protocol
 
+import numpy as np
 from numpy.typing import NDArray
 
 from ..schedule import CLEAN, posterior_variance
@@ -21,6 +22,27 @@ Model = Callable[[NDArray, int], NDArray]
 """Predicts x_0 (B, H, D) from x_t (B, H, D) and its diffusion time, all normalised."""
 Steps = Generator[tuple[int, NDArray, float], NDArray, None]
 """Yields s, mean and standard deviation of x_s; is sent the x_s (B, H, D) to go on from."""
+
+
+class Noise:
+    """
+    Standard normal noise for the candidates of one plan or of several.
+
+    :param seeds: one for each plan. So its noise is the same, whatever is planned beside it.
+    """
+
+    def __init__(self, seeds: Sequence[int | Sequence[int]]) -> None:
+        self._rngs = [np.random.default_rng(seed) for seed in seeds]
+
+    def draw(self, shape: tuple[int, ...]) -> NDArray:
+        """
+        Draw for all plans.
+
+        :param shape: for each, (..., N, H, D).
+        :return: float32, shape (..., B, H, D), B = N times the number of plans.
+        """
+        draws = [rng.standard_normal(shape, dtype=np.float32) for rng in self._rngs]
+        return draws[0] if len(draws) == 1 else np.concatenate(draws, axis=-3)
 
 
 class Sampler(Protocol):

@@ -16,6 +16,12 @@ from diffusion_planner_ros.experiments.benchmark.planning_benchmark import (
     measure_planning,
     torch_planner,
 )
+from diffusion_planner_ros.experiments.benchmark.robots_times import (
+    batch_table,
+    measure_batches,
+    measure_robots,
+    robots_table,
+)
 from diffusion_planner_ros.experiments.benchmark.stage_times import measure_stages, stage_table
 from diffusion_planner_ros.learning.onnx_export import TrainedModel
 from diffusion_planner_ros.planning.planner import Planner
@@ -23,7 +29,8 @@ from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.share import share_file
 
 A = 6
-FEW = {'candidates': (1, 3), 'steps': (2,), 'rounds': 1, 'diffuser_plans': 0, 'ros_seconds': 0}
+FEW = {'candidates': (1, 3), 'steps': (2,), 'rounds': 1, 'diffuser_plans': 0, 'ros_seconds': 0,
+       'robots': (1, 2)}
 
 
 @pytest.mark.parametrize('settings', [
@@ -65,6 +72,10 @@ def test_times_and_ratios_of_all_plans_are_reported_and_drawn(bundle, tmp_path, 
         assert cell['ratios'] == {
             name: pytest.approx(cell[name]['p50_ms'] / cell['compiled']['p50_ms'])
             for name in ('general', 'torch')}
+    assert [row['robots'] for row in report['robots']] == [1, 2]
+    for row in report['robots']:
+        for name in ('batch', 'one_by_one'):
+            assert 0.0 < row[name]['p50_ms'] <= row[name]['p99_ms']
     stages = report['stages_p50_ms']
     assert stages['plan'] == pytest.approx(sum(stages[k] for k in (
         'state', 'noise', 'graph', 'rest')))
@@ -72,7 +83,7 @@ def test_times_and_ratios_of_all_plans_are_reported_and_drawn(bundle, tmp_path, 
 
 def test_without_json_a_table_in_markdown_is_printed(bundle, tmp_path, capsys):
     benchmark(bundle=bundle.path, out=tmp_path, **FEW)
-    head, _, *rows = capsys.readouterr().out.splitlines()
+    head, _, *rows = capsys.readouterr().out.partition('\n\n')[0].splitlines()
     assert head == ('| candidates | steps | guided | compiled: p50 / p99 [ms] '
                     '| general: p50 / p99 [ms] | torch: p50 / p99 [ms] '
                     '| general / compiled | torch / compiled |')
@@ -109,7 +120,8 @@ def test_the_setting_of_diffuser_is_its_released_one(bundle):
     ({'candidates': ()}, 'candidates or steps are none'),
     ({'candidates': (0,)}, 'n_candidates is 0, expected '),
     ({'steps': (1000,)}, 'n_denoise_steps is 1000, expected at most 10'),
-    ({'threads': 0}, 'n_threads is 0, expected ')])
+    ({'threads': 0}, 'n_threads is 0, expected '),
+    ({'robots': (2, 0)}, r'robots is \(2, 0\), expected integers above 0')])
 def test_numbers_that_make_no_sense_are_refused(bundle, tmp_path, change, message):
     with pytest.raises(ConfigError, match=message):
         benchmark(bundle=bundle.path, out=tmp_path, **{**FEW, **change})
@@ -140,3 +152,18 @@ def test_where_the_time_from_a_state_to_its_torque_goes():
     assert [line.split(' | ')[0].removeprefix('| ') for line in lines[2:8]] == [
         name.replace('_', ' ') for name in stages]
     assert 'Deadlines missed' in lines[-1]
+
+
+def test_two_robots_walk_with_one_planner_and_their_times_are_told():
+    facts = measure_robots(share_file('models/walker2d'), 2, 1.0)
+    for where in ('', 'bridge_'):
+        assert 0.0 < facts[f'{where}latency_p50_ms'] <= facts[f'{where}latency_p99_ms']
+    assert 0.0 <= facts['missed_deadline_rate'] <= 1.0
+    assert robots_table([facts]).splitlines()[-1].startswith('| 2 | ')
+
+
+def test_the_table_of_batches_compares_them_with_plans_one_after_the_other(bundle):
+    rows = measure_batches(bundle, (1, 3), n_rounds=1)
+    head, _, *lines = batch_table(rows).splitlines()
+    assert head.startswith('| robots | in one batch: p50 / p99 [ms] |')
+    assert [line.split(' | ')[0] for line in lines] == ['| 1', '| 3']

@@ -153,7 +153,7 @@ def test_refuses_to_share_its_domain_with_another_robot(tmp_path):
         done = run('walk', '--out', tmp_path)
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith(
-        'diffusion_planner: another robot or planner runs in ROS domain ')
+        'diffusion_planner: another robot, planner or clock runs in ROS domain ')
 
 
 def test_a_bundle_that_is_not_there_is_one_clear_line(tmp_path):

@@ -45,7 +45,7 @@ class Robot:
         bundle = Bundle.load(share_file('models/walker2d'))
         self.replanner = Replanner(
             Model(Planner(bundle, PlannerConfig()), PredictionMonitor(bundle)),
-            self.command_publisher, lockstep=False, action_delay=0, clock=self,
+            self.command_publisher, lockstep=False, plan=Planner.plan, action_delay=0, clock=self,
             defer=lambda function: function(), on_command=quiet, on_plan=quiet, on_refused=quiet,
             known_of=quiet, on_fault=self._on_fault)
         self.nanoseconds = 0

@@ -458,7 +458,7 @@ def test_the_prediction_error_is_that_of_the_plans_with_the_recorded_action(bund
 
 
 def test_an_export_without_data_has_no_calibration(bundle):
-    assert bundle.facts['format_version'] == '5.0'
+    assert bundle.facts['format_version'] == '5.1'
     assert not bundle.calibrations
 
 

@@ -265,7 +265,7 @@ def test_a_control_loop_that_cannot_be_built_leaves_nothing_behind(node, monkeyp
     def build():
         return ControlLoop(
             node, Model(Planner(bundle, PlannerConfig()), PredictionMonitor(bundle)), limit,
-            create_publisher=lambda: PLANNER.publisher(node, COMMANDS),
+            plan=Planner.plan, create_publisher=lambda: PLANNER.publisher(node, COMMANDS),
             config=PlannerNodeConfig(), stop=stop, state_config=StateConfig(),
             speed_config=SpeedCommandConfig(), control=SimpleNamespace(group=None, defer=print),
             frame_id='world',

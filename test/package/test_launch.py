@@ -39,7 +39,7 @@ import json, os, pathlib, signal, sys
 arguments = sys.argv[1:]
 files = [pathlib.Path(b).read_text() for a, b in zip(arguments, arguments[1:])
          if a == '--params-file']
-note = pathlib.Path('{folder}', pathlib.Path(sys.argv[0]).name + '.json')
+note = pathlib.Path('{folder}', f'{{pathlib.Path(sys.argv[0]).name}}.{{os.getpid()}}.json')
 draft = note.with_suffix('.draft')
 draft.write_text(json.dumps({{'arguments': arguments, 'files': files, 'pid': os.getpid()}}))
 draft.rename(note)
@@ -182,9 +182,15 @@ def launched(prefix, file, expected, *arguments):
     """Launch a file; give how each stand-in was started, and the launch process."""
     folder = prefix.parent
     with launch_process(prefix, file, *arguments) as process:
-        wait_for(lambda: {f.stem for f in folder.glob('*.json')} >= expected,
+        wait_for(lambda: {name for name, _ in notes_of(prefix)} >= expected,
                  'the start of all processes', process, folder / 'launch.log')
-        yield {f.stem: json.loads(f.read_text()) for f in folder.glob('*.json')}, process
+        yield dict(notes_of(prefix)), process
+
+
+def notes_of(prefix):
+    """Return name and note of every stand-in that was started."""
+    return [(file.name.partition('.')[0], json.loads(file.read_text()))
+            for file in prefix.parent.glob('*.json')]
 
 
 def launch_to_the_end(prefix, file, *arguments):
@@ -205,14 +211,14 @@ def handed_over(started):
     """Return the parameters of all files that a process was given, later ones first in rank."""
     merged = {}
     for text in started['files']:
-        for node in yaml.safe_load(text).values():
+        for node in yaml.load(text, yaml.FullLoader).values():  # launch writes lists as tuples
             merged.update(node['ros__parameters'])
     return merged
 
 
 @pytest.mark.parametrize(('file', 'arguments', 'required'), [
-    ('hardware.launch.py', {*COMMON, 'urdf', 'controllers', 'odometry'}, {'urdf'}),
-    ('simulation.launch.py', {*COMMON, 'robot', 'lockstep', 'real_time_factor', 'rviz',
+    ('hardware.launch.py', {*COMMON, 'urdf', 'controllers', 'odometry', 'clock'}, {'urdf'}),
+    ('simulation.launch.py', {*COMMON, 'robot', 'robots', 'lockstep', 'real_time_factor', 'rviz',
                               'robot_state_publisher'}, set()),
 ])
 def test_a_launch_file_says_what_it_takes(prefix, file, arguments, required):
@@ -343,6 +349,35 @@ def test_every_node_gets_the_namespace_with_a_clock_and_frames_of_its_own(prefix
                     } <= set(each['arguments'])
 
 
+def test_robots_of_one_simulator_share_its_clock_where_that_is_asked_for(prefix):
+    with launched(prefix, 'hardware.launch.py', HARDWARE, 'urdf:=my robot.urdf',
+                  'namespace:=robot1', 'use_sim_time:=true', 'clock:=/clock') as (started, _):
+        for each in started.values():
+            assert {'/clock:=/clock', '/tf:=tf'} <= set(each['arguments'])
+
+
+def test_several_robots_have_namespaces_seeds_and_records_of_their_own_and_one_planner(prefix):
+    with launched(prefix, 'simulation.launch.py', {*WALKER, 'recorder'}, 'namespace:=hall',
+                  'robots:=2', 'record:=/a/log.hdf5') as (_, process):
+        robots = ['robot1', 'robot2']
+        spectators = ('rviz2', 'robot_state_publisher')
+        expected = {('planner', '/hall'), *(
+            (name, f'/hall/{robot}') for robot in robots
+            for name in ('mujoco_bridge', 'recorder', *spectators))}
+        wait_for(lambda: len(notes_of(prefix)) == len(expected),
+                 'the start of all', process, prefix.parent / 'launch.log')
+        settings = {}
+        for name, note in notes_of(prefix):
+            namespace, = (a.removeprefix('__ns:=') for a in note['arguments'] if '__ns' in a)
+            settings[name, namespace] = handed_over(note)
+            assert '/clock:=clock' in note['arguments']
+    assert set(settings) == expected
+    assert list(settings['planner', '/hall']['robots']) == robots
+    for seed, robot in enumerate(robots):
+        assert settings['mujoco_bridge', f'/hall/{robot}']['seed'] == seed
+        assert settings['recorder', f'/hall/{robot}']['file'] == f'/a/log_{robot}.hdf5'
+
+
 def test_rviz_shows_the_robot_of_its_own_namespace():
     topics = re.findall(r'^ +Value: (\S*(?:planner|description)\S*)$',
                         (CONFIG / 'simulation.rviz').read_text(), re.MULTILINE)
@@ -355,6 +390,7 @@ def test_rviz_shows_the_robot_of_its_own_namespace():
     ('simulation.launch.py', 'use_sim_time:=1', r'"use_sim_time" provided value "1".*true.*false'),
     ('simulation.launch.py', 'real_time_factor:=fast',
      "real_time_factor is 'fast', expected a number above 0"),
+    ('simulation.launch.py', 'robots:=0', "robots is '0', expected an integer above 0"),
     ('simulation.launch.py', 'params_file:=mine.yaml',
      r"params_file is 'mine.yaml', expected a file that is there, or one of hardware.yaml, "),
     ('simulation.launch.py', 'namespace:=robot-1', 'robot-1'),
@@ -413,7 +449,7 @@ def test_a_launch_that_is_interrupted_ends_with_exit_code_0(prefix):
 # With the real nodes
 
 
-def test_two_robots_walk_in_one_domain_each_in_its_namespace(tmp_path, prefix):
+def test_two_robots_of_one_launch_walk_each_in_its_namespace(tmp_path, prefix):
     for name in EXECUTABLES[PACKAGE]:
         script(prefix / 'lib' / PACKAGE / name, REAL.format(python=sys.executable, name=name))
     for package in ('rviz2', 'robot_state_publisher'):
@@ -435,9 +471,8 @@ def test_two_robots_walk_in_one_domain_each_in_its_namespace(tmp_path, prefix):
         node = stack.enter_context(observer())
         for robot, clock in clocks.items():
             node.create_subscription(Clock, f'{robot}/clock', clock.append, 10)
-            stack.enter_context(launch_process(
-                prefix, 'simulation.launch.py', f'namespace:={robot}', 'lockstep:=true',
-                log=f'{robot}.log', env=environment()))
+        stack.enter_context(launch_process(
+            prefix, 'simulation.launch.py', 'robots:=2', 'lockstep:=true', env=environment()))
         node.create_subscription(DiagnosticArray, DIAGNOSTICS.path, collect, 10)
         spin_until(node, both_walk, 'two walking robots')
         assert {name: hardware for name, (hardware, _) in reports.items()} == {

@@ -1,6 +1,6 @@
 """The planner: what is fixed stays fixed, and the same seed gives the same plan."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import pairwise
 
 import numpy as np
@@ -11,7 +11,7 @@ import pytest
 from diffusion_planner_ros.errors import ConfigError, ProviderError, StateError
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.conditions import Condition
-from diffusion_planner_ros.planning.planner import Planner
+from diffusion_planner_ros.planning.planner import Planner, Start
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.providers import PROVIDERS
 from diffusion_planner_ros.planning.samplers import ddpm_step, SAMPLERS
@@ -368,3 +368,41 @@ def test_threads_do_not_change_the_plan(bundle_of, make_planner, state):
     two = Planner(Bundle.load(bundle_of('mlp', 'x0'), n_threads=2), PlannerConfig(n_candidates=8))
     assert_allclose(two.plan(state).candidates, make_planner().plan(state).candidates, rtol=1e-3,
                     atol=1e-3)
+
+
+@pytest.mark.parametrize('settings', [
+    {}, {'sampler': 'ddpm', 'n_denoise_steps': 5, 'guidance_strength': 3.0},
+    {'sampler': 'dpm_solver', 'n_denoise_steps': 4}, {'states': 'forecast'},
+    {'n_candidates': 1}], ids=lambda settings: '_'.join(settings) or 'default')
+@pytest.mark.parametrize('is_compiled', [True, False])
+def test_plans_from_several_states_are_those_from_each(bundle, recorded, settings, is_compiled):
+    planner = Planner(bundle if is_compiled else bundle.without_plan(), PlannerConfig(**settings))
+    condition = make_condition((0, 2, -33.0), (H - 1, A, 1.1))
+    starts = [Start(episode.observations[5], step, fixed) for episode, step, fixed in zip(
+        recorded.episodes, (4, 9, 4), (None, condition, None), strict=False)]
+    plans = planner.plans(starts)
+    assert len(plans) == 3
+    for start, plan in zip(starts, plans, strict=True):
+        expected = planner.plan(start.state, step=start.step, condition=start.condition)
+        scale = bundle.normalizer.std
+        assert_allclose(plan.candidates / scale, expected.candidates / scale, rtol=0, atol=2e-5)
+        assert_allclose(plan.values, expected.values, rtol=1e-4)
+        assert_array_equal(plan.clamped, expected.clamped)
+
+
+def test_a_plan_graph_of_one_state_is_not_asked_for_several(bundle, recorded):
+    """Bundles before format 5.1 have one."""
+    older = replace(bundle)
+    older.__dict__['plans_several'] = False  # as a cached property is
+    planner = Planner(older, PlannerConfig())
+    starts = [Start(episode.observations[5]) for episode in recorded.episodes[:2]]
+    general = Planner(bundle.without_plan(), PlannerConfig())
+    for found, expected in zip(planner.plans(starts), general.plans(starts), strict=True):
+        assert_array_equal(found.candidates, expected.candidates)
+
+
+def test_one_state_among_several_that_is_not_finite_is_refused(make_planner, recorded):
+    starts = [Start(episode.observations[5].copy()) for episode in recorded.episodes[:3]]
+    starts[1].state[3] = np.nan
+    with pytest.raises(StateError, match='is nan, expected a finite number'):
+        make_planner().plans(starts)

@@ -135,7 +135,7 @@ def assert_samples_are(expected, model, n_denoise_steps, **settings):
     planner = make_planner(model, n_denoise_steps=n_denoise_steps, clip_denoised=CLIP, **settings)
     # Rounding of single precision, which a predicted eps amplifies up to 400 times.
     atol = 1e-5 if model.prediction == 'x0' else 2e-4
-    assert_allclose(planner.denoise(*NOTHING, seed=3), expected, rtol=0, atol=atol)
+    assert_allclose(planner.denoise(*NOTHING, seeds=[3]), expected, rtol=0, atol=atol)
 
 
 # diffusers takes the next time of its DDIM to be T // n lower, so n has to divide T.
@@ -183,8 +183,8 @@ def test_dpm_solver_is_that_of_diffusers(prediction, n_denoise_steps):
 def test_the_comparison_with_diffusers_is_one_of_clipped_predictions(sampler):
     model = SmallModel(NoiseSchedule('cosine', T))
     settings = {'sampler': sampler, 'n_denoise_steps': 4}
-    clipped = make_planner(model, clip_denoised=CLIP, **settings).denoise(*NOTHING, seed=3)
-    free = make_planner(model, **settings).denoise(*NOTHING, seed=3)
+    clipped = make_planner(model, clip_denoised=CLIP, **settings).denoise(*NOTHING, seeds=[3])
+    free = make_planner(model, **settings).denoise(*NOTHING, seeds=[3])
     assert np.abs(clipped).max() <= CLIP < np.abs(free).max()
 
 
@@ -193,7 +193,7 @@ def test_the_comparison_with_diffusers_is_one_of_clipped_predictions(sampler):
 def test_samples_of_the_optimal_denoiser_have_mean_and_deviation_of_the_gaussian(sampler, name):
     model = GaussianDenoiser(NoiseSchedule(name, 1000))
     planner = make_planner(model, sampler=sampler, n_denoise_steps=1000, n_candidates=256)
-    x_0 = planner.denoise(np.zeros((8, 16), np.float32), np.zeros((8, 16), bool), seed=0)
+    x_0 = planner.denoise(np.zeros((8, 16), np.float32), np.zeros((8, 16), bool), seeds=[0])
     # 32,768 samples: the bounds are 4.5 standard errors, plus 1 % for steps that are not
     # infinitely small.
     assert_allclose(x_0.mean(), MEAN, rtol=0, atol=4.5 * STD / np.sqrt(x_0.size))
@@ -203,7 +203,7 @@ def test_samples_of_the_optimal_denoiser_have_mean_and_deviation_of_the_gaussian
 def sample_inexactly(error, max_amplification, n_steps=T, **settings):
     model = InexactNoise(NoiseSchedule('cosine', n_steps, max_amplification), error)
     planner = make_planner(model, n_candidates=64, **settings)
-    return planner.denoise(np.zeros((8, 16), np.float32), np.zeros((8, 16), bool), seed=0)
+    return planner.denoise(np.zeros((8, 16), np.float32), np.zeros((8, 16), bool), seeds=[0])
 
 
 @pytest.mark.parametrize('sampler', SAMPLERS)
@@ -230,7 +230,7 @@ def deviation_error(sampler, n_denoise_steps):
                            n_denoise_steps=n_denoise_steps, n_candidates=1)
     # The map from noise to sample is affine, so its slope is the deviation, without chance.
     shape = (1, 2)
-    x_0 = planner.denoise(np.zeros(shape, np.float32), np.zeros(shape, bool), seed=0)[0, 0]
+    x_0 = planner.denoise(np.zeros(shape, np.float32), np.zeros(shape, bool), seeds=[0])[0, 0]
     noise = np.random.default_rng(0).standard_normal((1, *shape), dtype=np.float32)[0, 0]
     return abs((x_0[1] - x_0[0]) / (noise[1] - noise[0]) - STD)
 
@@ -255,7 +255,7 @@ def test_samples_given_the_first_entry_are_those_of_the_conditional_gaussian(sam
     planner = make_planner(model, sampler=sampler, n_denoise_steps=200, n_candidates=256)
     known = np.tile(np.array([1.5, 0.0], np.float32), (64, 1))
     mask = np.tile([True, False], (64, 1))
-    x_0 = planner.denoise(known, mask, seed=0)
+    x_0 = planner.denoise(known, mask, seeds=[0])
     assert np.all(x_0[:, :, 0] == 1.5)
     assert_allclose(x_0[:, :, 1].mean(), 1.5 * CORRELATION, rtol=0, atol=0.02)
     assert_allclose(x_0[:, :, 1].std(), 0.6, rtol=0, atol=0.02)

@@ -31,26 +31,31 @@ class Driver:
     Plays the robot's driver: shows states, collects torques.
 
     :param n_before: tests that used the same planner before; each has a time of its own.
+    :param namespace: of the robot, as ``robot1``; the clock is that of all robots.
     """
 
-    def __init__(self, node, n_before=0):
+    def __init__(self, node, n_before=0, namespace=''):
         self.node = node
+        self._namespace = f'/{namespace}' if namespace else ''
         self.commands = []
         self.plans = []
         self._origin = n_before * APART
         self._clock_msg = None
         qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
-        self._states = node.create_publisher(JointState, JOINT_STATES.path, qos)
+        self._states = node.create_publisher(JointState, self._name_of(JOINT_STATES), qos)
         self._clock = node.create_publisher(Clock, CLOCK.path, qos)
-        node.create_subscription(Float64MultiArray, COMMANDS.path,
+        node.create_subscription(Float64MultiArray, self._name_of(COMMANDS),
                                  self.commands.append, 10)
-        node.create_subscription(JointTrajectory, PLAN.path, self.plans.append, 10)
+        node.create_subscription(JointTrajectory, self._name_of(PLAN), self.plans.append, 10)
+
+    def _name_of(self, topic):
+        return f'{self._namespace}/{topic.path}'
 
     def is_connected(self):
         return (self._states.get_subscription_count() > 0
                 and self._clock.get_subscription_count() > 0
-                and self.node.count_publishers(COMMANDS.path) > 0
-                and self.node.count_publishers(PLAN.path) > 0)
+                and self.node.count_publishers(self._name_of(COMMANDS)) > 0
+                and self.node.count_publishers(self._name_of(PLAN)) > 0)
 
     def stamp(self, step):
         """Return the time of a step of this test [ns]."""

@@ -1,6 +1,6 @@
 """Start our nodes as processes for a test, on a domain of their own, and leave none behind."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, ExitStack
 import os
 from pathlib import Path
@@ -33,7 +33,8 @@ def environment() -> dict[str, str]:
 class NodeProcess:
     """A running node and what it printed."""
 
-    def __init__(self, module: str, parameters: dict, folder: Path, name: str = '') -> None:
+    def __init__(self, module: str, parameters: dict, folder: Path, name: str = '', *,
+                 remaps: Iterable[str] = ()) -> None:
         name = name or module
         parameter_file = folder / f'{name}.yaml'
         parameter_file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
@@ -43,7 +44,8 @@ class NodeProcess:
         with self._log.open('wb') as log:
             self.process = subprocess.Popen(
                 [sys.executable, '-m', 'diffusion_planner_ros.nodes', module, '--ros-args',
-                 '--params-file', str(parameter_file), '-r', f'__node:={name}'],
+                 '--params-file', str(parameter_file),
+                 *(word for rule in (f'__node:={name}', *remaps) for word in ('-r', rule))],
                 stdout=log, stderr=subprocess.STDOUT, env=environment(),
                 pass_fds=taken_domain()[1:])
 
@@ -142,11 +144,11 @@ def keeping(folder: Path) -> Iterator[Kept]:
 
 
 @contextmanager
-def running(module: str, folder: Path, node_name: str = '',
+def running(module: str, folder: Path, node_name: str = '', *, remaps: Iterable[str] = (),
             **parameters: object) -> Iterator[NodeProcess]:
     for kept in _kept:  # it would disturb
         kept.end()
-    node = NodeProcess(module, parameters, folder, node_name)
+    node = NodeProcess(module, parameters, folder, node_name, remaps=remaps)
     try:
         yield node
     finally:

@@ -1,4 +1,4 @@
-"""``diffusion_planner benchmark``: how long a plan takes, and the way from state to torque."""
+"""``diffusion_planner benchmark``: how long plans take, and the way from state to torque."""
 
 from json import dumps
 from pathlib import Path
@@ -15,6 +15,8 @@ def benchmark(
     diffuser_plans: int = 2,
     threads: int = 1,
     ros_seconds: float = 30.0,
+    robots: tuple[int, ...] = (1, 2, 4, 8),
+    ros_robots: tuple[int, ...] = (1, 2),
     out: Path = Path('benchmark'),
     json: bool = False,
 ) -> None:
@@ -24,7 +26,8 @@ def benchmark(
     Prints a table in Markdown; writes OUT/benchmark.json and OUT/benchmark.png. Plans without
     guidance take the sampler ddim, guided ones ddpm. The setting that Diffuser was released with
     is measured in PyTorch, too; it takes seconds a plan. Then the robot walks through ROS in real
-    time, and a second table says where the time from a state to its torque goes.
+    time, and a second table says where the time from a state to its torque goes. Two more tables
+    say how long it takes for several robots: to plan for all, and through ROS.
 
     :param bundle: folder of the model bundle; the shipped one by default.
     :param candidates: numbers of candidates to plan with.
@@ -32,12 +35,20 @@ def benchmark(
     :param rounds: turns that all take; 4 plans are measured in each.
     :param diffuser_plans: plans in Diffuser's setting, at most one per round; 0 leaves it out.
     :param threads: threads of onnxruntime and PyTorch.
-    :param ros_seconds: how long the robot walks [s]; 0 leaves it out.
+    :param ros_seconds: how long robots walk [s]; 0 leaves that out.
+    :param robots: numbers of robots to plan for at once.
+    :param ros_robots: numbers of robots that walk through ROS with one planner.
     :param out: folder to write to.
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
     from ...experiments.benchmark.planning_benchmark import benchmark_table, measure_planning
+    from ...experiments.benchmark.robots_times import (
+        batch_table,
+        measure_batches,
+        measure_robots,
+        robots_table,
+    )
     from ...planning.bundle import Bundle
     from ...planning.planner_config import PlannerConfig
     from ...robots.robot_folder import DEFAULT_ROBOT
@@ -50,11 +61,13 @@ def benchmark(
     loaded = Bundle.load(path, n_threads=planner.n_threads)
     facts = {'bundle': str(path), 'bundle_hash': loaded.hash, **measure_planning(
         loaded, candidates=candidates, steps=steps, n_rounds=rounds,
-        n_diffuser_plans=diffuser_plans, n_threads=planner.n_threads, progress=progress)}
+        n_diffuser_plans=diffuser_plans, n_threads=planner.n_threads, progress=progress),
+        'robots': measure_batches(loaded, robots, n_rounds=rounds, progress=progress)}
     if ros_seconds:
         from ...experiments.benchmark.stage_times import measure_stages, stage_table
 
         facts['state_to_torque'] = measure_stages(path, ros_seconds)
+        facts['robots_through_ros'] = [measure_robots(path, n, ros_seconds) for n in ros_robots]
     from ...experiments.plots.benchmark_plot import draw_benchmark
 
     out.mkdir(parents=True, exist_ok=True)
@@ -66,5 +79,8 @@ def benchmark(
         report(facts, as_json=True)
     else:
         print_text(benchmark_table(facts))
+        if robots:
+            print_text('\n' + batch_table(facts['robots']))
         if ros_seconds:
             print_text('\n' + stage_table(facts['state_to_torque']))
+            print_text('\n' + robots_table(facts['robots_through_ros']))

@@ -105,7 +105,7 @@ def measure_planning(bundle: Bundle, *, candidates: Sequence[int], steps: Sequen
         for number in range(n_rounds):
             for key, contenders in {**cells, 'stages': stages}.items():
                 for name, plan in contenders.items():
-                    times[key, name] += _timed(plan, number)
+                    times[key, name] += timed(plan, number)
             if number in at_rounds:
                 begin = time.perf_counter()
                 diffuser.plan(state, step=number)
@@ -136,16 +136,16 @@ def _stages(bundle: Bundle, state: NDArray) -> dict[str, Planning]:
     if not bundle.has_plan:
         return {}
     compiled, planner = CompiledPlan(bundle, STAGED), Planner(bundle, STAGED)
-    known, mask = normalized_condition(bundle, state)
-    inputs = compiled.inputs(known, mask, seed=0)
+    known, mask = (array[None] for array in normalized_condition(bundle, state))
+    inputs = compiled.inputs(known, mask, seeds=[0])
     return {
         'state': lambda step: normalized_condition(bundle, bundle.check_state(state)),
-        'noise': lambda step: compiled.inputs(known, mask, seed=(0, step)),
+        'noise': lambda step: compiled.inputs(known, mask, seeds=[(0, step)]),
         'graph': lambda step: bundle.plan(inputs),
         'plan': lambda step: planner.plan(state, step=step)}
 
 
-def _timed(plan: Planning, number: int) -> list[float]:
+def timed(plan: Planning, number: int) -> list[float]:
     """Return how long plans in a row take [s]."""
     plan(number)  # the one before had other networks in the caches
     times = []

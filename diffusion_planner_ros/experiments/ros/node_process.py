@@ -1,6 +1,6 @@
 """Run nodes and other programs as processes of their own, and leave none behind."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, ExitStack
 import ctypes
 from pathlib import Path
@@ -55,17 +55,19 @@ def busy_processes(n: int) -> Iterator[None]:
 
 
 @contextmanager
-def node_process(name: str, parameters: dict[str, Any], folder: Path
-                 ) -> Iterator[subprocess.Popen]:
+def node_process(name: str, parameters: dict[str, Any], folder: Path, *,
+                 remaps: Iterable[str] = ()) -> Iterator[subprocess.Popen]:
     """
     Run a node with parameters, and end it.
 
     :param name: of the node.
     :param parameters: values by name.
     :param folder: where the parameter file is written.
+    :param remaps: of names in ROS, as ``__ns:=/robot1``.
     """
     file = folder / f'{name}.yaml'
     file.write_text(yaml.safe_dump({'/**': {'ros__parameters': parameters}}))
     with child_process('-m', 'diffusion_planner_ros.nodes', name, '--ros-args',
-                       '--log-level', 'warn', '--params-file', str(file)) as process:
+                       '--log-level', 'warn', '--params-file', str(file),
+                       *(word for rule in remaps for word in ('-r', rule))) as process:
         yield process

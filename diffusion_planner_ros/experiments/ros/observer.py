@@ -19,6 +19,7 @@ from ...errors import PlannerError
 from ...nodes.common.diagnostics import facts_from_msg
 from ...nodes.common.topics import (
     CHANGE_PLANNER_STATE,
+    CLOCK,
     COMMANDS,
     DIAGNOSTICS,
     JOINT_STATES,
@@ -132,10 +133,12 @@ class Observer(Node):
         if time.monotonic() < self._next_check:
             return
         self._next_check = time.monotonic() + CHECK_PERIOD
-        if any(self.count_publishers(topic.path) > 1 for topic in (JOINT_STATES, COMMANDS, PLAN)):
+        # A robot in a namespace does not disturb, unless it publishes our clock.
+        if any(self.count_publishers(topic.path) > 1
+               for topic in (JOINT_STATES, COMMANDS, PLAN, CLOCK)):
             domain = os.environ.get('ROS_DOMAIN_ID', '0')
-            raise PlannerError(f'another robot or planner runs in ROS domain {domain}; end it, or '
-                               'set ROS_DOMAIN_ID to a number from 1 to 101 that is free')
+            raise PlannerError(f'another robot, planner or clock runs in ROS domain {domain}; end '
+                               'it, or set ROS_DOMAIN_ID to a number from 1 to 101 that is free')
 
 
 @contextmanager

@@ -19,14 +19,16 @@ from .time_tables import with_time_tables
 NETWORKS = 'networks'
 
 # draws: x_T, then the noise of each step; x_T alone if no step has noise.
+# known, mask: one for each trajectory, P = N, or P = 1 for all.
 # times: of every x_t, that of the last x_s included.
 # steps: factors of x_0, of x_t, of noise before and after the push, and of the value's gradient,
 # which pushes x_s. Guided steps come first: two loops are faster than a branch in every step. In
 # the others all noise comes before.
 PLAN = Template("""
 <ir_version: 8, opset_import: ["": 18, "networks": 1]>
-plan (float[M, N, $H, $D] draws, float[$H, $D] known, bool[$H, $D] mask, int64[L, 1] times,
-      float[K, 5] steps, int64 n_guided, float bound, float[$D] low, float[$D] high)
+plan (float[M, N, $H, $D] draws, float[P, $H, $D] known, bool[P, $H, $D] mask,
+      int64[L, 1] times, float[K, 5] steps, int64 n_guided, float bound, float[$D] low,
+      float[$D] high)
     => (float[N, $H, $D] x_0, float[N] value)
 <bool true = {1}, int64 zero = {0}, int64 one = {1}, int64[1] clean = {$CLEAN}>
 {

@@ -1,6 +1,7 @@
-"""Run a node as a process; after a signal it can still publish before it ends."""
+"""Run nodes as a process; after a signal they can still publish before they end."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 import gc
 import os
 import sys
@@ -29,16 +30,23 @@ def freeze_garbage() -> None:
 
 
 def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
-    """
-    Spin a node until it ``is_done``; then close it.
+    """Spin a single node; see ``run_nodes``."""
+    run_nodes(build.__name__, lambda: [build()], argv)
 
-    On SIGINT or SIGTERM it calls the node's ``stop()``, and goes on until the node ``is_done``. A
-    second signal closes the node at once, and ends the process by force if it still runs then. If
-    the node cannot be built because of its settings or its model, the process prints one line that
+
+def run_nodes(name: str, build: Callable[[], Sequence[Node]], argv: list[str] | None = None
+              ) -> None:
+    """
+    Spin nodes until each of them ``is_done``; then close them.
+
+    On SIGINT or SIGTERM it calls ``stop()`` of every node, and goes on until all are done. A
+    second signal closes them at once, and ends the process by force if it still runs then. If a
+    node cannot be built because of its settings or its model, the process prints one line that
     says why, and its exit code is 1.
 
-    :param build: makes the node, which has ``is_done``, ``stop()`` and ``close()``; ``close`` may
-        still publish.
+    :param name: of the process, for this line.
+    :param build: makes the nodes, which have ``is_done``, ``stop()`` and ``close()``; ``close``
+        may still publish.
     :param argv: arguments of ROS; those of the process by default.
     """
     # If a process is killed while it holds a lock of Fast DDS's shared memory, all processes that
@@ -47,34 +55,37 @@ def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
     os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
     # rclpy's own handlers end the context at once, and with it every publisher.
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
-    signals = StopSignals(build.__name__)
+    signals = StopSignals(name)
     is_told = False
     try:
         try:
-            node = build()
+            nodes = build()
         except (PlannerError, ParameterException) as error:
-            sys.exit(f'{build.__name__}: {error}')
+            sys.exit(f'{name}: {error}')
         freeze_garbage()
         # By default Python lets a thread compute for 5 ms, most of a period, before another may.
         sys.setswitchinterval(SWITCH_INTERVAL)
         executor = WarningExecutor()
-        executor.add_node(node)
+        for node in nodes:
+            executor.add_node(node)
         try:
-            try:
+            with ExitStack() as closing:  # all, also if one raises what had ended it
+                for node in nodes:
+                    closing.callback(node.close)
                 while not signals.must_end:
                     if signals.count and not is_told:
-                        node.stop()
+                        for node in nodes:
+                            node.stop()
                         is_told = True
-                    if node.is_done:
+                    if all(node.is_done for node in nodes):
                         break
                     executor.spin_once(timeout_sec=POLL_PERIOD)
-            finally:
-                node.close()
         except PlannerError as error:
-            sys.exit(f'{build.__name__}: {error}')
+            sys.exit(f'{name}: {error}')
         finally:
             executor.shutdown()
-            node.destroy_node()
+            for node in nodes:
+                node.destroy_node()
             # A node that is not collected does not announce its end, and DDS would list it and
             # its services for 20 s more.
             gc.unfreeze()

@@ -14,6 +14,7 @@ from rclpy.publisher import Publisher
 from ...errors import NotFiniteError, StateError
 from ...planning.bundle import Bundle
 from ...planning.conditions import Condition
+from ...planning.delay_compensation import Planning
 from ...planning.planner import Plan
 from ...planning.stop import StopBehaviour
 from ..common.conversions import NANOSECONDS
@@ -44,6 +45,7 @@ class ControlLoop:
 
     :param node: gets the subscriptions.
     :param model: plans, until ``apply`` replaces it.
+    :param plan: makes a plan with the planner of the model.
     :param limit: largest torque [N m], shape (A,).
     :param create_publisher: creates the publisher of commands; raises if the node must not
         command.
@@ -57,7 +59,7 @@ class ControlLoop:
     :raises PlannerError: if the node must not command, or the settings do not fit the robot.
     """
 
-    def __init__(self, node: Node, model: Model, limit: NDArray, *,
+    def __init__(self, node: Node, model: Model, limit: NDArray, *, plan: Planning,
                  create_publisher: Callable[[], Publisher], config: PlannerNodeConfig,
                  stop: StopBehaviour, state_config: StateConfig,
                  speed_config: SpeedCommandConfig, control: ControlThread, frame_id: str,
@@ -93,7 +95,8 @@ class ControlLoop:
             undo.callback(self._plan_watchdog.close)
             self._replanner = Replanner(
                 model, self._command_publisher, lockstep=config.lockstep,
-                action_delay=config.action_delay, clock=self._clock, defer=control.defer,
+                action_delay=config.action_delay, plan=plan, clock=self._clock,
+                defer=control.defer,
                 on_command=self._on_command, known_of=self._known_of, on_plan=self._on_new_plan,
                 on_refused=self._on_refused, on_fault=on_fault)
             undo.callback(self._replanner.close)

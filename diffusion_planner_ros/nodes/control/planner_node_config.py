@@ -1,12 +1,15 @@
 """Settings of the planner node that are not those of one of its parts."""
 
 from dataclasses import dataclass
+import re
 
+from ...errors import ConfigError
 from ...planning.stop import AUTOMATIC, time_limit
 from ...settings import check_settings, document_settings, setting
 
 LEAST_MAX_PLAN_GAP = 0.1  # [s]
 MEASURED = -1  # value of action_delay: the delay is measured
+NAMESPACE = re.compile(r'[A-Za-z_]\w*(/[A-Za-z_]\w*)*', re.ASCII)
 
 
 @document_settings
@@ -23,6 +26,10 @@ class PlannerNodeConfig:
         read_only=True)
     autostart: bool = setting(
         True, 'Whether the node configures and activates itself at the start.', read_only=True)
+    robots: tuple[str, ...] = setting(
+        ('',), 'Namespaces of several robots of one kind, below that of the node: each gets a '
+        'planner, and states that wait are planned from together. One empty text: one robot, in '
+        'the namespace of the node.', read_only=True)
     lockstep: bool = setting(False, 'Answer every state with exactly one command.', read_only=True)
     robot_description: str = setting(
         '', 'URDF as text: its effort limits bound the torque, and its links are drawn. If empty, '
@@ -53,6 +60,15 @@ class PlannerNodeConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        names = self.namespaces
+        if len(set(names)) < len(names) or not all(map(NAMESPACE.fullmatch, names)):
+            raise ConfigError(f'robots is {self.robots}, expected namespaces of letters, digits '
+                              "and _, such as 'robot1', each once")
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Those of several robots; empty texts are left out."""
+        return tuple(name for name in self.robots if name)
 
     def longest_gap(self, control_period: float) -> float:
         """Return ``max_plan_gap`` of a robot with this control period [s]."""

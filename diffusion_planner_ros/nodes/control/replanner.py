@@ -13,7 +13,7 @@ from rclpy.clock import Clock
 from ...errors import StateError
 from ...planning.bundle import Bundle
 from ...planning.conditions import Condition
-from ...planning.delay_compensation import committed, plan_compensated, torque_step
+from ...planning.delay_compensation import committed, plan_compensated, Planning, torque_step
 from ...planning.monitor import PredictionMonitor, Surprise
 from ...planning.planner import Plan
 from ..common.conversions import NANOSECONDS
@@ -78,6 +78,7 @@ class Replanner:
     :param command_publisher: gets the torques.
     :param lockstep: whether simulated time waits for every command.
     :param action_delay: control periods until a new plan is used; ``MEASURED`` measures it.
+    :param plan: makes a plan with the planner of ``model``.
     :param clock: of the node.
     :param defer: calls a function when the callback at hand is over, and serves what comes
         meanwhile; the function plans until it has a plan of the newest state.
@@ -90,7 +91,7 @@ class Replanner:
     """
 
     def __init__(self, model: Model, command_publisher: CommandPublisher, *, lockstep: bool,
-                 action_delay: int,
+                 action_delay: int, plan: Planning,
                  clock: Clock, defer: Callable[[Callable[[], None]], None],
                  on_command: Callable[[], None],
                  known_of: Callable[[Bundle, NDArray, int], Condition | None],
@@ -107,6 +108,7 @@ class Replanner:
         self._command_publisher = command_publisher
         self._lockstep = lockstep
         self._action_delay = action_delay
+        self._plan = plan
         self._clock = clock
         self._defer = defer
         self._on_command = on_command
@@ -259,7 +261,8 @@ class Replanner:
         judged = time.time_ns()
         actions = self._committed(before, lag)
         known = self._known_of(planner.bundle, measured.state, max(1, lag))
-        plan = plan_compensated(planner, measured.state, actions, step=job.step, condition=known)
+        plan = plan_compensated(planner, measured.state, actions, step=job.step, condition=known,
+                                plan=self._plan)
         planned = time.time_ns()
         with self._lock:
             newest = self._last

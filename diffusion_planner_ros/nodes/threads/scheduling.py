@@ -62,4 +62,6 @@ def schedule(config: SchedulingConfig, first: Iterable[int], warn: Callable[[str
 
 def _set_fifo(thread: int, priority: int) -> None:
     with suppress(ProcessLookupError):  # it has ended meanwhile
-        os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(priority))
+        # Threads of another node of this process may have more already.
+        if os.sched_getparam(thread).sched_priority < priority:
+            os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(priority))

@@ -47,14 +47,14 @@ class Evasion:
         """
         Change trajectories (N, H, D) in place: first actions, and the states that these lead to.
 
-        :param mask: what is known, and stays, shape (H, D).
+        :param mask: what is known, and stays, shape (1, H, D) or (N, H, D).
         :return: what the changes add to the preference of the guide, below 0, shape (N,): of two
             plans that are clear, the one that the model likes as it is.
         """
         n, n_action = self._n, self._n_action
         actions = x_0[:, :n, :n_action]
         np.clip(actions, self._low, self._high, out=actions)
-        before = actions.copy()
+        before, is_known = actions.copy(), np.broadcast_to(mask, x_0.shape)[:, :n, :n_action]
         for _ in range(N_ITERATIONS):
             self._forecast(x_0, mask)
             depth, outwards = self._guide.depth(x_0[:, 1:n + 1], slack=SLACK)
@@ -62,7 +62,7 @@ class Evasion:
                 break
             is_near = depth.any(axis=1)
             actions[is_near] += self._least_change(depth[is_near], outwards[is_near],
-                                                   mask[:n, :n_action])
+                                                   is_known[is_near])
             np.clip(actions, self._low, self._high, out=actions)
         self._forecast(x_0, mask)
         return -CHANGE * np.square(actions - before).sum(axis=(1, 2))
@@ -73,9 +73,9 @@ class Evasion:
 
         :param depth: [m], shape (N, n).
         :param outwards: direction, shape (N, n, 2).
-        :param is_known: actions that stay, shape (n, A).
+        :param is_known: actions that stay, shape (N, n, A).
         """
-        moves = np.einsum('bkc,kcja->bkja', outwards, self._effect) * ~is_known
+        moves = np.einsum('bkc,kcja->bkja', outwards, self._effect) * ~is_known[:, None]
         moves = (moves * (depth > 0)[..., None, None]).reshape(*depth.shape, -1)  # (N, n, n * A)
         across = moves.transpose(0, 2, 1)
         multipliers = np.linalg.solve(moves @ across + DAMPING * np.eye(self._n), depth[..., None])
@@ -86,7 +86,7 @@ class Evasion:
         n_action, bound = self._n_action, self._bundle.largest_entry
         for k in range(self._n):
             states = np.clip(self._bundle.next_state(x_0[:, k]), -bound, bound)
-            np.copyto(x_0[:, k + 1, n_action:], states, where=~mask[k + 1, n_action:])
+            np.copyto(x_0[:, k + 1, n_action:], states, where=~mask[..., k + 1, n_action:])
 
     def _measured_effect(self) -> NDArray:
         """Return the way [m] of every later position per normalised action, (n, 2, n, A)."""
