@@ -1,5 +1,6 @@
 # Two commands for a fresh clone, without root: `make walk` and `make test`. A third one, `make faults`,
-# runs the long fault injections that `make test` leaves out.
+# runs the long fault injections that `make test` leaves out, and `make test-browser` looks at the
+# page of the viewer in a real browser.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -14,28 +15,34 @@ WORKERS ?= 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: walk test faults clean
+.PHONY: walk test test-browser faults clean
 
 walk: $(VENV)/.walk
 	$(VENV)/bin/diffusion_planner walk --robot $(ROBOT) $(ARGS)
 
 test: $(VENV)/.test
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/python -m pytest -m 'not slow' -n $(WORKERS) --dist loadfile \
+	$(VENV)/bin/python -m pytest -m 'not slow and not browser' -n $(WORKERS) --dist loadfile \
 		--no-loadscope-reorder $(ARGS)
 
+# The page of the viewer in a real browser; skipped, with the reason, where there is none.
+test-browser: $(VENV)/.test
+	$(VENV)/bin/pip install --quiet --editable '.[browser]'
+	$(VENV)/bin/python test/support/browser/get_chromium.py
+	$(VENV)/bin/python -m pytest -m browser -rs $(ARGS)
+
 faults: $(VENV)/.test
-	$(VENV)/bin/python -m pytest -m slow $(ARGS)
+	$(VENV)/bin/python -m pytest -m 'slow and not browser' $(ARGS)
 
 # A stamp file says that the environment holds what a target needs. The package is installed in
 # place, so that the tests and the walk run the checkout.
 $(VENV)/.walk: setup.py pyproject.toml | $(VENV)/bin/pip
-	$(VENV)/bin/pip install --quiet --editable '.[sim,ros]'
+	$(VENV)/bin/pip install --quiet --editable '.[sim,ros,view]'
 	touch $@
 
 $(VENV)/.test: $(VENV)/.walk
 	$(VENV)/bin/pip install --quiet $(TORCH)
-	$(VENV)/bin/pip install --quiet --editable '.[sim,ros,train,test]'
+	$(VENV)/bin/pip install --quiet --editable '.[sim,ros,view,train,test]'
 	touch $@
 
 $(VENV)/bin/pip:

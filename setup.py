@@ -16,6 +16,10 @@ TRAIN = ['gymnasium>=1.0', 'h5py>=3.8', 'minari>=0.5.3', 'mujoco>=3.2.5', 'onnx>
          'onnxscript>=0.5', 'scipy>=1.10', 'stable-baselines3>=2.4', 'tensorboard>=2.12',
          'torch>=2.9', 'tqdm>=4.60', 'tyro>=0.9']
 ROS = ['ros-kilted-rclpy[fastrtps]', 'ros-common-interfaces']
+# a page in the browser, 9 MB; it loads nothing from elsewhere
+VIEW = ['viser>=1.1.1,<2']
+# drives a browser in the tests of that page, 200 MB; the browser itself is the system's chromium
+BROWSER = ['playwright>=1.40']
 # policies that compare trains beside the planners; it asks for gymnasium 1.0.0
 COMPARE = ['d3rlpy==2.8.1']
 # what `import` reads: recordings of ros2 bag without ROS, LeRobot's Parquet; 180 MB that neither a
@@ -24,7 +28,7 @@ RECORDINGS = ['pyarrow>=14', 'rosbags>=0.11.9']
 # what `--mcap` writes with, for Foxglove and `ros2 bag`
 MCAP = ['mcap>=1.5']
 TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.8',
-        'ruff>=0.6', *COMPARE, *MCAP, *RECORDINGS]
+        'ruff>=0.6', *COMPARE, *MCAP, *RECORDINGS, *VIEW]
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
@@ -46,21 +50,22 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={PACKAGE: ['presets/*.yaml', 'robots/*/*.yaml', 'robots/*/*.urdf',
-                            'robots/*/*.xml']},
+                            'robots/*/*.xml', 'experiments/reports/page.html']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),
         *shared('launch'), *shared('config'), *shared('models')],
     install_requires=ROBOT,
     extras_require={
-        'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS,
+        'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS, 'view': VIEW,
         'gpu': ['onnxruntime-gpu>=1.17'], 'compare': COMPARE,
-        'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST},
+        'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER},
     zip_safe=False,
     entry_points={'console_scripts': [
         f'diffusion_planner = {PACKAGE}.commands.__main__:main',
         f'planner = {PACKAGE}.nodes.__main__:planner',
         f'mujoco_bridge = {PACKAGE}.nodes.__main__:mujoco_bridge',
         f'recorder = {PACKAGE}.nodes.__main__:recorder',
-        f'mcap_recorder = {PACKAGE}.nodes.__main__:mcap_recorder']},
+        f'mcap_recorder = {PACKAGE}.nodes.__main__:mcap_recorder',
+        f'viewer = {PACKAGE}.nodes.__main__:viewer']},
 )

@@ -80,6 +80,10 @@ def common_arguments(*, settings: str, use_sim_time: str, bundle: str = 'the shi
         parameter_argument('lock_memory', 'whether the memory of these nodes stays in RAM',
                            choices=BOOLEANS, default='false'),
         DeclareLaunchArgument(
+            'view', default_value='false', choices=BOOLEANS,
+            description='whether to serve a page that shows the robot in a browser; its address '
+            'is printed'),
+        DeclareLaunchArgument(
             'record', default_value='',
             description='HDF5 file to record executed plans to; empty records nothing'),
         DeclareLaunchArgument(
@@ -208,6 +212,13 @@ def our_node(arguments: Arguments, executable: str, *parameters: str | dict,
                 parameters=[*files, *values], remappings=list(remappings),
                 ros_arguments=['--log-level', arguments['log_level']],
                 on_exit=end_everything if is_required else None)
+
+
+def viewer(arguments: Arguments, remappings: Iterable[tuple[str, str]] = ()) -> list[Node]:
+    """Describe the page for browsers, if it is asked for; the robot does not need it."""
+    if not arguments.is_true('view'):
+        return []
+    return [our_node(arguments, 'viewer', remappings=remappings, is_required=False)]
 
 
 def optional_program(chosen: Arguments, argument: str, package: str, **node: Any

@@ -1,7 +1,7 @@
 """A robot's URDF: link tree, effort limits, forward kinematics, and what to draw of a link."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
@@ -50,6 +50,11 @@ class Urdf:
     Ends of the axes of a link's visual cylinders [m], in the link's frame, shape (n, 2, 3), for
     every link that has visual geometry; n is 0 where that is no cylinder.
     """
+    shapes: Mapping[str, NDArray] = field(default_factory=dict)
+    """
+    Visual cylinders and spheres of a link: both ends of the axis and the radius [m], in the link's
+    frame, shape (n, 7). The ends of a sphere are one point.
+    """
 
     @classmethod
     def load(cls, path: Path) -> 'Urdf':
@@ -84,7 +89,9 @@ class Urdf:
         root, ordered = _tree(list(links), list(joints.values()), source)
         segments = {name: _segments(link, f"{source}: link '{name}'")
                     for name, link in links.items() if link.find('visual/geometry') is not None}
-        return cls(robot.get('name', ''), root, tuple(ordered), segments)
+        shapes = {name: _shapes(link, f"{source}: link '{name}'")
+                  for name, link in links.items() if link.find('visual/geometry') is not None}
+        return cls(robot.get('name', ''), root, tuple(ordered), segments, shapes)
 
     @property
     def effort_limits(self) -> dict[str, float]:
@@ -118,6 +125,21 @@ class Urdf:
         chosen = dict.fromkeys([*drawn[:1], *(link for link in drawn if link not in inner)])
         return {link: self.segments[link].mean(axis=(0, 1)) if len(self.segments[link])
                 else np.zeros(3) for link in chosen}
+
+    def pruned(self, known: Collection[str]) -> 'Urdf':
+        """
+        Return the tree without the links behind a joint that moves and nobody measures.
+
+        :param known: the joints that are measured.
+        """
+        joints, links = [], {self.root}
+        for joint in self.joints:
+            if joint.parent in links and (joint.type not in MOVING or joint.name in known):
+                joints.append(joint)
+                links.add(joint.child)
+        segments, shapes = ({name: of_link for name, of_link in all_links.items() if name in links}
+                            for all_links in (self.segments, self.shapes))
+        return replace(self, joints=tuple(joints), segments=segments, shapes=shapes)
 
     def link_poses(self, positions: Mapping[str, ArrayLike]
                    ) -> dict[str, tuple[NDArray, NDArray]]:
@@ -199,7 +221,13 @@ def _numbers(element: Element | None, attribute: str, default: str, where: str) 
     return numbers
 
 
-def _origin(element: Element, where: str) -> tuple[NDArray, NDArray]:
+def origin_of(element: Element, where: str) -> tuple[NDArray, NDArray]:
+    """
+    Return rotation (3, 3) and translation (3,) [m] of an element's ``<origin>``.
+
+    :param where: the element in words, for the error.
+    :raises RobotError: if it has numbers that cannot be read.
+    """
     origin = element.find('origin')
     return (_rotation_from_rpy(_numbers(origin, 'rpy', '0 0 0', where)),
             _numbers(origin, 'xyz', '0 0 0', where))
@@ -225,7 +253,7 @@ def _joint(element: Element, where: str) -> UrdfJoint:
         effort = float(_numbers(limit, 'effort', '0', where)[0])
         if effort < 0:
             raise RobotError(f'{where}: effort is {effort}, expected at least 0 [N m, N]')
-    rotation, translation = _origin(element, where)
+    rotation, translation = origin_of(element, where)
     return UrdfJoint(name=element.get('name', ''), type=kind, parent=ends[0], child=ends[1],
                      rotation=rotation, translation=translation,
                      axis=axis / length if length > 0 else axis, effort=effort,
@@ -274,11 +302,28 @@ def _tree(links: list[str], joints: list[UrdfJoint], source: str
 
 def _segments(link: Element, where: str) -> NDArray:
     """Return the ends of the axes of a link's visual cylinders, shape (n, 2, 3)."""
-    segments = []
-    for visual in link.findall('visual'):
-        cylinder = visual.find('geometry/cylinder')
-        if cylinder is not None:
-            rotation, translation = _origin(visual, where)
-            half = rotation[:, 2] * _numbers(cylinder, 'length', '0', where) / 2
-            segments.append([translation - half, translation + half])
-    return np.array(segments).reshape(-1, 2, 3)
+    return _cylinders(link, where)[:, :6].reshape(-1, 2, 3)
+
+
+def _shapes(link: Element, where: str) -> NDArray:
+    """Return a link's visual cylinders, and its spheres, as cylinders without length, (n, 7)."""
+    spheres = [np.concatenate([centre, centre, _numbers(sphere, 'radius', '0', where)])
+               for sphere, (_, centre) in _visuals(link, 'sphere', where)]
+    return np.concatenate([_cylinders(link, where), np.array(spheres).reshape(-1, 7)])
+
+
+def _cylinders(link: Element, where: str) -> NDArray:
+    """Return both ends and the radius [m] of a link's visual cylinders, shape (n, 7)."""
+    cylinders = []
+    for cylinder, (rotation, centre) in _visuals(link, 'cylinder', where):
+        half = rotation[:, 2] * _numbers(cylinder, 'length', '0', where) / 2
+        cylinders.append(np.concatenate([centre - half, centre + half,
+                                         _numbers(cylinder, 'radius', '0', where)]))
+    return np.array(cylinders).reshape(-1, 7)
+
+
+def _visuals(link: Element, kind: str, where: str
+             ) -> list[tuple[Element, tuple[NDArray, NDArray]]]:
+    """Return a link's visual geometry of one kind, and where it is: rotation, translation."""
+    return [(found, origin_of(visual, where)) for visual in link.findall('visual')
+            if (found := visual.find(f'geometry/{kind}')) is not None]

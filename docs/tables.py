@@ -25,11 +25,12 @@ from diffusion_planner_ros.experiments.markdown import table
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.train_config import TrainConfig
 from diffusion_planner_ros.nodes.common.diagnostics import VALUES
-from diffusion_planner_ros.nodes.common.topics import NODES, reliability_of
+from diffusion_planner_ros.nodes.common.topics import NODES, reliability_of, VIEWER
 from diffusion_planner_ros.nodes.mcap_recorder_node import McapRecorderConfig
 from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
 from diffusion_planner_ros.nodes.threads.scheduling import SchedulingConfig
+from diffusion_planner_ros.nodes.view.viewer_config import ViewerConfig
 from diffusion_planner_ros.planning.monitor import MonitorConfig
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.planning.stop import StopConfig
@@ -108,7 +109,7 @@ def launch_table(file: str) -> str:
 def topic_table() -> str:
     """Return the topics and services of the nodes."""
     rows = []
-    for node in NODES:
+    for node in (*NODES, VIEWER):
         ends = [*(('in', e) for e in node.subscribed), *(('out', e) for e in node.published)]
         rows += [(node, direction, end.topic,
                   f'{reliability_of(end.qos)}{_durability(end.qos)}, depth {end.qos.depth}',
@@ -158,6 +159,7 @@ TABLES: dict[str, Callable[[], str]] = {
         (BridgeConfig, StopConfig, SchedulingConfig)),
     'parameters-recorder': lambda: parameter_table((RecorderConfig,)),
     'parameters-mcap-recorder': lambda: parameter_table((McapRecorderConfig,)),
+    'parameters-viewer': lambda: parameter_table((ViewerConfig,)),
     'topics': topic_table,
     **{f'diagnostics-{node}': partial(diagnostics_table, node) for node in VALUES},
     'launch-simulation': lambda: launch_table('simulation.launch.py'),

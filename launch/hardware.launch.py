@@ -15,6 +15,7 @@ from diffusion_planner_ros.launching import (
     our_node,
     require,
     text,
+    viewer,
 )
 
 
@@ -71,4 +72,5 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             remappings=odometry, is_required=False))
     if arguments['mcap']:
         nodes.append(mcap_recorder(arguments, arguments['mcap'], remappings=odometry))
+    nodes += viewer(arguments, odometry)
     return [on_robot(arguments, nodes, clock=arguments['clock'])]

@@ -17,6 +17,7 @@ from diffusion_planner_ros.launching import (
     parameter_argument,
     program_argument,
     text,
+    viewer,
 )
 from diffusion_planner_ros.robots.robot_folder import DEFAULT_ROBOT, make_known, urdf_file
 from diffusion_planner_ros.share import shipped_bundle
@@ -72,6 +73,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                                   is_required=False))
         if arguments['mcap']:
             nodes.append(mcap_recorder(arguments, of_robot(name, arguments['mcap'])))
+        nodes += viewer(arguments)
         nodes += optional_program(arguments, 'rviz', 'rviz2', parameters=[time],
                                   arguments=['-d', config_file('simulation.rviz')])
         if urdf is not None:

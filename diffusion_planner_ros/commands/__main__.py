@@ -16,6 +16,7 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .inspect.animate import animate
     from .inspect.info import info
     from .inspect.new_robot import new_robot
+    from .inspect.report import report
     from .inspect.snapshot import snapshot
     from .inspect.urdf import urdf
     from .learn.align import align
@@ -35,16 +36,17 @@ def verbs() -> dict[str, Callable[..., None]]:
     from .measure.robustness import robustness
     from .measure.soak import soak
     from .measure.speeds import speeds
+    from .view import view
     from .walk import walk
 
-    return {'walk': walk, 'evaluate': evaluate, 'diagnose': diagnose, 'robustness': robustness,
-            'endure': endure, 'benchmark': benchmark, 'compare': compare, 'goals': goals,
-            'reach': reach, 'speeds': speeds, 'info': info, 'collect': collect,
-            'import': import_recording, 'train': train, 'align': align, 'study': study,
-            'export': export, 'calibrate': calibrate, 'new-robot': new_robot, 'urdf': urdf,
-            'snapshot': snapshot,
-            'animate': animate, 'soak': soak, 'overestimation': overestimation,
-            'torques': torques, 'compounding': compounding, 'gaits': gaits}
+    return {'walk': walk, 'view': view, 'evaluate': evaluate, 'diagnose': diagnose,
+            'robustness': robustness, 'endure': endure, 'benchmark': benchmark,
+            'compare': compare, 'goals': goals, 'reach': reach, 'speeds': speeds, 'info': info,
+            'collect': collect, 'import': import_recording, 'train': train, 'align': align,
+            'study': study, 'export': export, 'calibrate': calibrate, 'report': report,
+            'new-robot': new_robot, 'urdf': urdf, 'snapshot': snapshot, 'animate': animate,
+            'soak': soak, 'overestimation': overestimation, 'torques': torques,
+            'compounding': compounding, 'gaits': gaits}
 
 
 def main() -> None:
@@ -74,8 +76,8 @@ def main() -> None:
         if not isinstance(error, ModuleNotFoundError):
             raise
         sys.exit(f"diffusion_planner: '{error.name}' is not installed, and this verb needs it; "
-                 "pip install 'diffusion_planner_ros[sim,train,ros,recordings]' has all that any "
-                 'verb needs')
+                 "pip install 'diffusion_planner_ros[sim,train,ros,view,recordings]' has all that "
+                 'any verb needs')
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

@@ -12,6 +12,9 @@ from tqdm import tqdm
 
 from ..errors import OutputError, PlannerError
 
+FOR_FILES = ('run', 'course')
+"""Parts of a report that a page is made of; they are too long for a person at a terminal."""
+
 
 class Progress:
     """A progress bar; call it with the number of steps done since the last call."""
@@ -73,7 +76,8 @@ def report(facts: Mapping[str, Any], *, as_json: bool) -> None:
 
     :raises OutputError: if it cannot be written.
     """
-    print_text(json.dumps(facts, indent=2) if as_json else '\n'.join(_lines(facts, '')))
+    shown = {key: value for key, value in facts.items() if key not in FOR_FILES}
+    print_text(json.dumps(facts, indent=2) if as_json else '\n'.join(_lines(shown, '')))
 
 
 def print_text(text: str) -> None:

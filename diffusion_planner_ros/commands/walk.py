@@ -1,6 +1,6 @@
 """``diffusion_planner walk``: the main job, a robot that walks through ROS 2."""
 
-import json as json_format
+from importlib.util import find_spec
 from pathlib import Path
 import sys
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ def walk(
     real_time_factor: float = 1.0,
     out: Path = Path('walk'),
     video: bool = True,
+    view: bool = True,
     record: Path | None = None,
     mcap: Path | None = None,
     json: bool = False,
@@ -34,8 +35,8 @@ def walk(
     """
     Start simulator and planner as two ROS 2 nodes, let the robot walk, and show what it did.
 
-    Writes OUT/summary.json, OUT/plan.png (planned against executed path) and, where OpenGL is
-    there, OUT/walk.mp4.
+    Writes OUT/report.html, made of OUT/summary.json, OUT/episode.npz, OUT/plan.png (planned
+    against executed path) and, where OpenGL is there, OUT/walk.mp4.
 
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
@@ -47,15 +48,21 @@ def walk(
     :param seed: seed of the first episode's initial state.
     :param lockstep: wait for the plan of every control period, instead of real time.
     :param real_time_factor: simulated over wall time, without lockstep.
-    :param out: folder of summary, picture and video.
+    :param out: folder of report, summary, picture and video.
     :param video: render the last episode to OUT/walk.mp4.
+    :param view: serve a page that shows the robot in a browser, to this machine alone, if viser is
+        installed; its address is printed.
     :param record: HDF5 file to record the executed plans of all episodes to.
     :param mcap: MCAP file to record all topics to, for Foxglove and ``ros2 bag``.
     :param json: print the summary as JSON.
     """
     from ..errors import ConfigError
     from ..experiments import closed_loop as evaluation
+    from ..experiments.reports.page import write_report
+    from ..experiments.reports.run_facts import run_facts
+    from ..experiments.reports.walk_source import recorded_walk
     from ..experiments.ros.ros_session import session, SessionConfig
+    from ..settings import as_facts
 
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
@@ -63,7 +70,8 @@ def walk(
     path = loaded.path
     config = SessionConfig(bundle=path, planner=planner, lockstep=lockstep,
                            real_time_factor=real_time_factor, first_seed=seed,
-                           log=record, mcap=mcap, preset=preset or '')
+                           log=record, mcap=mcap, preset=preset or '',
+                           view=view and find_spec('viser') is not None)
     results = []
     with session(config, record=True) as nodes, LiveLine() as line:
         def show(bridge: dict[str, str]) -> None:
@@ -76,7 +84,7 @@ def walk(
             if episode_seed != seed:
                 nodes.reset(episode_seed)
             results.append(nodes.finish_episode(episode_seed, show))
-        timing = nodes.timing()
+        timing, course = nodes.timing(), nodes.course(results)
         recording = nodes.recording
     summary = {**evaluation.summarize(results, loaded.robot.name), **timing,
                'episode_steps': [r.steps for r in results],
@@ -84,15 +92,14 @@ def walk(
                'fell': [r.fell for r in results],
                'provider': loaded.provider, 'bundle': str(path), 'bundle_hash': loaded.hash,
                'real_time_factor': None if lockstep else real_time_factor,
-               'seed': seed, 'planner_seed': planner.seed}
+               'seed': seed, 'planner_seed': planner.seed, 'course': course,
+               'run': run_facts('walk', loaded.robot.name, planner=as_facts(planner))}
     out.mkdir(parents=True, exist_ok=True)
     files = [_draw(loaded.robot, recording, out, summary)]
     if video:
         files += _render(loaded.robot.name, recording, out)
-    summary['files'] = [str(out / 'summary.json'), *files]
-    with written(out / 'summary.json') as scratch:
-        scratch.write_text(json_format.dumps(summary, indent=2) + '\n')
-    report(summary, as_json=json)
+    episode = recorded_walk(recording, loaded.robot, results[-1].seed)
+    report(write_report(out, {**summary, 'files': files}, episode), as_json=json)
 
 
 def _draw(robot: 'Robot', recording: 'Recording', out: Path, summary: dict) -> str:

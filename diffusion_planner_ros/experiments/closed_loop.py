@@ -29,6 +29,8 @@ from .plan_controller import PlanController
 from .progress import Progress, silent
 from .standard_error import standard_error
 
+N_BINS = 40  # of a histogram of latencies
+
 
 @dataclass(frozen=True)
 class EpisodeResult:
@@ -193,6 +195,19 @@ def run_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
                             perturbation=perturbation), seeds)
 
 
+def episode_rows(results: Sequence[EpisodeResult], **columns: Sequence[Any]
+                 ) -> list[dict[str, Any]]:
+    """
+    Return what every episode came to, by name, for the table of a report.
+
+    :param columns: what else is known of every episode, by name.
+    """
+    return [{'seed': r.seed, 'return': r.episode_return, 'steps': r.steps,
+             'distance_m': r.distance, 'fell': r.fell,
+             **{name: values[i] for name, values in columns.items()}}
+            for i, r in enumerate(results)]
+
+
 def summarize(results: Sequence[EpisodeResult], robot: str) -> dict[str, Any]:
     """
     Mean and standard error of the return, its normalised score, falls and distance.
@@ -226,13 +241,14 @@ def evaluate_in_process(bundle: Bundle, config: PlannerConfig, seeds: Sequence[i
     :raises ConfigError: before anything runs, if a plan does not outlast its execution.
     """
     execution.check_horizon(bundle.horizon)
-    results, seconds, steps = [], [], []
+    results, seconds, steps, latencies = [], [], [], []
     with progress('walking', len(seeds), unit='episodes') as advance:
         for result, trace in run_episodes(bundle.path, config, seeds, pool=pool,
                                           execution=execution, perturbation=perturbation):
             results.append(result)
             seconds += trace.seconds
             steps += trace.torque_steps
+            latencies.append(np.percentile(trace.seconds, (50, 99)) * 1e3)
             advance(1, ret=f'{result.episode_return:.0f}')
     late = (f', {execution.delay} periods late, '
             f'{"compensated" if execution.compensate else "not compensated"}')
@@ -241,4 +257,15 @@ def evaluate_in_process(bundle: Bundle, config: PlannerConfig, seeds: Sequence[i
             'plan_p99_ms': float(np.percentile(seconds, 99)) * 1e3,
             'torque_step_p50_nm': float(np.percentile(steps, 50)),
             'torque_step_p99_nm': float(np.percentile(steps, 99)),
-            **summarize(results, bundle.robot.name)}
+            **summarize(results, bundle.robot.name),
+            'course': {'episodes': episode_rows(results, **{
+                f'plan_{name}_ms': [float(latency[i]) for latency in latencies]
+                for i, name in enumerate(('p50', 'p99'))}), 'plan_ms': _histogram(seconds)}}
+
+
+def _histogram(seconds: Sequence[float]) -> dict[str, list[float]]:
+    """Return how often plans took how long [ms]; the last bin holds all that is above it."""
+    times = np.array(seconds) * 1e3
+    longest = np.percentile(times, 99.5)
+    counts, edges = np.histogram(np.minimum(times, longest), N_BINS, (times.min(), longest))
+    return {'edges': edges.tolist(), 'counts': counts.tolist()}

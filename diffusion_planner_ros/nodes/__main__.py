@@ -6,11 +6,12 @@ Ctrl-C in that time would print the traceback of whatever is being imported.
 """
 
 from importlib import import_module
+from importlib.util import find_spec
 import os
 import signal
 import sys
 
-NODES = ('planner', 'mujoco_bridge', 'recorder', 'mcap_recorder')
+NODES = ('planner', 'mujoco_bridge', 'recorder', 'mcap_recorder', 'viewer')
 
 
 def planner() -> None:
@@ -33,6 +34,11 @@ def mcap_recorder() -> None:
     _run('mcap_recorder')
 
 
+def viewer() -> None:
+    """Run the page that shows a robot in a browser."""
+    _run('viewer')
+
+
 def main() -> None:
     """Run the node that the first argument names."""
     name = sys.argv[1] if len(sys.argv) > 1 else ''
@@ -42,6 +48,8 @@ def main() -> None:
 
 
 def _run(name: str) -> None:
+    if name == 'viewer' and find_spec('viser') is None:
+        sys.exit("viewer: 'viser' is not installed; pip install 'viser>=1.1.1,<2'")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _end)  # until run_node takes over
     # No node draws. With OpenGL, mujoco imports glfw, which starts a process to look at its

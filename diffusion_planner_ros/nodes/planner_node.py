@@ -19,8 +19,7 @@ from rclpy.parameter import Parameter
 
 from ..errors import ConfigError, ModelError, PlannerError, RobotError
 from ..planning.bundle import Bundle, FACTS_FILE, facts_file, read_preset
-from ..planning.conditions import Condition
-from ..planning.delay_compensation import Planning
+from ..planning.delay_compensation import Planning, Redo
 from ..planning.monitor import MonitorConfig
 from ..planning.planner import Plan, Planner
 from ..planning.planner_config import PlannerConfig
@@ -183,7 +182,11 @@ class PlannerNode(LifecycleNode):
                                        [entry.joint for entry in bundle.robot.action], self._limit)
             self._apply(bundle)
             if urdf is not None:
-                self._display = PlanDisplay(self, urdf, self._configs[DisplayConfig])
+                robot = bundle.robot
+                # It measures no other joints: the target of an arm is one, a gripper another.
+                measured = {entry.joint for entry in (*robot.state, *robot.action)}
+                self._display = PlanDisplay(self, urdf.pruned(measured),
+                                            self._configs[DisplayConfig])
             freeze_garbage()
         except PlannerError:
             self._free()
@@ -385,8 +388,7 @@ class PlannerNode(LifecycleNode):
         if display is not None:
             display.forget()
 
-    def _on_plan(self, model: Model, plan: Plan, measured: Measurement, known: Condition | None
-                 ) -> None:
+    def _on_plan(self, model: Model, plan: Plan, measured: Measurement, redo: Redo) -> None:
         """Publish a plan if it is subscribed, and hand it to the display; control thread."""
         robot = model.planner.bundle.robot
         if self._plans.get_subscription_count():
@@ -394,7 +396,7 @@ class PlannerNode(LifecycleNode):
         loop = self._loop  # the executor may take it away meanwhile
         if self._display is not None:
             self._display.show(Shown(model.planner, plan, measured.stamp, measured.positions,
-                                     measured.state, known, [] if loop is None else loop.goals))
+                                     redo, [] if loop is None else loop.goals))
 
     def _on_fault(self, fault: BaseException) -> None:
         """Log the exception that ended inference, and deactivate; control thread."""

@@ -12,6 +12,8 @@ from .planner import Plan, Planner
 
 Planning = Callable[..., Plan]
 """Plans as ``Planner.plan`` does, the planner its first argument."""
+Redo = Callable[..., Plan]
+"""Makes a plan again; its only argument is ``on_step``, as of ``plan_compensated``."""
 
 
 def committed(plan: Plan, index: int, n: int) -> NDArray:
@@ -32,7 +34,8 @@ def committed(plan: Plan, index: int, n: int) -> NDArray:
 
 
 def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step: int = 0,
-                     condition: Condition | None = None, plan: Planning = Planner.plan) -> Plan:
+                     condition: Condition | None = None, plan: Planning = Planner.plan,
+                     on_step: Callable[[int, NDArray], None] | None = None) -> Plan:
     """
     Plan from one state, knowing the actions until the plan is ready.
 
@@ -47,6 +50,7 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
     :param step: number of the control period of ``state``.
     :param condition: what else is fixed of the plan from the state that the actions lead to.
     :param plan: plans with ``planner``.
+    :param on_step: sees the candidates being denoised from that state; see ``Planner.denoise``.
     :return: rows 0 to n - 1 are the actions given and the states forecast, the others new.
     :raises ConfigError: if the actions have another shape.
     :raises StateError: as ``Planner.plan``, or if a forecast is not finite.
@@ -58,9 +62,9 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
         raise ConfigError(f'committed actions have shape {actions.shape}, expected (n, {n_action})'
                           f' with n from 0 to {horizon - 1}; plan sooner or train a longer '
                           'horizon')
-    n = len(actions)
+    n, watched = len(actions), {} if on_step is None else {'on_step': on_step}
     if not n:
-        return plan(planner, state, step=step, condition=condition)
+        return plan(planner, state, step=step, condition=condition, **watched)
     if bundle.has_dynamics:
         clip = bundle.robot.state_clip
         state = np.clip(bundle.check_state(state), -clip, clip)
@@ -69,7 +73,7 @@ def plan_compensated(planner: Planner, state: NDArray, actions: NDArray, *, step
         known = first_actions(actions, horizon=horizon, row_dim=bundle.row_dim)
         states = plan(planner, state, step=step, condition=known).candidates.mean(0)[
             :n + 1, n_action:]
-    later = plan(planner, states[n], step=step, condition=condition)
+    later = plan(planner, states[n], step=step, condition=condition, **watched)
     candidates = np.empty_like(later.candidates)
     candidates[:, :n, :n_action] = actions
     candidates[:, :n, n_action:] = states[:n]

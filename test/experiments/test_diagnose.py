@@ -152,7 +152,8 @@ def test_the_command_needs_neither_data_nor_video(bundle, no_processes, tmp_path
                     '--planner.n-candidates', 2, '--out', out)
     assert 'plans, visited states' in text
     assert 'recorded states' not in text
-    assert {p.name for p in out.iterdir()} == {'misalignment.png', 'series.png', 'ood.png'}
+    assert {p.name for p in out.iterdir()} == {
+        'misalignment.png', 'series.png', 'ood.png', 'summary.json', 'episode.npz', 'report.html'}
 
 
 def test_no_episodes_are_refused():

@@ -53,9 +53,9 @@ def test_conditions_are_chosen_by_a_part_of_their_name():
 
 
 def test_every_row_reports_the_episodes_of_its_condition_and_bundle(short, tmp_path, capsys):
-    picture = tmp_path / 'robustness.png'
+    out = tmp_path / 'found'
     robustness(ONE_CANDIDATE, bundles=(f'a={SHIPPED}', str(SHIPPED)), teacher='none', only=ONLY,
-               episodes=1, first_seed=8, processes=1, out=picture, json=True)
+               episodes=1, first_seed=8, processes=1, out=out, json=True)
     report = json.loads(capsys.readouterr().out)
     assert set(report['conditions']) == ROWS
     bundle = Bundle.load(SHIPPED)
@@ -67,13 +67,14 @@ def test_every_row_reports_the_episodes_of_its_condition_and_bundle(short, tmp_p
         assert all(facts['returns'] == [expected.episode_return] for facts in by_label.values())
         assert all('percent_of_nominal' not in facts for facts in by_label.values())
     assert report['columns']['a'] == {'path': str(SHIPPED), 'hash': bundle.hash}
-    assert picture.read_bytes().startswith(b'\x89PNG')
-    assert [p.name for p in tmp_path.iterdir()] == ['robustness.png']
+    assert (out / 'robustness.png').read_bytes().startswith(b'\x89PNG')
+    assert report == json.loads((out / 'summary.json').read_text())
+    assert {p.name for p in out.iterdir()} == {'robustness.png', 'summary.json', 'report.html'}
 
 
 def test_without_json_a_table_in_markdown_is_printed(short, tmp_path, capsys):
     robustness(ONE_CANDIDATE, teacher='none', only=('mass +20',), episodes=1, processes=1,
-               out=tmp_path / 'r.png')
+               out=tmp_path)
     head, rule, row = capsys.readouterr().out.splitlines()
     assert (head, rule) == ('| condition | shipped: return | falls | alarms (stops) |',
                             '| --- | --- | --- | --- |')
@@ -98,8 +99,7 @@ def test_the_table_has_the_columns_that_there_are_figures_for():
     ({'bundles': ('a=x', 'a=y')}, "bundles has 'a' twice"),
     ({'bundles': (f'teacher={SHIPPED}',), 'teacher': 'x.npz'}, "bundles has 'teacher'"),
     ({'episodes': 0}, 'episodes is 0, expected at least 1'),
-    ({'out': Path('nowhere/r.png')}, 'nowhere/r.png: expected the name of a PNG file'),
-    ({'out': Path('r.pdf')}, 'r.pdf: expected the name of a PNG file')])
+    ({'out': Path(__file__)}, 'test_robustness.py: is a file, expected a folder')])
 def test_a_wrong_option_is_refused_before_anything_runs(options, message):
     with pytest.raises(ConfigError, match=message):
         robustness(PlannerConfig(), **options)
@@ -144,7 +144,7 @@ def return_late(policy, walker, seed, delay):
 
 def test_the_teacher_walks_under_the_same_conditions(short, teacher, tmp_path, capsys):
     robustness(ONE_CANDIDATE, teacher=str(teacher), only=('nominal', 'mass +20', 'drawn', *ONLY),
-               episodes=2, first_seed=3, processes=1, out=tmp_path / 'r.png', json=True)
+               episodes=2, first_seed=3, processes=1, out=tmp_path, json=True)
     report = json.loads(capsys.readouterr().out)
     policy = GaussianPolicy.load(teacher)
     for name, by_label in report['conditions'].items():

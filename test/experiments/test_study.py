@@ -66,7 +66,7 @@ def test_a_second_call_only_reads_what_was_measured(small, capsys, monkeypatch):
     after = files_in(small['out'])
     changed = {p.name for p in after if after[p] != before.get(p)}
     assert set(after) == set(before)
-    assert changed == {'study.png'}
+    assert changed == {'study.png', 'summary.json', 'report.html'}
     assert (small['out'] / 'study.png').read_bytes().startswith(b'\x89PNG')
     study(**small)
     lines = capsys.readouterr().out.splitlines()

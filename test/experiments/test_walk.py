@@ -45,7 +45,7 @@ def walked(tmp_path_factory):
     """What a walk in lockstep reported, and its folder."""
     out = tmp_path_factory.mktemp('walked')
     done = run('walk', '--lockstep', '--episodes', len(SEEDS), '--seed', SEEDS[0], '--out', out,
-               '--json', *FALLS_SOON)
+               '--json', '--no-view', *FALLS_SOON)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), out
 
@@ -86,7 +86,7 @@ def test_evaluate_through_ros_runs_the_same_episodes(walked):
 
 
 def test_walks_in_real_time(tmp_path):
-    done = run('walk', '--out', tmp_path, '--no-video', '--json')
+    done = run('walk', '--out', tmp_path, '--no-video', '--no-view', '--json')
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary['mode'] == 'real time'
@@ -109,7 +109,7 @@ def wait_for_end(files):
 @pytest.fixture
 def walking(tmp_path):
     """Start a long walk; yield it with the parameter files of its two nodes."""
-    walk = subprocess.Popen([*CLI, 'walk', '--out', str(tmp_path), '--episodes', '50'],
+    walk = subprocess.Popen([*CLI, 'walk', '--no-view', '--out', tmp_path, '--episodes', '50'],
                             stderr=subprocess.PIPE, text=True, env=environment())
     try:
         deadline = time.monotonic() + TIME_LIMIT
@@ -148,10 +148,12 @@ def test_nodes_end_when_the_walk_is_killed(walking):
 
 
 def test_refuses_to_share_its_domain_with_another_robot(tmp_path):
-    with running('mujoco_bridge', tmp_path), observer() as node:
+    with running('mujoco_bridge', tmp_path) as robot, observer() as node:
         spin_until(node, lambda: node.count_publishers(JOINT_STATES.path) == 1, 'the other robot')
-        done = run('walk', '--out', tmp_path)
-    assert done.returncode == 1
+        done = run('walk', '--no-view', '--out', tmp_path)
+        assert robot.process.poll() is None, robot.output
+        seen = node.get_publishers_info_by_topic(JOINT_STATES.path)
+    assert done.returncode == 1, f'{done.stderr}\n{robot.output}\n{[*map(str, seen)]}'
     assert done.stderr.splitlines()[-1].startswith(
         'diffusion_planner: another robot, planner or clock runs in ROS domain ')
 

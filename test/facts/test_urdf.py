@@ -178,6 +178,13 @@ def test_the_skeleton_is_the_axes_of_the_capsules(urdf):
         assert_allclose(ends, [centre - half, centre + half], atol=1e-6)
 
 
+def test_shapes_are_cylinders_and_spheres_with_their_radii():
+    point = Urdf.load(urdf_file('point_maze'))
+    sphere, = np.concatenate(list(point.shapes.values()))
+    assert_allclose(sphere, [0, 0, 0, 0, 0, 0, 0.2], atol=1e-9)
+    assert sum(map(len, point.segments.values())) == 0
+
+
 def test_poses_keep_leading_dimensions(urdf):
     rng = np.random.default_rng(3)
     positions = {name: rng.uniform(-1, 1, (4, 8)) for name in Walker2D().joint_names}
@@ -187,6 +194,20 @@ def test_poses_keep_leading_dimensions(urdf):
     assert translation.shape == (4, 8, 3)
     one = urdf.link_poses({k: v if v.ndim == 0 else v[2, 5] for k, v in positions.items()})
     assert_allclose(translation[2, 5], one['foot'][1], atol=1e-12)
+
+
+def test_links_behind_a_joint_that_nobody_measures_are_left_out(urdf):
+    measured = {joint.name for joint in urdf.joints} - {'leg_joint'}
+    pruned = urdf.pruned(measured)
+    assert set(urdf.links) - set(pruned.links) == {'leg', 'foot'}
+    assert 'foot' not in pruned.traced
+    poses = pruned.link_poses(dict.fromkeys(measured, 0.1))
+    for link, pose in urdf.link_poses(dict.fromkeys([*measured, 'leg_joint'], 0.1)).items():
+        if link in poses:
+            assert_allclose(poses[link][1], pose[1])
+    reacher = Urdf.load(urdf_file('reacher'))  # its target is moved by the simulation
+    assert 'target' in reacher.links
+    assert 'target' not in reacher.pruned({'joint0', 'joint1'}).links
 
 
 def test_a_joint_without_position_is_refused(urdf):

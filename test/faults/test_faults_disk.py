@@ -85,7 +85,8 @@ def test_an_export_that_cannot_be_written_leaves_the_old_bundle(checkpoint_of, t
 def test_a_walk_that_cannot_be_written_says_so(tmp_path, record_property):
     file = 'summary.json'
     (tmp_path / file).symlink_to(FULL)
-    error = error_of(start('walk', '--lockstep', '--no-video', *FAST, '--out', tmp_path))
+    error = error_of(start('walk', '--lockstep', '--no-video', '--no-view', *FAST,
+                           '--out', tmp_path))
     assert f'{tmp_path}/{file}: cannot be written (No space left on device)' in error
     assert not any(f.is_file() and f.suffix == '.json' for f in tmp_path.iterdir())
     assert not list(tmp_path.glob('.partial*'))

@@ -1,6 +1,7 @@
 """What is drawn is what is planned: every line is compared with MuJoCo's own kinematics."""
 
 from dataclasses import replace
+from functools import partial
 import threading
 import time
 
@@ -55,7 +56,8 @@ class Moment:
             self.plan = planner.plan(self.state, step=step)
             self.state, _, _ = walker.step(self.plan.actions[0])
         self.start = self.positions(walker)
-        self.plan = planner.plan(self.state, step=N_WALKED)
+        self.redo = partial(planner.plan, self.state, step=N_WALKED)
+        self.plan = self.redo()
         self.robot = planner.bundle.robot
 
     @staticmethod
@@ -325,8 +327,8 @@ def test_the_display_draws_what_is_subscribed_and_forget(screen, planner, moment
         paths = listen(screen, 'plan_path', PathMsg)
         arrays = listen(screen, 'markers', MarkerArray)
         for k in range(N_WALKED):
-            display.show(Shown(planner, moment.plan, k * PERIOD, moment.executed[k], moment.state))
-        display.show(Shown(planner, moment.plan, N_WALKED * PERIOD, moment.start, moment.state))
+            display.show(Shown(planner, moment.plan, k * PERIOD, moment.executed[k], moment.redo))
+        display.show(Shown(planner, moment.plan, N_WALKED * PERIOD, moment.start, moment.redo))
         spin_until(screen, lambda: paths and arrays, 'path and markers')
         chosen = named(arrays[-1], markers.CHOSEN)
         assert_line_is_path(chosen[0], 'torso', moment, moment.plan.best)
@@ -346,7 +348,7 @@ def test_a_plan_that_is_on_the_screen_is_not_drawn_again(screen, planner, moment
     shower, display = shown(screen, urdf)
     try:
         arrays = listen(screen, 'markers', MarkerArray)
-        display.show(Shown(planner, moment.plan, STAMP, moment.start, moment.state))
+        display.show(Shown(planner, moment.plan, STAMP, moment.start, moment.redo))
         spin_until(screen, lambda: arrays, 'markers')
         spin_for(screen, 0.3)
         assert len(arrays) == 1
@@ -359,7 +361,7 @@ def test_denoising_is_shown_step_by_step(screen, planner, moment, urdf):
     shower, display = shown(screen, urdf)
     try:
         arrays = listen(screen, 'denoising', MarkerArray)
-        display.show(Shown(planner, moment.plan, STAMP, moment.start, moment.state))
+        display.show(Shown(planner, moment.plan, STAMP, moment.start, moment.redo))
 
         def times():
             return [markers.diffusion_time(a)[0] for a in arrays]
@@ -367,7 +369,12 @@ def test_denoising_is_shown_step_by_step(screen, planner, moment, urdf):
         spin_until(screen, lambda: 0 in times(), 'the end of denoising')
         seen = times()[:times().index(0) + 1]
         assert seen == sorted(seen, reverse=True)
-        assert len(seen) >= 6
+        # Every step of the plan that was made, and no other one.
+        assert len(seen) == planner.config.n_denoise_steps + 1
+        ends = next(a for a in arrays if markers.diffusion_time(a)[0] == 0)
+        drawn = {m.text: m for m in named(ends, markers.DENOISING)}  # by value, the last link's
+        assert len(drawn) == len(moment.plan.values)
+        assert f'{moment.plan.value:.3g}' in {f'{float(text):.3g}' for text in drawn}
     finally:
         display.close()
         shower.destroy_node()
@@ -383,7 +390,7 @@ def test_a_fault_in_drawing_is_reported_once_and_harms_nobody(screen, planner, m
         deadline = time.monotonic() + 10.0
         reported = ''
         for k in range(100_000):
-            display.show(Shown(planner, moment.plan, k * PERIOD, moment.start, moment.state))
+            display.show(Shown(planner, moment.plan, k * PERIOD, moment.start, moment.redo))
             spin_for(screen, 0.02)
             reported += capfd.readouterr().err
             if 'drawing has ended' in reported:
@@ -391,7 +398,7 @@ def test_a_fault_in_drawing_is_reported_once_and_harms_nobody(screen, planner, m
             assert time.monotonic() < deadline
         assert 'no position for joint finger' in reported
         assert 'Traceback' in reported
-        display.show(Shown(planner, moment.plan, k * PERIOD, moment.start, moment.state))
+        display.show(Shown(planner, moment.plan, k * PERIOD, moment.start, moment.redo))
         display.forget()
         spin_for(screen, 0.2)
         assert 'drawing has ended' not in capfd.readouterr().err

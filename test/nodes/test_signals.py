@@ -109,7 +109,7 @@ def test_a_node_that_is_not_there_is_refused_and_the_others_are_named():
         output, _ = started.communicate(timeout=TIME_LIMIT)
     assert started.returncode == 1
     assert output == ("node is 'planer', expected one of planner, mujoco_bridge, recorder, "
-                      'mcap_recorder\n')
+                      'mcap_recorder, viewer\n')
 
 
 def test_the_simulated_robot_runs_without_a_library_for_windows(tmp_path):

@@ -25,6 +25,7 @@ from diffusion_planner_ros.commands.figures.torques import torques
 from diffusion_planner_ros.commands.inspect.animate import animate
 from diffusion_planner_ros.commands.inspect.info import info
 from diffusion_planner_ros.commands.inspect.new_robot import new_robot
+from diffusion_planner_ros.commands.inspect.report import report
 from diffusion_planner_ros.commands.inspect.snapshot import snapshot
 from diffusion_planner_ros.commands.inspect.urdf import urdf
 from diffusion_planner_ros.commands.learn.align import align
@@ -73,7 +74,7 @@ VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': 
          'snapshot': snapshot, 'soak': soak, 'study': study, 'endure': endure,
          'overestimation': overestimation, 'torques': torques, 'compounding': compounding,
          'gaits': gaits, 'compare': compare, 'import': import_recording, 'reach': reach,
-         'new-robot': new_robot}
+         'new-robot': new_robot, 'report': report}
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
@@ -85,7 +86,7 @@ SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness
             'diagnose': PLANNER | CHANGE, 'study': PLANNER | CHANGE,
             'evaluate': PLANNER | CHANGE | {'execution': (Execution, '')}}
 # The option that needs no name, where it is no bundle.
-POSITIONAL = {'import': 'recordings', 'new-robot': 'model'}
+POSITIONAL = {'import': 'recordings', 'new-robot': 'model', 'report': 'folders'}
 N_ROLLOUT = 64  # steps of a robot between two lessons, for a policy as soon as possible
 N_LEARN = CHECKPOINT_ROLLOUTS * N_ROLLOUT * N_ENVS  # transitions to PPO's first checkpoint
 SMALL_MODEL = ('--width', '16', '--depth', '1', '--value-width', '16', '--value-depth', '1',

@@ -152,7 +152,7 @@ def test_what_a_workspace_is_told_to_install_is_what_the_package_needs(monkeypat
     monkeypatch.setattr(setuptools, 'setup', lambda **arguments: handed.update(arguments))
     runpy.run_path('setup.py')
     needed = {re.match(r'[\w-]+', requirement).group() for extra in (
-        'robot', 'sim', 'train', 'mcap', 'recordings')
+        'robot', 'sim', 'train', 'mcap', 'recordings', 'view')
               for requirement in handed['extras_require'][extra]}
     assert told == needed - {'numpy', 'PyYAML'} | {'colcon-common-extensions'}  # ROS has these
 

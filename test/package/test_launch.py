@@ -27,10 +27,11 @@ PACKAGE = 'diffusion_planner_ros'
 LAUNCH, CONFIG = SOURCE / 'launch', SOURCE / 'config'
 TIME_LIMIT = 30.0  # [s]
 COMMON = {'namespace', 'use_sim_time', 'params_file', 'log_level', 'autostart', 'bundle',
-          'provider', 'record', 'mcap', 'realtime_priority', 'lock_memory'}
+          'provider', 'record', 'mcap', 'view', 'realtime_priority', 'lock_memory'}
 # Every package and executable that a launch file starts; here each is a stand-in.
 EXECUTABLES = {
-    PACKAGE: ('planner', 'mujoco_bridge', 'recorder', 'mcap_recorder'), 'rviz2': ('rviz2',),
+    PACKAGE: ('planner', 'mujoco_bridge', 'recorder', 'mcap_recorder', 'viewer'),
+    'rviz2': ('rviz2',),
     'controller_manager': ('ros2_control_node', 'spawner'),
     'robot_state_publisher': ('robot_state_publisher',)}
 STAND_IN = """#!{python}
@@ -281,6 +282,12 @@ def test_the_simulated_robot_is_recorded_where_that_is_asked_for(prefix):
         assert handed_over(started['recorder']) == {'file': '/a/log.hdf5'}
         assert handed_over(started['mcap_recorder']) == {'file': '/a/run.mcap',
                                                          'use_sim_time': True}
+
+
+def test_the_page_is_served_where_that_is_asked_for(prefix):
+    with launched(prefix, 'simulation.launch.py', {*WALKER, 'viewer'}, 'view:=true') as (
+            started, _):
+        assert handed_over(started['viewer']) == {}  # its defaults
 
 
 def test_the_simulated_robot_starts_with_its_planner(prefix):

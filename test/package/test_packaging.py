@@ -127,6 +127,7 @@ def test_colcon_installs_the_robots_beside_the_code(prefix):
     assert files_below(installed) == files_below(SOURCE / PACKAGE / 'robots')
     assert {'hopper/task.yaml', 'hopper/layout.yaml', 'hopper/robot.urdf'} <= set(
         files_below(installed))
+    assert (installed.parent / 'experiments' / 'reports' / 'page.html').is_file()
 
 
 def test_the_ament_index_finds_the_installed_package(prefix, monkeypatch):
@@ -141,7 +142,7 @@ def test_every_command_is_where_ros2_run_looks_for_it(prefix, setup_arguments):
     scripts = [f for f in (prefix / 'lib' / PACKAGE).iterdir() if os.access(f, os.X_OK)]
     assert {f.name for f in scripts} == commands == {'diffusion_planner', 'planner',
                                                      'mujoco_bridge', 'recorder',
-                                                     'mcap_recorder'}
+                                                     'mcap_recorder', 'viewer'}
     for script in scripts:
         interpreter = script.read_text().splitlines()[0].removeprefix('#!')
         assert Path(interpreter).parent.samefile(Path(sys.executable).parent)

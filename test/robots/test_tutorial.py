@@ -28,7 +28,7 @@ SMALL = {
     'collect': '--n-learn 512 --n-transitions 300',
     'train': '--n-updates 40 --width 16 --depth 1 --dynamics-depth 1 --value-width 16 --horizon 4',
     'evaluate': '--episodes 1 --processes 1 --planner.n-candidates 1',
-    'walk': '--lockstep --no-video --planner.n-candidates 1'}
+    'walk': '--lockstep --no-video --no-view --planner.n-candidates 1'}
 REPORTING = ('new-robot', 'collect', 'train', 'export', 'evaluate', 'walk')
 pytestmark = pytest.mark.filterwarnings('ignore:You have specified a mini-batch size')
 

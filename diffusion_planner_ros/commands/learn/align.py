@@ -1,5 +1,6 @@
 """``diffusion_planner align``: a model learns from what its executed plans really did."""
 
+from dataclasses import asdict
 import os
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import tyro
 
 from ...learning.align_config import AlignConfig
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
 from ...sim.perturbation import Perturbation
 from ..output import progress, report
 from ..robot_option import check_name
@@ -32,9 +34,9 @@ def align(
     Plans are executed in simulators, as many at a time as there are PROCESSES, and the model
     learns from the true trajectories and their true values. A guard evaluates it on the same
     episodes again and again. The best model is exported to OUT/aligned, unless that is the one
-    that the alignment began with. As Hu writes the algorithm: ``--n-execute 8 --n-candidates 1
-    --exploration 0 --offline-share 0 --recent-steps 0 --weighting none --value-times even
-    --settle-steps 0 --planner.n-candidates 1``, 8 being the horizon.
+    that the alignment began with; OUT/report.html shows how it went. As Hu writes the algorithm:
+    ``--n-execute 8 --n-candidates 1 --exploration 0 --offline-share 0 --recent-steps 0 --weighting
+    none --value-times even --settle-steps 0 --planner.n-candidates 1``, 8 being the horizon.
 
     :param config: how the model learns.
     :param planner: how the guard plans; executed plans have N_CANDIDATES candidates.
@@ -77,6 +79,7 @@ def align(
     check_name(name, layout.name, str(checkpoint))
     offline = [e for path in data or () for e in read_episodes(path, layout)]
     aligner = Aligner(checkpoint, config, offline)
+    course = {}
     if from_log:
         facts = align_from_logs(aligner, from_log, offline, out)
     else:
@@ -85,4 +88,11 @@ def align(
             if resume:
                 run.resume()
             facts = align_online(run, offline, progress=progress)
-    report(facts, as_json=json)
+            course = {'guards': list(map(asdict, run.guards)), 'rounds': run.rounds}
+    from ...experiments.reports.page import write_report
+    from ...experiments.reports.run_facts import run_facts
+
+    facts = {'checkpoint': str(checkpoint), **facts, 'course': course,
+             'run': run_facts('align', layout.name, align=as_facts(config),
+                              planner=as_facts(planner), perturbation=as_facts(robots))}
+    report(write_report(out, facts), as_json=json)

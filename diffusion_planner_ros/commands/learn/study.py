@@ -30,9 +30,9 @@ def study(
     """
     Align a model in several ways, with several seeds, and evaluate it before and after.
 
-    Prints a table in Markdown and draws OUT/study.png. Every alignment is in OUT/VARIANT-SEED;
-    what is there already is gone on from, or only read if it is done. Episodes of the evaluation
-    are none of those that models were chosen by.
+    Prints a table in Markdown, writes OUT/report.html and draws OUT/study.png. Every alignment is
+    in OUT/VARIANT-SEED; what is there already is gone on from, or only read if it is done.
+    Episodes of the evaluation are none of those that models were chosen by.
 
     :param planner: how to plan; STATES only before, for each variant says how it is afterwards,
         and ``plain`` has one candidate, before and after.
@@ -85,11 +85,19 @@ def study(
                     for name, of_seeds in runs.items()},
                    f'Alignment of {checkpoint}: mean and standard error over {len(seeds)} '
                    f'seed{plural}', scratch)
+    from ...experiments.reports.page import write_report
+    from ...experiments.reports.run_facts import run_facts
+
+    summary = {'picture': str(out / PICTURE_FILE), 'checkpoint': str(checkpoint),
+               'planner': as_facts(planner), 'perturbation': as_facts(robots),
+               'variants': {name: facts | {'settings': asdict(settings[name][0].align),
+                                           'runs': runs[name]}
+                            for name, facts in compared.items()},
+               'files': [str(out / PICTURE_FILE)],
+               'run': run_facts('study', model.robot.name, planner=as_facts(planner),
+                                perturbation=as_facts(robots))}
+    summary = write_report(out, summary)
     if json:
-        report({'picture': str(out / PICTURE_FILE), 'checkpoint': str(checkpoint),
-                'planner': as_facts(planner), 'perturbation': as_facts(robots),
-                'variants': {name: facts | {'settings': asdict(settings[name][0].align),
-                                            'runs': runs[name]}
-                             for name, facts in compared.items()}}, as_json=True)
+        report(summary, as_json=True)
     else:
         print_text(study_table({label(name): facts for name, facts in compared.items()}))

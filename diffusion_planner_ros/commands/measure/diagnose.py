@@ -6,6 +6,7 @@ from pathlib import Path
 import sys
 
 from ...planning.planner_config import PlannerConfig
+from ...settings import as_facts
 from ...sim.perturbation import Perturbation
 from ..output import progress, report
 from ..preset_option import PresetName
@@ -32,7 +33,7 @@ def diagnose(
     Every 50th plan of closed-loop episodes is executed open loop on the side. Writes
     OUT/misalignment.png, OUT/series.png (one plan), OUT/ood.png (distance from the data and from
     predictions, and falls) and, where OpenGL is there, OUT/imagination.mp4; with --data also
-    OUT/series_recorded.png.
+    OUT/series_recorded.png. OUT/report.html shows them all, with OUT/summary.json.
 
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
@@ -45,7 +46,7 @@ def diagnose(
     :param episodes: number of episodes; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode's initial state, and of what is drawn from data.
     :param processes: episodes at a time; all cores by default.
-    :param out: folder of pictures and video.
+    :param out: folder of report, pictures and video.
     :param video: render the plans' states, imposed on the robot, beside their execution.
     :param json: print the report as JSON.
     """
@@ -68,6 +69,9 @@ def diagnose(
                           perturbation, pool=pool, progress=progress)
     from ...experiments.plots.diagnosis_plots import draw_diagnosis
     from ...experiments.plots.imagination_video import render_imagination
+    from ...experiments.reports.episode_sources import with_its_plans
+    from ...experiments.reports.page import write_report
+    from ...experiments.reports.run_facts import run_facts
 
     out.mkdir(parents=True, exist_ok=True)
     files = draw_diagnosis(found, out)
@@ -78,5 +82,9 @@ def diagnose(
             files.append(out / 'imagination.mp4')
         else:
             print(f'no video: {reason}', file=sys.stderr)
-    report({'bundle': str(path), 'bundle_hash': loaded.hash, 'perturbation': asdict(perturbation),
-            **found.report(), 'files': list(map(str, files))}, as_json=json)
+    facts = {'bundle': str(path), 'bundle_hash': loaded.hash, 'perturbation': asdict(perturbation),
+             **found.report(), 'files': list(map(str, files)),
+             'run': run_facts('diagnose', loaded.robot.name, planner=as_facts(planner),
+                              perturbation=as_facts(perturbation))}
+    seed, worst = found.worst
+    report(write_report(out, facts, with_its_plans(worst, loaded.robot, seed)), as_json=json)

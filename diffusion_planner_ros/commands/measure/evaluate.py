@@ -30,13 +30,16 @@ def evaluate(
     record: Path | None = None,
     mcap: Path | None = None,
     write_score: bool = False,
+    out: Path | None = None,
     json: bool = False,
 ) -> None:
     """
     Run episodes and report return, falls and latency.
 
     In process by default: the first action of every plan is executed, and each control period
-    waits for its plan. Through ROS in lockstep gives the same returns.
+    waits for its plan. Through ROS in lockstep gives the same returns. With OUT it writes
+    OUT/report.html, made of OUT/summary.json and of OUT/episode.npz: in process the episode of the
+    lowest return, which is run once more, and of a record the last one.
 
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
@@ -56,6 +59,7 @@ def evaluate(
     :param mcap: with --through-ros, MCAP file to record all topics to, for Foxglove and
         ``ros2 bag``.
     :param write_score: write the score into the bundle's model.yaml, with how it was measured.
+    :param out: folder of a report; none is written by default.
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
@@ -75,9 +79,11 @@ def evaluate(
     if through_ros and (execution, robots) != (REPLANNED, UNPERTURBED):
         raise ConfigError(f'{execution} and {robots} are for episodes in process, '
                           'expected the defaults with --through-ros')
+    if out is not None and out.exists() and not out.is_dir():
+        raise ConfigError(f'{out}: is a file, expected a folder or a new name')
     loaded = simulated_bundle(bundle, planner, robot)
     path = loaded.path
-    seeds = range(first_seed, first_seed + episodes)
+    seeds, episode = range(first_seed, first_seed + episodes), None
     if through_ros:
         from ...experiments.ros.ros_evaluation import evaluate_through_ros
         from ...experiments.ros.ros_session import SessionConfig
@@ -86,13 +92,30 @@ def evaluate(
                                real_time_factor=1.0, first_seed=first_seed, log=record,
                                mcap=mcap)
         facts = evaluate_through_ros(config, seeds, loaded.robot.name, progress=progress)
+        if out is not None and record is not None:
+            from ...experiments.reports.episode_sources import last_of_log
+
+            episode = last_of_log(record, loaded.robot, seeds[-1])
     else:
         with open_pool(processes or os.cpu_count() or 1) as pool:
             facts = evaluate_in_process(loaded, planner, seeds, pool=pool, execution=execution,
                                         perturbation=robots, progress=progress)
+            if out is not None:
+                from ...experiments.reports.episode_sources import record_again
+
+                worst = min(seeds, key=lambda seed: facts['returns'][seed - first_seed])
+                episode = record_again(loaded, planner, worst, pool=pool, execution=execution,
+                                       perturbation=robots)
     facts = {'bundle': str(path), 'bundle_hash': loaded.hash, 'provider': loaded.provider, **facts}
     if write_score:
         write(path, {key: facts[key] for key in (
             'mode', 'episodes', 'return_mean', 'return_stderr', 'normalized_score', 'falls')}
             | {'first_seed': first_seed, 'planner': as_facts(planner)})
+    if out is not None:
+        from ...experiments.reports.page import write_report
+        from ...experiments.reports.run_facts import run_facts
+
+        facts['run'] = run_facts('evaluate', loaded.robot.name, planner=as_facts(planner),
+                                 execution=as_facts(execution), perturbation=as_facts(robots))
+        facts = write_report(out, facts, episode)
     report(facts, as_json=json)

@@ -9,6 +9,8 @@ from ...settings import as_facts
 from ..output import print_text, progress, report
 from ..preset_option import PresetName
 
+PICTURE_FILE = 'robustness.png'
+
 
 def robustness(
     planner: PlannerConfig,
@@ -20,7 +22,7 @@ def robustness(
     episodes: int = 50,
     first_seed: int = 0,
     processes: int | None = None,
-    out: Path = Path('robustness.png'),
+    out: Path = Path('robustness'),
     json: bool = False,
 ) -> None:
     """
@@ -28,7 +30,7 @@ def robustness(
 
     Prints a table in Markdown and draws it: return, falls, and the episodes in which the monitor
     would have warned, those with a stop in brackets. Drawn robots differ in everything at once, in
-    every episode anew.
+    every episode anew. Writes OUT/report.html, OUT/summary.json and OUT/robustness.png.
 
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
@@ -46,7 +48,7 @@ def robustness(
     :param first_seed: seed of the first episode's initial state, pushes, noise and, where it is
         drawn, robot.
     :param processes: episodes at a time; all cores by default.
-    :param out: PNG file to write; its folder must be there.
+    :param out: folder of report, summary and picture.
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
@@ -58,9 +60,8 @@ def robustness(
 
     if episodes < 1:
         raise ConfigError(f'episodes is {episodes}, expected at least 1')
-    if out.suffix != '.png' or not out.parent.is_dir() or out.is_dir():
-        raise ConfigError(f'{out}: expected the name of a PNG file, NAME.png, in a folder that is '
-                          'there')
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f'{out}: is a file, expected a folder or a new name')
     conditions = select(only)
     columns = columns_of(None if robot is None else make_known(robot), bundles, teacher, planner)
     with open_pool(processes or os.cpu_count() or 1) as pool:
@@ -69,12 +70,20 @@ def robustness(
                                    progress=progress)
     # Only now: who asks for help or errs needs no matplotlib.
     from ...experiments.plots.robustness_plot import draw_robustness
+    from ...experiments.reports.page import write_report
+    from ...experiments.reports.run_facts import run_facts
 
-    with written(out) as scratch:
+    out.mkdir(parents=True, exist_ok=True)
+    picture = out / PICTURE_FILE
+    with written(picture) as scratch:
         draw_robustness(facts, f'{episodes} episodes under each condition', scratch)
+    summary = {'picture': str(picture), 'first_seed': first_seed, 'planner': as_facts(planner),
+               'columns': {label: column.facts() for label, column in columns.items()},
+               'conditions': facts, 'files': [str(picture)],
+               'run': run_facts('robustness', next(iter(columns.values())).robot,
+                                planner=as_facts(planner))}
+    summary = write_report(out, summary)
     if json:
-        report({'picture': str(out), 'first_seed': first_seed, 'planner': as_facts(planner),
-                'columns': {label: column.facts() for label, column in columns.items()},
-                'conditions': facts}, as_json=True)
+        report(summary, as_json=True)
     else:
         print_text(robustness_table(facts))

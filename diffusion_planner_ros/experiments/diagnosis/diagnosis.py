@@ -15,7 +15,7 @@ from ...planning.planner import Planner
 from ...planning.planner_config import PlannerConfig
 from ...sim.environment import make_environment
 from ...sim.perturbation import Perturbation, UNPERTURBED
-from ..closed_loop import noise_seed, summarize
+from ..closed_loop import episode_rows, noise_seed, summarize
 from ..misalignment import (
     Branch,
     compare_states,
@@ -115,6 +115,13 @@ class Diagnosis:
         return ('/'.join(self.bundle.path.parts[-2:])
                 + (f' ({", ".join(changes)})' if changes else ''))
 
+    @property
+    def worst(self) -> tuple[int, Episode]:
+        """Seed and episode of the lowest return, with its plans."""
+        found = min(self._watched, key=lambda one: one.result.episode_return)
+        return found.result.seed, replace(
+            found.episode, plans=found.plans[..., self.bundle.robot.action_dim:])
+
     def report(self) -> dict[str, Any]:
         """Return all figures; one that there is not is None."""
         robot = self.bundle.robot
@@ -133,7 +140,8 @@ class Diagnosis:
                 'fell_after_s': ((len(self.executed) - 1) * robot.control_period if has_fallen
                                  else None),
                 'imagined_m': float(self.imagined[-1, 0] - self.imagined[0, 0]),
-                'executed_m': float(self.executed[-1, 0] - self.executed[0, 0])}}
+                'executed_m': float(self.executed[-1, 0] - self.executed[0, 0])},
+            'course': {'episodes': episode_rows([w.result for w in self._watched])}}
 
     def _compare(self, states: str, branches: Sequence[Branch]) -> dict[str, Misalignment]:
         """Compare with what was executed: plans and, where there is one, the dynamics model."""

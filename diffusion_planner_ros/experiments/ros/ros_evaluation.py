@@ -25,7 +25,7 @@ def evaluate_through_ros(config: SessionConfig, seeds: Sequence[int], robot: str
                 nodes.reset(seed)
             results.append(nodes.finish_episode(seed, lambda bridge: None))
             advance(1, ret=f'{results[-1].episode_return:.0f}')
-        timing = nodes.timing()
+        timing, course = nodes.timing(), nodes.course(results)
         if not config.lockstep:
             timing['stop_causes'] = nodes.stop_causes()
-    return {**timing, **summarize(results, robot)}
+    return {**timing, **summarize(results, robot), 'course': course}

@@ -1,9 +1,10 @@
 """Run both nodes, drive episodes through ROS, and watch them from outside."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, field
+from itertools import pairwise
 import os
 from pathlib import Path
 import tempfile
@@ -48,7 +49,7 @@ from ...planning.bundle import read_facts
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...sim.bridge_episode import EPISODE_GAP
-from ..closed_loop import EpisodeResult, noise_seed
+from ..closed_loop import episode_rows, EpisodeResult, noise_seed
 from .node_process import node_process
 from .observer import Observer, observing, SERVICE_TIME, STALL_TIME
 from .service_calls import ask
@@ -76,6 +77,8 @@ class SessionConfig:
     """Where to record all topics."""
     preset: str = ''
     """Published method that ``planner`` began with; empty where there is none."""
+    view: bool = False
+    """Whether to serve a page that shows the robot, to this machine alone."""
 
 
 @dataclass
@@ -105,6 +108,8 @@ class Session(Observer):
         self._recorder_facts: dict[str, dict[str, str]] = {}  # latest diagnostics by node
         self.recording = Recording()
         self._is_over = False
+        self._course: list[dict[str, str]] = []  # reports of the bridge while an episode ran
+        self._ends: list[dict[str, str]] = []  # the one at the end of every episode
         self._seed_client = SET_BRIDGE_PARAMETERS.client(self)
         self._reset_client = RESET.client(self)
         self._pause_client = PAUSE.client(self)
@@ -162,6 +167,8 @@ class Session(Observer):
             if n_stops:
                 self._bridge_stops[bridge['stop_cause']] += n_stops
             self.bridge = bridge
+            if bridge['state'] == 'running':
+                self._course.append(bridge)
         for name in (RECORDER_NAME, MCAP_RECORDER_NAME):
             if (facts := facts_from_msg(msg, name)) is not None:
                 self._recorder_facts[name] = facts
@@ -226,6 +233,7 @@ class Session(Observer):
                 raise PlannerError(f'no simulated step in {STALL_TIME} s; the bridge reports '
                                    f'{self.bridge or "nothing"}')
         facts = self.bridge
+        self._ends.append(facts)
         return EpisodeResult(seed=seed, episode_return=float(facts['return']),
                              steps=int(facts['steps']), fell=bool_from_fact(facts['fell']),
                              distance=float(facts['distance']))
@@ -243,6 +251,27 @@ class Session(Observer):
                 'missed_deadlines': None if in_lockstep else missed,
                 'missed_deadline_rate': None if in_lockstep else missed / steps,
                 'stops': int(facts['stops'])}
+
+    def course(self, results: Sequence[EpisodeResult]) -> dict[str, Any]:
+        """
+        Return how the session went: a row for every episode, and latencies as they were reported.
+
+        :param results: of the episodes that were finished, in order.
+        """
+        counts = {}
+        for name in ('missed_deadlines', 'stops'):
+            totals = [0, *(int(end[name]) for end in self._ends)]
+            counts[name] = [after - before for before, after in pairwise(totals)]
+        if self.bridge['mode'] == 'lockstep':
+            del counts['missed_deadlines']  # as in ``timing``
+        percentiles = ('latency_p50_ms', 'latency_p99_ms')
+        latencies = {name: [number_from_fact(end[name]) for end in self._ends]
+                     for name in percentiles}
+        return {'episodes': episode_rows(results, **counts, **latencies),
+                'latency': {'control_periods': [int(facts['total_steps'])
+                                                for facts in self._course],
+                            **{name: [number_from_fact(facts[name]) for facts in self._course]
+                               for name in percentiles}}}
 
     def stop_causes(self) -> dict[str, int]:
         """
@@ -272,6 +301,16 @@ def _recording(recorders: Mapping[str, dict[str, Any]], node: Session, folder: P
     with ExitStack() as stack:
         for name, settings in recorders.items():
             node.watch(name, stack.enter_context(node_process(name, settings, folder)))
+        yield
+
+
+@contextmanager
+def _viewer(config: SessionConfig, folder: Path) -> Iterator[None]:
+    """Serve the page if one is asked for; the robot moves on without it, and it says where."""
+    if not config.view:
+        yield
+        return
+    with node_process('viewer', {'host': 'localhost'}, folder):
         yield
 
 
@@ -310,7 +349,7 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
         # The robot moves only when we hear both nodes, so that we record everything.
         node.wait_for_bridge()
         node.pause(True)
-        with (_recording(recorders, node, Path(folder)),
+        with (_viewer(config, Path(folder)), _recording(recorders, node, Path(folder)),
               node_process('planner', planner, Path(folder)) as planner_process):
             if record:
                 os.setpriority(os.PRIO_PROCESS, 0, OBSERVER_NICENESS)
@@ -325,8 +364,13 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
             yield node
 
 
-def executed_path(recording: Recording) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Return the times [s], (n,), and the joint positions by name, each (n,), of an episode."""
+def executed_states(recording: Recording) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """
+    Return what an episode's joint states say.
+
+    :return: their times [s], (n,), and by joint a row of position [m, rad], velocity [m/s, rad/s]
+        and the torque that led there [N m] for each, (n, 3).
+    """
     by_stamp: dict[int, JointState] = {}
     for state in recording.states:
         message = deserialize_message(state, JointState)
@@ -335,9 +379,15 @@ def executed_path(recording: Recording) -> tuple[np.ndarray, dict[str, np.ndarra
             by_stamp.clear()  # these were repetitions of the last state of the episode before
         by_stamp[stamp] = message
     stamps = sorted(by_stamp)
-    positions = np.array([by_stamp[stamp].position for stamp in stamps])
+    rows = np.array([(m.position, m.velocity, m.effort) for m in map(by_stamp.get, stamps)])
     return (np.array(stamps) / NANOSECONDS,
-            dict(zip(by_stamp[stamps[0]].name, positions.T, strict=True)))
+            dict(zip(by_stamp[stamps[0]].name, np.moveaxis(rows, 2, 0), strict=True)))
+
+
+def executed_path(recording: Recording) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Return the times [s], (n,), and the joint positions by name, each (n,), of an episode."""
+    times, states = executed_states(recording)
+    return times, {joint: rows[:, 0] for joint, rows in states.items()}
 
 
 def planned_path(serialized: bytes) -> tuple[np.ndarray, dict[str, np.ndarray]]:

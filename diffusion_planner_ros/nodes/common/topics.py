@@ -31,6 +31,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 PLANNER_NAME, BRIDGE_NAME = 'planner', 'mujoco_bridge'
 RECORDER_NAME, MCAP_RECORDER_NAME = 'recorder', 'mcap_recorder'
+VIEWER_NAME = 'viewer'
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,7 @@ JOINT_STATES = Topic('joint_states', JointState)
 ODOMETRY = Topic('odometry', Odometry)
 CMD_VEL = Topic('cmd_vel', Twist)
 REWARD = Topic('reward', JointState)
+ROBOT_DESCRIPTION = Topic('robot_description', String)
 COMMANDS = Topic('effort_controller/commands', Float64MultiArray)
 PLAN = Topic('plan', JointTrajectory, PLANNER_NAME)
 PLAN_PATH = Topic('plan_path', Path, PLANNER_NAME)
@@ -196,8 +198,8 @@ PLANNER = Interface(
         Endpoint(PLAN_PATH, reliable(), 'torso along the chosen plan [m]; drawn when subscribed'),
         Endpoint(MARKERS, reliable(), 'candidates, chosen plan, ghosts, executed path [m]; drawn '
                  'when subscribed'),
-        Endpoint(DENOISING, reliable(), 'one plan being denoised, step by step [m]; computed when '
-                 'subscribed'),
+        Endpoint(DENOISING, reliable(), 'a plan that was executed, as it was denoised, step by '
+                 'step [m]; computed when subscribed'),
         Endpoint(NAVIGATION_STATUS, kept(), 'goals that were given, the newest last: executing, '
                  'succeeded, canceled (also: replaced) or aborted (also: refused); of a robot '
                  'that knows goals'),
@@ -281,6 +283,26 @@ MCAP_RECORDER = Interface(
         *_recorded(),
         Endpoint(ROBOT_DESCRIPTION, kept(RECORDER_DEPTH), 'URDF, recorded for those who draw')))
 
+VIEWER = Interface(
+    VIEWER_NAME,
+    published=(
+        Endpoint(PUSH, reliable(), 'pushes [N s], by a button'),
+        Endpoint(CMD_VEL, reliable(), 'commanded speed [m/s] at 10 Hz, while it is switched on'),
+        Endpoint(GOAL_POSE, reliable(), 'a goal [m], by a button'),
+        Endpoint(GOAL_PATH, reliable(), 'an empty path: gives the goals up, by a button')),
+    # Depth 1: a page shows only what is newest.
+    subscribed=(
+        Endpoint(DIAGNOSTICS, best_effort(10), 'health; while a browser is connected, as all that '
+                 'follows'),
+        Endpoint(JOINT_STATES, best_effort(), 'where the robot is, and its torques; at most at '
+                 '`draw_rate`'),
+        Endpoint(ODOMETRY, best_effort(), 'its base, where the planner takes it from there'),
+        Endpoint(MARKERS, reliable(), 'candidates, chosen plan, executed path, goals, walls'),
+        Endpoint(DENOISING, reliable(10), 'a plan as it was denoised; only while it is switched '
+                 'on'),
+        Endpoint(NAVIGATION_RESULT, kept(), 'how the last goal ended'),
+        Endpoint(ROBOT_DESCRIPTION, kept(), 'URDF of a robot that has none here')))
+
 SESSION = Interface(
     'walk',
     published=(Endpoint(PUSH, reliable(), 'pushes of a soak test [N s]'),),
@@ -296,4 +318,4 @@ SNAPSHOT = Interface(
         Endpoint(DENOISING, reliable(10), 'the denoising of a plan to draw [m]')))
 
 NODES = (PLANNER, BRIDGE, RECORDER, MCAP_RECORDER)
-"""The interfaces of the nodes, for the documentation and the tests."""
+"""The interfaces of the nodes that a robot runs with, for the documentation and the tests."""

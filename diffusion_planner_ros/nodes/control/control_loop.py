@@ -14,7 +14,7 @@ from rclpy.publisher import Publisher
 from ...errors import NotFiniteError, StateError
 from ...planning.bundle import Bundle
 from ...planning.conditions import Condition
-from ...planning.delay_compensation import Planning
+from ...planning.delay_compensation import Planning, Redo
 from ...planning.planner import Plan
 from ...planning.stop import StopBehaviour
 from ..common.conversions import NANOSECONDS
@@ -54,7 +54,7 @@ class ControlLoop:
     :param on_leap: called in the control thread when simulated time made a leap; it has to call
         ``forget``.
     :param frame_id: frame in which goals and obstacles are given.
-    :param on_plan: called in the control thread after every plan, with what was known of it.
+    :param on_plan: called in the control thread after every plan, with what makes it again.
     :param on_fault: called there with the exception after which there are no more plans.
     :raises PlannerError: if the node must not command, or the settings do not fit the robot.
     """
@@ -64,7 +64,7 @@ class ControlLoop:
                  stop: StopBehaviour, state_config: StateConfig,
                  speed_config: SpeedCommandConfig, control: ControlThread, frame_id: str,
                  on_leap: Callable[[], None],
-                 on_plan: Callable[[Model, Plan, Measurement, Condition | None], None],
+                 on_plan: Callable[[Model, Plan, Measurement, Redo], None],
                  on_fault: Callable[[BaseException], None]) -> None:
         robot = model.planner.bundle.robot
         max_gap = config.longest_gap(robot.control_period)
@@ -220,12 +220,11 @@ class ControlLoop:
         return (None if self._navigation is None else
                 self._navigation.condition(bundle, state, n_periods))
 
-    def _on_new_plan(self, model: Model, plan: Plan, measured: Measurement,
-                     known: Condition | None) -> None:
+    def _on_new_plan(self, model: Model, plan: Plan, measured: Measurement, redo: Redo) -> None:
         if self._navigation is not None:
             self._navigation.tell(measured.state)
             self._obstacles.watch(model.planner, plan)
-        self._on_plan(model, plan, measured, known)
+        self._on_plan(model, plan, measured, redo)
 
     def _on_command(self) -> None:
         if not self._lockstep:

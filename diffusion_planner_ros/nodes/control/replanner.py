@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 import threading
 import time
 
@@ -13,7 +14,13 @@ from rclpy.clock import Clock
 from ...errors import StateError
 from ...planning.bundle import Bundle
 from ...planning.conditions import Condition
-from ...planning.delay_compensation import committed, plan_compensated, Planning, torque_step
+from ...planning.delay_compensation import (
+    committed,
+    plan_compensated,
+    Planning,
+    Redo,
+    torque_step,
+)
 from ...planning.monitor import PredictionMonitor, Surprise
 from ...planning.planner import Plan
 from ..common.conversions import NANOSECONDS
@@ -85,7 +92,8 @@ class Replanner:
     :param on_command: called after every command that follows a plan.
     :param known_of: returns what else than the state is known of a plan, from the bundle that
         plans, the state (S,) and the control periods since the last plan; None for nothing.
-    :param on_plan: called after every plan, while the next state may come.
+    :param on_plan: called after every plan, with what makes it again, while the next state may
+        come.
     :param on_refused: called with the reason if there is no plan for a state.
     :param on_fault: called with the exception after which it plans no more.
     """
@@ -95,7 +103,7 @@ class Replanner:
                  clock: Clock, defer: Callable[[Callable[[], None]], None],
                  on_command: Callable[[], None],
                  known_of: Callable[[Bundle, NDArray, int], Condition | None],
-                 on_plan: Callable[[Model, Plan, Measurement, Condition | None], None],
+                 on_plan: Callable[[Model, Plan, Measurement, Redo], None],
                  on_refused: Callable[[StateError], None],
                  on_fault: Callable[[BaseException], None]) -> None:
         self.model = model
@@ -261,8 +269,9 @@ class Replanner:
         judged = time.time_ns()
         actions = self._committed(before, lag)
         known = self._known_of(planner.bundle, measured.state, max(1, lag))
-        plan = plan_compensated(planner, measured.state, actions, step=job.step, condition=known,
-                                plan=self._plan)
+        redo = partial(plan_compensated, planner, measured.state, actions, step=job.step,
+                       condition=known)
+        plan = redo(plan=self._plan)
         planned = time.time_ns()
         with self._lock:
             newest = self._last
@@ -281,7 +290,7 @@ class Replanner:
             row = max(self._delays[-1], len(actions))
             if row + lag < len(plan.actions):
                 self.torque_step.add(torque_step(plan, before.plan, row=row, lag=lag))
-        self._on_plan(model, plan, measured, known)
+        self._on_plan(model, plan, measured, redo)
 
     def _use(self, model: Model, plan: Plan, job: _Job, n_committed: int) -> bool:
         """Send the action of a new plan that is due now; return False if it is too late."""

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 import threading
 import time
 import traceback
@@ -15,20 +15,19 @@ from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
 from ...errors import StateError
-from ...planning.conditions import Condition
+from ...planning.delay_compensation import Redo
 from ...planning.planner import Plan, Planner
 from ...settings import check_settings, document_settings, setting
 from ...urdf_tree import Urdf
 from ..common.conversions import NANOSECONDS
 from ..common.topics import DENOISING, MARKERS, PLAN_PATH, PLANNER
 from .goal_markers import goal_markers
-from .markers import delete_all, denoising_markers, header_at, MAX_DRAWN, plan_markers, plan_path
+from .markers import delete_all, denoising_markers, header_at, plan_markers, plan_path
 
 EXECUTED_PERIOD = NANOSECONDS // 50  # [ns], shortest time between two points of the executed path
 STEP_PERIOD = 0.2  # [s] for which a denoising step is shown
 DENOISING_PERIOD = 2.0  # [s] between two plans whose denoising is shown
 N_SHOWN_STEPS = 8
-MAX_DENOISE_STEPS = 50  # of the plan whose denoising is shown
 
 
 @document_settings
@@ -60,10 +59,8 @@ class Shown:
     """Time of that state [ns]."""
     positions: dict[str, float]
     """Measured positions of all joints [m, rad]."""
-    state: NDArray
-    """Measured state, shape (S,)."""
-    known: Condition | None = None
-    """What else was known of the plan."""
+    redo: Redo
+    """Makes the same plan again, to see how it is denoised."""
     goals: Sequence[NDArray] = ()
     """Goals that the robot heads for [m], shape (2,) each."""
 
@@ -183,19 +180,16 @@ class PlanDisplay:
             self._denoising.publish(self._steps.popleft())
 
     def _denoise(self, shown: Shown) -> list[MarkerArray]:
-        """Plan again in small steps, and draw some of them, from noise to the plan."""
+        """
+        Make the plan again, and draw steps of it, from noise to what was executed.
+
+        Plans are calculated as one graph, which shows no steps; the seed of the noise is the same.
+        """
         bundle = shown.planner.bundle
         schedule = bundle.schedule
-        config = shown.planner.config
-        planner = Planner(bundle, replace(
-            config, n_denoise_steps=min(schedule.n_sampled, MAX_DENOISE_STEPS),
-            n_candidates=min(config.n_candidates, MAX_DRAWN)))
         recorded: list[tuple[int, NDArray]] = []
-        period = round(bundle.robot.control_period * NANOSECONDS)
         try:
-            plan = planner.plan(
-                shown.state, step=round(shown.stamp / period), condition=shown.known,
-                on_step=lambda t, x_t: recorded.append((t, x_t)))
+            plan = shown.redo(on_step=lambda t, x_t: recorded.append((t, x_t)))
         except StateError:
             return []  # the replanner has logged what is wrong with the state
         header = header_at(shown.stamp, self._config.frame_id)

@@ -1,0 +1,1 @@
+"""The page that shows a robot in a browser: what it draws, and what it calls."""

@@ -1,0 +1,1 @@
+"""The page itself: all that knows of viser."""

@@ -1,0 +1,68 @@
+"""The whole page."""
+
+from collections.abc import Mapping
+
+from ..robot_controls import RobotControls
+from ..verdict import Verdict
+from ..viewer_config import ViewerConfig
+from .control_panel import Act, ControlPanel
+from .denoising_panel import DenoisingPanel
+from .health_panel import HealthPanel, progress_of
+from .scene import Scene
+from .web_server import WebServer
+from .words import banner, legend, note, table
+
+CONTROL_WIDTH = 300  # [pixels]
+
+
+class Page:
+    """
+    What browsers show, and what they ask for.
+
+    :param controls: what may be done to the robot, ``None`` for nothing.
+    :param act: lets the thread of the executor call something.
+    :raises ConfigError: if it cannot be served where the settings say.
+    """
+
+    def __init__(self, config: ViewerConfig, controls: RobotControls | None, act: Act) -> None:
+        self.server = WebServer(config, 'diffusion planner')
+        gui = self.server.gui
+        gui.configure_theme(show_logo=False, show_share_button=False)
+        gui.main_panel.dock_right()
+        gui.main_panel.set_width(CONTROL_WIDTH)
+        self._verdict: tuple[Verdict, str] | None = None
+        self._banner = gui.add_html('')
+        self._progress = gui.add_html('')
+        self._remarks = gui.add_html('', visible=False)
+        self.scene = Scene(self.server)
+        if controls is None:
+            gui.add_html(note('Only to look at: this page changes nothing.'))
+        self.controls = (None if controls is None else
+                         ControlPanel(self.server, self.scene, controls, act))
+        self.health = HealthPanel(self.server)
+        self.denoising = DenoisingPanel(gui)
+        with gui.add_folder('View'):
+            follow = gui.add_checkbox('follow the robot', True)
+            gui.add_html(legend())
+        follow.on_update(lambda event: act(lambda: self._follow(event.target.value)))
+
+    def tell(self, verdict: Verdict, robot: str) -> None:
+        """Show how the robot is."""
+        if (verdict, robot) != self._verdict:
+            self._verdict = verdict, robot
+            self._banner.content = banner(verdict, robot)
+
+    def tell_progress(self, facts: Mapping[str, str]) -> None:
+        """Show how far a simulated robot has come."""
+        self._progress.content = table(progress_of(facts))
+
+    def remark(self, text: str) -> None:
+        """Show what cannot be drawn as it should; nothing if it is empty."""
+        self._remarks.content, self._remarks.visible = note(text, is_bad=True), bool(text)
+
+    def _follow(self, is_following: bool) -> None:
+        self.scene.is_following = is_following
+
+    def close(self) -> None:
+        """Serve it no more."""
+        self.server.stop()
