@@ -25,8 +25,10 @@ COMPARE = ['d3rlpy==2.8.1']
 # what `import` reads: recordings of ros2 bag without ROS, LeRobot's Parquet; 180 MB that neither a
 # robot nor training needs
 RECORDINGS = ['pyarrow>=14', 'rosbags>=0.11.9']
+# what `--mcap` writes with, for Foxglove and `ros2 bag`
+MCAP = ['mcap>=1.5']
 TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.8',
-        'ruff>=0.6', *COMPARE, *RECORDINGS, *VIEW]
+        'ruff>=0.6', *COMPARE, *MCAP, *RECORDINGS, *VIEW]
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
@@ -57,12 +59,13 @@ setup(
     extras_require={
         'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS, 'view': VIEW,
         'gpu': ['onnxruntime-gpu>=1.17'], 'compare': COMPARE,
-        'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER},
+        'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER},
     zip_safe=False,
     entry_points={'console_scripts': [
         f'diffusion_planner = {PACKAGE}.commands.__main__:main',
         f'planner = {PACKAGE}.nodes.__main__:planner',
         f'mujoco_bridge = {PACKAGE}.nodes.__main__:mujoco_bridge',
         f'recorder = {PACKAGE}.nodes.__main__:recorder',
+        f'mcap_recorder = {PACKAGE}.nodes.__main__:mcap_recorder',
         f'viewer = {PACKAGE}.nodes.__main__:viewer']},
 )

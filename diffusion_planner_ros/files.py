@@ -1,4 +1,4 @@
-"""Write files so that a full disk leaves nothing behind that looks complete."""
+"""Write files so that a full disk leaves nothing behind that looks complete, and say so."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,3 +31,33 @@ def written(file: Path) -> Iterator[Path]:
     finally:
         if is_replaced:
             scratch.unlink(missing_ok=True)
+
+
+@contextmanager
+def in_words(file: Path, *faults: type[Exception]) -> Iterator[None]:
+    """
+    Say in one line why a new file cannot be written.
+
+    :param faults: what its writer raises beside ``OSError``.
+    :raises OutputError: naming the file, if it is there already or cannot be written.
+    """
+    try:
+        yield
+    except FileExistsError as error:
+        raise OutputError(f'{file}: is there already, expected a new file; name another one or '
+                          'delete it') from error
+    except (OSError, *faults) as error:
+        reason = getattr(error, 'strerror', None) or ' '.join(str(error).split())
+        raise OutputError(f'{file}: cannot be written ({reason}), expected a file in a folder '
+                          'that is there, yours to write to and not full') from error
+
+
+def check_new(file: Path) -> None:
+    """
+    Check that a new file can be made, and leave none.
+
+    :raises OutputError: naming the file, if it is there already or cannot be written.
+    """
+    with in_words(file):
+        file.open('xb').close()
+        file.unlink()

@@ -85,7 +85,10 @@ def common_arguments(*, settings: str, use_sim_time: str, bundle: str = 'the shi
             'is printed'),
         DeclareLaunchArgument(
             'record', default_value='',
-            description='HDF5 file to record executed plans to; empty records nothing')]
+            description='HDF5 file to record executed plans to; empty records nothing'),
+        DeclareLaunchArgument(
+            'mcap', default_value='',
+            description='MCAP file to record all topics to; empty records nothing')]
 
 
 class Arguments:
@@ -236,6 +239,20 @@ def optional_program(chosen: Arguments, argument: str, package: str, **node: Any
     if lack:
         raise ConfigError(f"{argument} is '{chosen[argument]}', but {lack}")
     return [Node(package=package, executable=package, output='screen', **node)]
+
+
+def mcap_recorder(arguments: Arguments, file: str,
+                  remappings: Iterable[tuple[str, str]] = ()) -> Node:
+    """Describe the node that records all topics of a robot, which does not need it."""
+    time = {'use_sim_time': arguments.is_true('use_sim_time')}
+    return our_node(arguments, 'mcap_recorder', {'file': text(file)} | time,
+                    remappings=remappings, is_required=False)
+
+
+def of_robot(name: str, file: str) -> str:
+    """Return the file of one of several robots, as log_robot1.hdf5 for log.hdf5."""
+    path = Path(file)
+    return str(path.with_stem(f'{path.stem}_{name}')) if name else file
 
 
 def end_everything(event: ProcessExited, context: LaunchContext) -> list[LaunchDescriptionEntity]:

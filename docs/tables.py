@@ -26,6 +26,7 @@ from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.train_config import TrainConfig
 from diffusion_planner_ros.nodes.common.diagnostics import VALUES
 from diffusion_planner_ros.nodes.common.topics import NODES, reliability_of, VIEWER
+from diffusion_planner_ros.nodes.mcap_recorder_node import McapRecorderConfig
 from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
 from diffusion_planner_ros.nodes.threads.scheduling import SchedulingConfig
@@ -157,6 +158,7 @@ TABLES: dict[str, Callable[[], str]] = {
     'parameters-mujoco-bridge': lambda: parameter_table(
         (BridgeConfig, StopConfig, SchedulingConfig)),
     'parameters-recorder': lambda: parameter_table((RecorderConfig,)),
+    'parameters-mcap-recorder': lambda: parameter_table((McapRecorderConfig,)),
     'parameters-viewer': lambda: parameter_table((ViewerConfig,)),
     'topics': topic_table,
     **{f'diagnostics-{node}': partial(diagnostics_table, node) for node in VALUES},

@@ -10,6 +10,7 @@ from diffusion_planner_ros.launching import (
     common_arguments,
     end_everything,
     end_if_failed,
+    mcap_recorder,
     on_robot,
     our_node,
     require,
@@ -69,5 +70,7 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             arguments, 'recorder', 'hardware.yaml',
             {'file': text(arguments['record'])} | arguments.given('bundle'),
             remappings=odometry, is_required=False))
+    if arguments['mcap']:
+        nodes.append(mcap_recorder(arguments, arguments['mcap'], remappings=odometry))
     nodes += viewer(arguments, odometry)
     return [on_robot(arguments, nodes, clock=arguments['clock'])]

@@ -1,7 +1,5 @@
 """Start simulated robots, their planner, and rviz2 to watch them."""
 
-from pathlib import Path
-
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 
@@ -11,6 +9,8 @@ from diffusion_planner_ros.launching import (
     common_arguments,
     config_file,
     in_namespace,
+    mcap_recorder,
+    of_robot,
     on_robot,
     optional_program,
     our_node,
@@ -68,10 +68,11 @@ def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                           {'robot': text(robot)} | arguments.given('lockstep') | factor | seed
                           | arguments.scheduling)]
         if arguments['record']:
-            file = Path(arguments['record'])
-            file = file.with_stem(f'{file.stem}_{name}') if name else file
-            nodes.append(our_node(arguments, 'recorder', {'file': text(str(file))} | bundle,
+            file = text(of_robot(name, arguments['record']))
+            nodes.append(our_node(arguments, 'recorder', {'file': file} | bundle,
                                   is_required=False))
+        if arguments['mcap']:
+            nodes.append(mcap_recorder(arguments, of_robot(name, arguments['mcap'])))
         nodes += viewer(arguments)
         nodes += optional_program(arguments, 'rviz', 'rviz2', parameters=[time],
                                   arguments=['-d', config_file('simulation.rviz')])

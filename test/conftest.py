@@ -33,8 +33,9 @@ from diffusion_planner_ros.sim.behaviour.behaviour_data import (
 # between those that wait for processes most of the time.
 FIRST = (
     'test_faults_processes', 'test_alignment', 'test_walk', 'test_export', 'test_recorder',
-    'test_methods', 'test_planner_node', 'test_baselines', 'test_service_calls', 'test_cli',
-    'test_hardware', 'test_training', 'test_lifecycle', 'test_comparison', 'test_state_source',
+    'test_methods', 'test_planner_node', 'test_mcap_recording', 'test_baselines',
+    'test_service_calls', 'test_cli', 'test_hardware', 'test_training', 'test_lifecycle',
+    'test_comparison', 'test_state_source',
     'test_navigation', 'test_several_robots', 'test_tutorial', 'test_goals_by_inpainting',
     'test_faults_states', 'test_study', 'test_faults_bundle',
     'test_fuzz', 'test_soak', 'test_extend', 'test_mujoco_bridge', 'test_busy_computer',

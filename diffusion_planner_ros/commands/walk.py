@@ -29,6 +29,7 @@ def walk(
     video: bool = True,
     view: bool = True,
     record: Path | None = None,
+    mcap: Path | None = None,
     json: bool = False,
 ) -> None:
     """
@@ -52,6 +53,7 @@ def walk(
     :param view: serve a page that shows the robot in a browser, to this machine alone, if viser is
         installed; its address is printed.
     :param record: HDF5 file to record the executed plans of all episodes to.
+    :param mcap: MCAP file to record all topics to, for Foxglove and ``ros2 bag``.
     :param json: print the summary as JSON.
     """
     from ..errors import ConfigError
@@ -68,7 +70,7 @@ def walk(
     path = loaded.path
     config = SessionConfig(bundle=path, planner=planner, lockstep=lockstep,
                            real_time_factor=real_time_factor, first_seed=seed,
-                           log=record, preset=preset or '',
+                           log=record, mcap=mcap, preset=preset or '',
                            view=view and find_spec('viser') is not None)
     results = []
     with session(config, record=True) as nodes, LiveLine() as line:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..episode import Episode
 from ..errors import DatasetError, OutputError
+from ..files import in_words
 from ..robot import Robot
 from .hdf5_access import holds, open_to_read
 from .minari_format import episode_names, read_minari_episode
@@ -116,7 +117,7 @@ class LogWriter:
         self.n_episodes = 0
         self.has_failed = False
         """Whether an episode could not be written; no other one is then."""
-        with self._in_words():
+        with in_words(file):
             file.touch(exist_ok=False)
         try:
             with self._open('w', 0) as root:
@@ -162,7 +163,7 @@ class LogWriter:
         except ImportError as error:
             raise OutputError(f'{self.file}: cannot be written without h5py; install it (pip '
                               'install h5py, or the package python3-h5py)') from error
-        with self._in_words():
+        with in_words(self.file, RuntimeError):  # h5py raises either, in many lines
             self._reserve(size + LAYOUT_SIZE + LAYOUT_SIZE_PER_EPISODE * self.n_episodes)
             # Whoever looks into the file meanwhile must not keep us from writing.
             with h5py.File(self.file, mode, locking=False) as root:
@@ -181,15 +182,3 @@ class LogWriter:
             except OSError:
                 os.ftruncate(file.fileno(), end)
                 raise
-
-    @contextmanager
-    def _in_words(self) -> Iterator[None]:
-        try:
-            yield
-        except FileExistsError as error:
-            raise OutputError(f'{self.file}: is there already, expected a new file; name another '
-                              'one or delete it') from error
-        except (OSError, RuntimeError) as error:  # h5py raises either, in many lines
-            reason = getattr(error, 'strerror', None) or ' '.join(str(error).split())
-            raise OutputError(f'{self.file}: cannot be written ({reason}), expected a file in a '
-                              'folder that is there, yours to write to and not full') from error

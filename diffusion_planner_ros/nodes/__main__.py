@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 
-NODES = ('planner', 'mujoco_bridge', 'recorder', 'viewer')
+NODES = ('planner', 'mujoco_bridge', 'recorder', 'mcap_recorder', 'viewer')
 
 
 def planner() -> None:
@@ -27,6 +27,11 @@ def mujoco_bridge() -> None:
 def recorder() -> None:
     """Run the recorder."""
     _run('recorder')
+
+
+def mcap_recorder() -> None:
+    """Run the recorder of all topics."""
+    _run('mcap_recorder')
 
 
 def viewer() -> None:

@@ -15,6 +15,7 @@ import pytest
 from ros_processes import environment, observer, spin_for, TIME_LIMIT
 from visualization_msgs.msg import Marker, MarkerArray
 
+from diffusion_planner_ros.data.bags.cut_mcap import mcap_messages
 from diffusion_planner_ros.errors import OutputError
 from diffusion_planner_ros.files import written
 from diffusion_planner_ros.nodes.common.topics import MARKERS
@@ -90,6 +91,26 @@ def test_a_walk_that_cannot_be_written_says_so(tmp_path, record_property):
     assert not any(f.is_file() and f.suffix == '.json' for f in tmp_path.iterdir())
     assert not list(tmp_path.glob('.partial*'))
     keep(record_property, 'walk', file, error)
+
+
+@pytest.mark.slow
+def test_a_walk_goes_on_when_its_recording_cannot(tmp_path, record_property):
+    file = tmp_path / 'run.mcap'
+    process = start('walk', '--lockstep', '--no-video', *FAST, '--out', tmp_path / 'walk',
+                    '--mcap', file, size=400_000)
+    try:
+        _, errors = process.communicate(timeout=4 * TIME_LIMIT)
+    finally:
+        process.kill()
+        process.wait()
+    assert process.returncode == 0, errors
+    (line,) = (part for part in errors.replace('\r', '\n').splitlines() if 'McapRecorder' in part)
+    assert f'McapRecorder: {file}: cannot be written (File too large), expected a file' in line
+    assert (tmp_path / 'walk' / 'summary.json').is_file()
+    messages = list(mcap_messages(file))
+    assert len({m.topic for m in messages}) > 5 and len(messages) > 500
+    row(record_property, 'disk full: `walk --mcap` records', stop='-', sent='-',
+        reported='one line; the walk goes on', recovery='what was recorded before is there')
 
 
 def test_a_snapshot_that_cannot_be_written_says_so(tmp_path, record_property):

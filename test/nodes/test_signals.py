@@ -87,7 +87,7 @@ def read_until(stream, line):
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
-@pytest.mark.parametrize('node', ['planner', 'mujoco_bridge', 'recorder'])
+@pytest.mark.parametrize('node', ['planner', 'mujoco_bridge', 'recorder', 'mcap_recorder'])
 def test_a_signal_while_a_node_starts_ends_it_quietly(node, number, tmp_path):
     def end_at(moment):
         arguments = ['-p', f'file:={tmp_path}/{moment}.hdf5', '--log-level', 'warn']
@@ -108,7 +108,8 @@ def test_a_node_that_is_not_there_is_refused_and_the_others_are_named():
     with process([*NODES, 'planer']) as started:
         output, _ = started.communicate(timeout=TIME_LIMIT)
     assert started.returncode == 1
-    assert output == "node is 'planer', expected one of planner, mujoco_bridge, recorder\n"
+    assert output == ("node is 'planer', expected one of planner, mujoco_bridge, recorder, "
+                      'mcap_recorder, viewer\n')
 
 
 def test_the_simulated_robot_runs_without_a_library_for_windows(tmp_path):

@@ -152,7 +152,7 @@ def test_what_a_workspace_is_told_to_install_is_what_the_package_needs(monkeypat
     monkeypatch.setattr(setuptools, 'setup', lambda **arguments: handed.update(arguments))
     runpy.run_path('setup.py')
     needed = {re.match(r'[\w-]+', requirement).group() for extra in (
-        'robot', 'sim', 'train', 'recordings', 'view')
+        'robot', 'sim', 'train', 'mcap', 'recordings', 'view')
               for requirement in handed['extras_require'][extra]}
     assert told == needed - {'numpy', 'PyYAML'} | {'colcon-common-extensions'}  # ROS has these
 
@@ -197,11 +197,14 @@ def test_topics_services_and_diagnostics_are_what_the_nodes_offer(tmp_path):
           running('planner', tmp_path, use_sim_time=True,
                   odometry_joints=['rootx=x']) as planner,
           running('recorder', tmp_path, file=str(tmp_path / 'log.hdf5'), torque_source='commands',
-                  odometry_joints=['rootx=x']), observer() as node):
+                  odometry_joints=['rootx=x']),
+          running('mcap_recorder', tmp_path, file=str(tmp_path / 'run.mcap')),
+          observer() as node):
         names = {n.node_name for n in NODES}
         # test_navigation has a robot that knows goals.
         goals = {f'/{topic.path}' for topic in NAVIGATION}
-        expected = {i for i in documented_interfaces() if i[2] not in goals}
+        expected = {i for i in documented_interfaces()
+                    if i[0] == 'mcap_recorder' or i[2] not in goals}
         reports = {}
 
         def on_diagnostics(msg):

@@ -27,10 +27,11 @@ PACKAGE = 'diffusion_planner_ros'
 LAUNCH, CONFIG = SOURCE / 'launch', SOURCE / 'config'
 TIME_LIMIT = 30.0  # [s]
 COMMON = {'namespace', 'use_sim_time', 'params_file', 'log_level', 'autostart', 'bundle',
-          'provider', 'record', 'view', 'realtime_priority', 'lock_memory'}
+          'provider', 'record', 'mcap', 'view', 'realtime_priority', 'lock_memory'}
 # Every package and executable that a launch file starts; here each is a stand-in.
 EXECUTABLES = {
-    PACKAGE: ('planner', 'mujoco_bridge', 'recorder', 'viewer'), 'rviz2': ('rviz2',),
+    PACKAGE: ('planner', 'mujoco_bridge', 'recorder', 'mcap_recorder', 'viewer'),
+    'rviz2': ('rviz2',),
     'controller_manager': ('ros2_control_node', 'spawner'),
     'robot_state_publisher': ('robot_state_publisher',)}
 STAND_IN = """#!{python}
@@ -261,20 +262,26 @@ def test_when_one_goes_the_drives_go_with_it(prefix, name):
 
 def test_hardware_is_recorded_where_that_is_asked_for(prefix):
     urdf = prefix.parent / 'my robot.urdf'
-    with launched(prefix, 'hardware.launch.py', {'recorder', 'planner'}, f'urdf:={urdf}',
-                  'bundle:=/a/bundle', 'record:=/a/log.hdf5', 'odometry:=/estimator/odom'
-                  ) as (started, _):
+    with launched(prefix, 'hardware.launch.py', {'recorder', 'mcap_recorder', 'planner'},
+                  f'urdf:={urdf}', 'bundle:=/a/bundle', 'record:=/a/log.hdf5',
+                  'mcap:=/a/run.mcap', 'odometry:=/estimator/odom') as (started, _):
         settings = parameters('hardware.yaml')['/**/recorder']['ros__parameters']
         recorder = handed_over(started['recorder'])
         assert recorder.items() >= {**settings, 'file': '/a/log.hdf5',
                                     'bundle': '/a/bundle'}.items()
-        assert 'odometry:=/estimator/odom' in started['recorder']['arguments']
+        assert handed_over(started['mcap_recorder']) == {'file': '/a/run.mcap',
+                                                         'use_sim_time': False}
+        for name in ('recorder', 'mcap_recorder'):
+            assert 'odometry:=/estimator/odom' in started[name]['arguments']
 
 
 def test_the_simulated_robot_is_recorded_where_that_is_asked_for(prefix):
-    with launched(prefix, 'simulation.launch.py', {'mujoco_bridge', 'planner', 'recorder'},
-                  'record:=/a/log.hdf5') as (started, _):
+    with launched(prefix, 'simulation.launch.py',
+                  {'mujoco_bridge', 'planner', 'recorder', 'mcap_recorder'},
+                  'record:=/a/log.hdf5', 'mcap:=/a/run.mcap') as (started, _):
         assert handed_over(started['recorder']) == {'file': '/a/log.hdf5'}
+        assert handed_over(started['mcap_recorder']) == {'file': '/a/run.mcap',
+                                                         'use_sim_time': True}
 
 
 def test_the_page_is_served_where_that_is_asked_for(prefix):
@@ -286,7 +293,7 @@ def test_the_page_is_served_where_that_is_asked_for(prefix):
 def test_the_simulated_robot_starts_with_its_planner(prefix):
     with launched(prefix, 'simulation.launch.py', WALKER, 'lockstep:=true',
                   'realtime_priority:=10', 'lock_memory:=true') as (started, _):
-        assert 'recorder' not in started
+        assert {'recorder', 'mcap_recorder'}.isdisjoint(started)
         bridge = handed_over(started['mujoco_bridge'])
         assert (bridge['lockstep'], bridge['robot']) == (True, 'walker2d')
         planner = handed_over(started['planner'])

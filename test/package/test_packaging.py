@@ -141,7 +141,8 @@ def test_every_command_is_where_ros2_run_looks_for_it(prefix, setup_arguments):
                 ['console_scripts']}
     scripts = [f for f in (prefix / 'lib' / PACKAGE).iterdir() if os.access(f, os.X_OK)]
     assert {f.name for f in scripts} == commands == {'diffusion_planner', 'planner',
-                                                     'mujoco_bridge', 'recorder', 'viewer'}
+                                                     'mujoco_bridge', 'recorder',
+                                                     'mcap_recorder', 'viewer'}
     for script in scripts:
         interpreter = script.read_text().splitlines()[0].removeprefix('#!')
         assert Path(interpreter).parent.samefile(Path(sys.executable).parent)

@@ -28,6 +28,7 @@ def evaluate(
     through_ros: bool = False,
     real_time: bool = False,
     record: Path | None = None,
+    mcap: Path | None = None,
     write_score: bool = False,
     out: Path | None = None,
     json: bool = False,
@@ -55,6 +56,8 @@ def evaluate(
     :param through_ros: run through the two ROS 2 nodes, in lockstep.
     :param real_time: with --through-ros, run on the wall clock instead of in lockstep.
     :param record: with --through-ros, HDF5 file to record the executed plans to, for align.
+    :param mcap: with --through-ros, MCAP file to record all topics to, for Foxglove and
+        ``ros2 bag``.
     :param write_score: write the score into the bundle's model.yaml, with how it was measured.
     :param out: folder of a report; none is written by default.
     :param json: print the report as JSON.
@@ -70,8 +73,9 @@ def evaluate(
     if real_time and not through_ros:
         raise ConfigError('--real-time needs --through-ros: in process every period waits for its '
                           'plan')
-    if record and not through_ros:
-        raise ConfigError('--record needs --through-ros: it is a node that records')
+    for option, file in (('--record', record), ('--mcap', mcap)):
+        if file and not through_ros:
+            raise ConfigError(f'{option} needs --through-ros: it is a node that records')
     if through_ros and (execution, robots) != (REPLANNED, UNPERTURBED):
         raise ConfigError(f'{execution} and {robots} are for episodes in process, '
                           'expected the defaults with --through-ros')
@@ -85,7 +89,8 @@ def evaluate(
         from ...experiments.ros.ros_session import SessionConfig
 
         config = SessionConfig(bundle=path, planner=planner, lockstep=not real_time,
-                               real_time_factor=1.0, first_seed=first_seed, log=record)
+                               real_time_factor=1.0, first_seed=first_seed, log=record,
+                               mcap=mcap)
         facts = evaluate_through_ros(config, seeds, loaded.robot.name, progress=progress)
         if out is not None and record is not None:
             from ...experiments.reports.episode_sources import last_of_log

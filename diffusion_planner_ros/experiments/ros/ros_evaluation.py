@@ -18,8 +18,8 @@ def evaluate_through_ros(config: SessionConfig, seeds: Sequence[int], robot: str
     :param progress: is told of every episode.
     """
     results = []
-    with (progress('walking', len(seeds), unit='episodes') as advance,
-          session(config, record=False) as nodes):
+    with (session(config, record=False) as nodes,
+          progress('walking', len(seeds), unit='episodes') as advance):
         for seed in seeds:
             if seed != config.first_seed:
                 nodes.reset(seed)

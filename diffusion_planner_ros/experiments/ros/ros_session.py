@@ -1,8 +1,8 @@
 """Run both nodes, drive episodes through ROS, and watch them from outside."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, ExitStack
 from dataclasses import dataclass, field
 from itertools import pairwise
 import os
@@ -23,6 +23,7 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 
 from ...errors import PlannerError
+from ...files import check_new
 from ...messages.stamps import NANOSECONDS, nanoseconds_from_stamp
 from ...nodes.common.diagnostics import (
     bool_from_fact,
@@ -33,14 +34,17 @@ from ...nodes.common.diagnostics import (
 from ...nodes.common.topics import (
     COMMANDS,
     JOINT_STATES,
+    MCAP_RECORDER_NAME,
     PAUSE,
     PLAN,
     PUSH,
+    RECORDER_NAME,
     RESET,
     SESSION,
     SET_BRIDGE_PARAMETERS,
     SET_PLANNER_PARAMETERS,
 )
+from ...nodes.recording.mcap_writer import check_mcap
 from ...planning.bundle import read_facts
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
@@ -69,6 +73,8 @@ class SessionConfig:
     """Whether episodes follow each other by themselves, ended by falls and resets only."""
     log: Path | None = None
     """Where to record the executed plans."""
+    mcap: Path | None = None
+    """Where to record all topics."""
     preset: str = ''
     """Published method that ``planner`` began with; empty where there is none."""
     view: bool = False
@@ -99,7 +105,7 @@ class Session(Observer):
         self.bridge: dict[str, str] = {}
         """Latest diagnostics of the bridge."""
         self._bridge_stops: Counter[str] = Counter()  # by cause
-        self._recorder_facts: dict[str, str] = {}
+        self._recorder_facts: dict[str, dict[str, str]] = {}  # latest diagnostics by node
         self.recording = Recording()
         self._is_over = False
         self._course: list[dict[str, str]] = []  # reports of the bridge while an episode ran
@@ -126,19 +132,21 @@ class Session(Observer):
             f'no message of the bridge in {STALL_TIME} s; is DDS discovery blocked on this '
             'machine?')
 
-    def wait_for_recorder(self) -> None:
+    def wait_for_recorders(self, names: Collection[str]) -> None:
         """
-        Wait until the recorder hears the bridge, and the planner and it know of each other.
+        Wait until recorders hear the bridge, and the planner and they know of each other.
 
+        :param names: of their nodes.
         :raises PlannerError: if they do not for ``STALL_TIME``.
         """
-        n_listeners = 1 + self._record
+        def is_ready(facts: dict[str, str]) -> bool:
+            return (facts.get('state') == 'recording' and int(facts['plan_publishers']) > 0
+                    and int(facts['reward_publishers']) > 0)
+        n_listeners = len(names) + self._record
         self.wait_until(
-            lambda: (self._recorder_facts.get('state') == 'recording'
-                     and int(self._recorder_facts['plan_publishers']) > 0
-                     and int(self._recorder_facts['reward_publishers']) > 0
+            lambda: (all(is_ready(self._recorder_facts.get(name, {})) for name in names)
                      and int(self.planner.get('plan_subscribers', 0)) >= n_listeners),
-            f'the recorder did not come up in {STALL_TIME} s')
+            f'the {" and the ".join(names)} did not come up in {STALL_TIME} s')
 
     def wait_for_planner(self) -> None:
         """
@@ -161,7 +169,9 @@ class Session(Observer):
             self.bridge = bridge
             if bridge['state'] == 'running':
                 self._course.append(bridge)
-        self._recorder_facts = facts_from_msg(msg, 'recorder') or self._recorder_facts
+        for name in (RECORDER_NAME, MCAP_RECORDER_NAME):
+            if (facts := facts_from_msg(msg, name)) is not None:
+                self._recorder_facts[name] = facts
 
     def _call(self, client: Client, request: Any) -> Any:
         # Asking twice does no harm: a second reset starts the same episode again.
@@ -273,15 +283,24 @@ class Session(Observer):
         return dict(Counter(counts_from_fact(self.planner['stop_causes'])) + self._bridge_stops)
 
 
+def _recorders(config: SessionConfig) -> dict[str, dict[str, Any]]:
+    """Return the parameters of the recorders that are asked for, by node."""
+    recorders: dict[str, dict[str, Any]] = {}
+    if config.log is not None:
+        recorders[RECORDER_NAME] = {'file': str(config.log.resolve()),
+                                    'bundle': str(config.bundle.resolve())}
+    if config.mcap is not None:
+        recorders[MCAP_RECORDER_NAME] = {'file': str(config.mcap.resolve()), 'use_sim_time': True}
+    return recorders
+
+
 @contextmanager
-def _recorder(config: SessionConfig, node: Session, folder: Path) -> Iterator[None]:
-    """Run a recorder if one is asked for."""
-    if config.log is None:
-        yield
-        return
-    settings = {'file': str(config.log.resolve()), 'bundle': str(config.bundle.resolve())}
-    with node_process('recorder', settings, folder) as process:
-        node.watch('recorder', process)
+def _recording(recorders: Mapping[str, dict[str, Any]], node: Session, folder: Path
+               ) -> Iterator[None]:
+    """Run recorders."""
+    with ExitStack() as stack:
+        for name, settings in recorders.items():
+            node.watch(name, stack.enter_context(node_process(name, settings, folder)))
         yield
 
 
@@ -298,12 +317,19 @@ def _viewer(config: SessionConfig, folder: Path) -> Iterator[None]:
 @contextmanager
 def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     """
-    Start both nodes, and a recorder if asked for, and end them whatever happens.
+    Start both nodes, and recorders if asked for, and end them whatever happens.
 
     The simulated robot is the one that the bundle names.
 
     Discovery stays on this machine unless ``ROS_AUTOMATIC_DISCOVERY_RANGE`` says otherwise.
+
+    :raises OutputError: before anything starts, if a file cannot be recorded.
     """
+    if config.log is not None:
+        check_new(config.log)
+    if config.mcap is not None:
+        check_mcap(config.mcap)
+    recorders = _recorders(config)
     bridge = {'robot': read_facts(config.bundle)['robot']['name'], 'lockstep': config.lockstep,
               'real_time_factor': config.real_time_factor, 'seed': config.first_seed,
               'auto_reset': config.is_endless, 'send_goals': True}
@@ -313,7 +339,7 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     planner = {**as_facts(config.planner), 'bundle': str(config.bundle.resolve()),
                'seed': noise_seed(config.planner, config.first_seed),
                'preset': config.preset, 'lockstep': config.lockstep, 'use_sim_time': True,
-               'ramp_time': 0.0, 'autostart': config.log is None}
+               'ramp_time': 0.0, 'autostart': not recorders}
     if config.lockstep:  # the returns must be those of the same episodes in process
         planner |= UNMONITORED
     with (observing(lambda: Session(config.planner, record=record)) as node,
@@ -323,14 +349,16 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
         # The robot moves only when we hear both nodes, so that we record everything.
         node.wait_for_bridge()
         node.pause(True)
-        with (_viewer(config, Path(folder)), _recorder(config, node, Path(folder)),
+        with (_viewer(config, Path(folder)), _recording(recorders, node, Path(folder)),
               node_process('planner', planner, Path(folder)) as planner_process):
             if record:
                 os.setpriority(os.PRIO_PROCESS, 0, OBSERVER_NICENESS)
             node.watch('planner', planner_process)
-            if config.log is not None:
-                node.wait_for_recorder()
-                node.start_planner()  # after the recorder, which needs its first plan
+            if recorders:
+                node.wait_for_recorders(recorders)
+                node.start_planner()  # after the recorders, which need its first plan
+                # A full disk costs what others are to look at, not the walk.
+                node.processes.pop(MCAP_RECORDER_NAME, None)
             node.wait_for_planner()
             node.pause(False)
             yield node

@@ -105,6 +105,16 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
         ('plan_publishers', 'reward_publishers'):
             'who publishes plans and rewards',
     },
+    'mcap_recorder': {
+        ('state',):
+            '`recording`, or `waiting` for joint states and, with `use_sim_time`, the clock',
+        ('file', 'topics', 'messages'):
+            'the MCAP file and what is in it',
+        ('lost',):
+            'messages that did not reach it, as gaps in their numbers tell',
+        ('plan_publishers', 'reward_publishers'):
+            'who publishes plans and rewards',
+    },
 }
 """What each node reports, its parameters left out; the documentation's tables are made of it."""
 

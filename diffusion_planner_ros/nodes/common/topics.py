@@ -29,7 +29,8 @@ from std_srvs.srv import SetBool, Trigger
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import Marker, MarkerArray
 
-PLANNER_NAME, BRIDGE_NAME, RECORDER_NAME = 'planner', 'mujoco_bridge', 'recorder'
+PLANNER_NAME, BRIDGE_NAME = 'planner', 'mujoco_bridge'
+RECORDER_NAME, MCAP_RECORDER_NAME = 'recorder', 'mcap_recorder'
 VIEWER_NAME = 'viewer'
 
 
@@ -169,6 +170,7 @@ PLAN_PATH = Topic('plan_path', Path, PLANNER_NAME)
 MARKERS = Topic('markers', MarkerArray, PLANNER_NAME)
 DENOISING = Topic('denoising', MarkerArray, PLANNER_NAME)
 PUSH = Topic('push', Vector3, BRIDGE_NAME)
+ROBOT_DESCRIPTION = Topic('robot_description', String)
 GOAL_POSE = Topic('goal_pose', PoseStamped)
 GOAL_PATH = Topic('path', Path, PLANNER_NAME)
 OBSTACLES = Topic('obstacles', Marker, PLANNER_NAME)
@@ -259,6 +261,28 @@ RECORDER = Interface(
         Endpoint(ODOMETRY, best_effort(RECORDER_DEPTH),
                  'base of the robot [m, rad, m/s, rad/s], with parameter `odometry_joints`')))
 
+NOT_IN_MCAP = (PLAN_PATH, DENOISING)
+"""Drawn only when subscribed: the first repeats the plan, the second costs a plan of its own."""
+
+
+def _recorded() -> tuple[Endpoint, ...]:
+    """Return the topics of planner and bridge to record, their own and those they listen to."""
+    ends = (*PLANNER.published, *PLANNER.subscribed, *BRIDGE.published, *BRIDGE.subscribed)
+    is_kept = {e.topic: False for e in ends} | {
+        e.topic: True for e in ends if e.qos.durability == DurabilityPolicy.TRANSIENT_LOCAL}
+    return tuple(
+        Endpoint(topic, kept(RECORDER_DEPTH) if is_kept[topic] else best_effort(RECORDER_DEPTH),
+                 'recorded as it is')
+        for topic in is_kept if topic not in NOT_IN_MCAP)
+
+
+MCAP_RECORDER = Interface(
+    MCAP_RECORDER_NAME,
+    published=(Endpoint(DIAGNOSTICS, reliable(10), 'what was recorded, and what got lost'),),
+    subscribed=(
+        *_recorded(),
+        Endpoint(ROBOT_DESCRIPTION, kept(RECORDER_DEPTH), 'URDF, recorded for those who draw')))
+
 VIEWER = Interface(
     VIEWER_NAME,
     published=(
@@ -293,5 +317,5 @@ SNAPSHOT = Interface(
         Endpoint(MARKERS, reliable(10), 'a plan to draw [m]'),
         Endpoint(DENOISING, reliable(10), 'the denoising of a plan to draw [m]')))
 
-NODES = (PLANNER, BRIDGE, RECORDER)
+NODES = (PLANNER, BRIDGE, RECORDER, MCAP_RECORDER)
 """The interfaces of the nodes that a robot runs with, for the documentation and the tests."""
