@@ -1,6 +1,7 @@
 """Recordings of all topics as MCAP: rosbags, which did not write them, reads what happened."""
 
 from contextlib import contextmanager
+from dataclasses import replace
 import resource
 import sys
 import time
@@ -127,8 +128,15 @@ def test_a_run_in_lockstep_is_there_whole_for_others(bundle, file, tmp_path, mon
         import_recording(BagConfig(), (source,), out=tmp_path / source.stem / 'same-v0')
     check_equal(*(read_episodes(tmp_path / source.stem / 'same-v0', bundle.robot)
                   for source in (file, log)))
-    commanded = read_bag(file, bundle.robot, BagConfig(torque_source='commands'))
-    check_equal(commanded.episodes, read_bag(file, bundle.robot, BagConfig()).episodes)
+    # The publisher of commands is made when the planner is activated: nobody waits until the
+    # recorder knows of it, and commands before that are not recorded.
+    commanded = read_bag(file, bundle.robot, BagConfig(torque_source='commands')).episodes
+    whole = read_bag(file, bundle.robot, BagConfig()).episodes
+    n_missed = len(whole[0]) - len(commanded[0])
+    assert 0 <= n_missed < 20
+    first = replace(whole[0], **{name: getattr(whole[0], name)[n_missed:]
+                                 for name in ('observations', 'actions', 'rewards')})
+    check_equal(commanded, [first, *whole[1:]])
 
 
 class Driver:
