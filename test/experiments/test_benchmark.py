@@ -24,11 +24,13 @@ from diffusion_planner_ros.experiments.benchmark.robots_times import (
 )
 from diffusion_planner_ros.experiments.benchmark.stage_times import measure_stages, stage_table
 from diffusion_planner_ros.learning.onnx_export import TrainedModel
+from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 from diffusion_planner_ros.share import share_file
 
 A = 6
+ROBOTS = ('walker2d', 'hopper', 'half_cheetah', 'point_maze', 'reacher')
 FEW = {'candidates': (1, 3), 'steps': (2,), 'rounds': 1, 'diffuser_plans': 0, 'ros_seconds': 0,
        'robots': (1, 2)}
 
@@ -135,9 +137,14 @@ def test_a_file_in_the_place_of_the_folder_is_refused(bundle, tmp_path):
 
 
 def test_a_bundle_that_does_not_say_how_it_was_trained_is_refused(bundle, monkeypatch):
-    monkeypatch.delitem(bundle.facts['training'], 'value_width')
-    with pytest.raises(ModelError, match=r"model\.yaml: training has no 'value_width'"):
+    monkeypatch.delitem(bundle.facts, 'training')
+    with pytest.raises(ModelError, match=r'model\.yaml: does not say how the model was trained'):
         torch_planner(bundle, PlannerConfig())
+
+
+@pytest.mark.parametrize('robot', ROBOTS)
+def test_networks_of_a_shipped_model_are_built_also_where_settings_are_newer_than_it(robot):
+    torch_planner(Bundle.load(share_file(f'models/{robot}')), PlannerConfig())
 
 
 def test_where_the_time_from_a_state_to_its_torque_goes():

@@ -45,12 +45,12 @@ def torch_planner(bundle: Bundle, config: PlannerConfig) -> TorchPlanner:
 
     :raises ModelError: if the bundle does not say how it was trained.
     """
-    training = bundle.facts.get('training', {})
-    try:
-        settings = {f.name: training[f.name] for f in fields(TrainConfig)}
-    except KeyError as error:
-        raise ModelError(f'{bundle.path / FACTS_FILE}: training has no {error}, expected all '
-                         'settings of train; export the model again') from error
+    training = bundle.facts.get('training')
+    if not training:
+        raise ModelError(f'{bundle.path / FACTS_FILE}: does not say how the model was trained, '
+                         'expected a section training; export the model again')
+    # A setting that is newer than the bundle has its default, which was the only way before.
+    settings = {f.name: training[f.name] for f in fields(TrainConfig) if f.name in training}
     networks = build_networks(TrainConfig(**settings), bundle.robot).eval().requires_grad_(False)
     return TorchPlanner(
         denoiser=networks['diffusion'], value=networks['value'], schedule=bundle.schedule,

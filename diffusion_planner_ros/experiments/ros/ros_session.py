@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 import os
 from pathlib import Path
+import subprocess
 import tempfile
 import time
 from typing import Any
@@ -43,6 +44,7 @@ from ...nodes.common.topics import (
     SESSION,
     SET_BRIDGE_PARAMETERS,
     SET_PLANNER_PARAMETERS,
+    VIEWER_NAME,
 )
 from ...nodes.recording.mcap_writer import check_mcap
 from ...planning.bundle import read_facts
@@ -157,6 +159,17 @@ class Session(Observer):
         self.wait_until(lambda: (self.count_publishers(PLAN.path)
                                  and self.count_publishers(COMMANDS.path)),
                         f'the planner did not come up in {STALL_TIME} s')
+
+    def wait_for_viewer(self, process: subprocess.Popen) -> None:
+        """
+        Wait until the page is served: to load what it needs takes a core for seconds.
+
+        The robot moves on without it, if it ends or does not come up for ``STALL_TIME``.
+        """
+        deadline = time.monotonic() + STALL_TIME
+        while (VIEWER_NAME not in self.get_node_names() and process.poll() is None
+               and time.monotonic() < deadline):
+            self.turn()
 
     def on_diagnostics(self, msg: DiagnosticArray) -> None:
         """Take a report; the bridge sends one at every stop."""
@@ -305,13 +318,13 @@ def _recording(recorders: Mapping[str, dict[str, Any]], node: Session, folder: P
 
 
 @contextmanager
-def _viewer(config: SessionConfig, folder: Path) -> Iterator[None]:
+def _viewer(config: SessionConfig, folder: Path) -> Iterator[subprocess.Popen | None]:
     """Serve the page if one is asked for; the robot moves on without it, and it says where."""
     if not config.view:
-        yield
+        yield None
         return
-    with node_process('viewer', {'host': 'localhost'}, folder):
-        yield
+    with node_process(VIEWER_NAME, {'host': 'localhost'}, folder) as process:
+        yield process
 
 
 @contextmanager
@@ -349,7 +362,7 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
         # The robot moves only when we hear both nodes, so that we record everything.
         node.wait_for_bridge()
         node.pause(True)
-        with (_viewer(config, Path(folder)), _recording(recorders, node, Path(folder)),
+        with (_viewer(config, Path(folder)) as viewer, _recording(recorders, node, Path(folder)),
               node_process('planner', planner, Path(folder)) as planner_process):
             if record:
                 os.setpriority(os.PRIO_PROCESS, 0, OBSERVER_NICENESS)
@@ -360,6 +373,8 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
                 # A full disk costs what others are to look at, not the walk.
                 node.processes.pop(MCAP_RECORDER_NAME, None)
             node.wait_for_planner()
+            if viewer is not None:
+                node.wait_for_viewer(viewer)
             node.pause(False)
             yield node
 
