@@ -97,7 +97,7 @@ def test_a_walk_that_cannot_be_written_says_so(tmp_path, record_property):
 def test_a_walk_goes_on_when_its_recording_cannot(tmp_path, record_property):
     file = tmp_path / 'run.mcap'
     process = start('walk', '--lockstep', '--no-video', *FAST, '--out', tmp_path / 'walk',
-                    '--mcap', file, size=400_000)
+                    '--mcap', file, size=1_400_000)  # a report is smaller
     try:
         _, errors = process.communicate(timeout=4 * TIME_LIMIT)
     finally:
