@@ -10,9 +10,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 import pytest
 
 from diffusion_planner_ros.errors import StateError
+from diffusion_planner_ros.goals.obstacle import Disc
 from diffusion_planner_ros.nodes.threads.batch_planner import BatchPlanner
+from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
+from diffusion_planner_ros.share import share_file
 
 TIME_LIMIT = 10.0  # [s]
 
@@ -82,6 +85,35 @@ def test_a_state_that_nothing_can_be_planned_from_is_the_fault_of_its_own_robot(
     assert held.batches == [[0], [1, 2, 3], [1], [2], [3]]
     for k in (1, 3):
         assert_array_equal(plans[k].candidates, planner.plan(states[k], step=k).candidates)
+
+
+class Failing(Held):
+    """A planner whose network fails in every batch of more than one."""
+
+    def plans(self, starts):
+        plans = super().plans(starts)
+        if len(starts) > 1:
+            raise RuntimeError('no memory')
+        return plans
+
+
+def test_a_batch_that_fails_for_another_reason_is_the_fault_of_all_and_not_hidden(planner, states):
+    failing = Failing(planner)
+    first, *others = ask([failing] * 3, states[:3])
+    assert not isinstance(first, Exception)
+    assert [str(fault) for fault in others] == ['no memory'] * 2
+    assert failing.batches == [[0], [1, 2]]
+
+
+def test_planners_are_alike_only_while_they_know_the_same_obstacles():
+    bundle = Bundle.load(share_file('models/point_maze'))
+    config = PlannerConfig(guides=('learned_value', 'obstacles'), guide_weights=(1.0, 1.0))
+    first, second = (Planner(bundle, config) for _ in range(2))
+    assert first.is_like(second)
+    first.avoid([Disc((1.0, 0.0), 0.2)])
+    assert not first.is_like(second)
+    second.avoid([Disc((1.0, 0.0), 0.2)])
+    assert first.is_like(second)
 
 
 def test_planners_that_differ_plan_one_after_the_other(planner, states):

@@ -4,6 +4,7 @@ import threading
 
 from numpy.typing import NDArray
 
+from ...errors import StateError
 from ...planning.conditions import Condition
 from ...planning.planner import Plan, Planner, Start
 
@@ -33,8 +34,8 @@ class BatchPlanner:
     batch through the networks (flat combining: Hendler et al. 2010,
     https://doi.org/10.1145/1810479.1810540). Planners that differ have batches of their own.
 
-    If a batch fails, each of its plans is made alone, so that no robot suffers from the state of
-    another one.
+    If a batch fails because of a state, each of its plans is made alone, so that no robot suffers
+    from the state of another one. Any other fault is that of all.
     """
 
     def __init__(self) -> None:
@@ -80,12 +81,13 @@ class BatchPlanner:
 def _answer(planner: Planner, batch: list[_Request]) -> None:
     try:
         plans = planner.plans([request.start for request in batch])
-    except Exception as fault:  # each thread raises its own
-        if len(batch) == 1:
-            batch[0].fault = fault
-        else:
+    except Exception as fault:  # none is lost: the threads that asked raise it
+        if isinstance(fault, StateError) and len(batch) > 1:
             for request in batch:
                 _answer(planner, [request])
+        else:
+            for request in batch:
+                request.fault = fault
         return
     for request, plan in zip(batch, plans, strict=True):
         request.plan = plan
