@@ -1,6 +1,6 @@
 # Two commands for a fresh clone, without root: `make walk` and `make test`. A third one, `make faults`,
 # runs the long fault injections that `make test` leaves out, and `make test-browser` looks at the
-# page of the viewer in a real browser.
+# page of the viewer in a real browser. `make docs` builds the documentation site.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,7 +15,7 @@ WORKERS ?= 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: walk test test-browser faults clean
+.PHONY: walk test test-browser faults docs clean
 
 walk: $(VENV)/.walk
 	$(VENV)/bin/diffusion_planner walk --robot $(ROBOT) $(ARGS)
@@ -34,6 +34,11 @@ test-browser: $(VENV)/.test
 faults: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -m 'slow and not browser' $(ARGS)
 
+# The site, in build/docs; a warning is an error, and so is a link that leads nowhere.
+docs: $(VENV)/.docs
+	$(VENV)/bin/python -m sphinx -W --keep-going -q docs build/docs $(ARGS)
+	@echo "open $(CURDIR)/build/docs/index.html"
+
 # A stamp file says that the environment holds what a target needs. The package is installed in
 # place, so that the tests and the walk run the checkout.
 $(VENV)/.walk: setup.py pyproject.toml | $(VENV)/bin/pip
@@ -43,6 +48,10 @@ $(VENV)/.walk: setup.py pyproject.toml | $(VENV)/bin/pip
 $(VENV)/.test: $(VENV)/.walk
 	$(VENV)/bin/pip install --quiet $(TORCH)
 	$(VENV)/bin/pip install --quiet --editable '.[sim,ros,view,train,test]'
+	touch $@
+
+$(VENV)/.docs: $(VENV)/.test
+	$(VENV)/bin/pip install --quiet --editable '.[docs]'
 	touch $@
 
 $(VENV)/bin/pip:

@@ -27,6 +27,8 @@ COMPARE = ['d3rlpy==2.8.1']
 RECORDINGS = ['pyarrow>=14', 'rosbags>=0.11.9']
 # what `--mcap` writes with, for Foxglove and `ros2 bag`
 MCAP = ['mcap>=1.5']
+# the site of make docs
+DOCS = ['furo>=2024.8', 'myst-parser>=4', 'sphinx>=8', 'sphinx-copybutton>=0.5']
 TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.8',
         'ruff>=0.6', *COMPARE, *MCAP, *RECORDINGS, *VIEW]
 
@@ -59,7 +61,8 @@ setup(
     extras_require={
         'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS, 'view': VIEW,
         'gpu': ['onnxruntime-gpu>=1.17'], 'compare': COMPARE,
-        'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER},
+        'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER,
+        'docs': DOCS},
     zip_safe=False,
     entry_points={'console_scripts': [
         f'diffusion_planner = {PACKAGE}.commands.__main__:main',

@@ -37,4 +37,5 @@ def shipped_bundle(robot: str) -> Path:
         return share_file(f'models/{robot}')
     except PlannerError as error:
         raise RobotError(f"no model bundle ships for robot '{robot}', expected models/{robot}; "
-                         'train one (docs/train.md) and name its folder as bundle') from error
+                         'train one (docs/how_to/train.md) and name its folder as '
+                         'bundle') from error

@@ -179,11 +179,11 @@ def with_tables(page: str) -> str:
 
 def main() -> None:
     """Rewrite every page whose tables are not those of the code."""
-    for page in sorted(PAGES.glob('*.md')):
+    for page in sorted(PAGES.rglob('*.md')):
         text = page.read_text(encoding='utf-8')
         if (written := with_tables(text)) != text:
             page.write_text(written, encoding='utf-8')
-            print(f'{page.name}: tables written')
+            print(f'{page.relative_to(PAGES)}: tables written')
 
 
 if __name__ == '__main__':

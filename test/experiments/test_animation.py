@@ -76,7 +76,7 @@ def test_the_picture_has_a_frame_for_every_control_period_and_for_the_noise_befo
 
 
 def test_the_picture_of_the_readme_is_small_and_as_long_as_it_should_be():
-    file = SOURCE / 'docs' / 'walk.gif'
+    file = SOURCE / 'docs' / 'pictures' / 'walk.gif'
     assert file.stat().st_size < 2e6
     with Image.open(file) as image:
         seconds = 0.001 * sum(image.seek(k) or image.info['duration']

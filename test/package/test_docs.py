@@ -24,10 +24,11 @@ from diffusion_planner_ros.nodes.planner_node import CONFIGS
 from diffusion_planner_ros.settings import settings_of
 
 README = SOURCE / 'README.md'
-PAGES = [README, *sorted((SOURCE / 'docs').glob('*.md'))]
-EXTEND = SOURCE / 'docs' / 'extend.md'  # its code makes new files: it has a test of its own
-TABLES = runpy.run_path(str(SOURCE / 'docs' / 'tables.py'))
-ROS = SOURCE / 'docs' / 'ros.md'
+DOCS = SOURCE / 'docs'
+PAGES = [README, *sorted(DOCS.rglob('*.md'))]
+EXTEND = DOCS / 'tutorials' / 'extend.md'  # its code makes new files: it has a test of its own
+TABLES = runpy.run_path(str(DOCS / 'tables.py'))
+ROS = DOCS / 'reference' / 'ros.md'
 MAX_README = 180  # lines, which take three minutes to read
 # Where a file that a page names may be, and folders that commands write.
 PLACES = [SOURCE / place for place in ('', 'diffusion_planner_ros', 'test', 'docs')]
@@ -144,7 +145,7 @@ def test_every_file_and_folder_that_is_named_exists(page):
 
 
 def test_what_a_workspace_is_told_to_install_is_what_the_package_needs(monkeypatch):
-    section = (SOURCE / 'docs' / 'install.md').read_text().split('## In a ROS 2 workspace')[1]
+    section = (DOCS / 'how_to' / 'install.md').read_text().split('## In a ROS 2 workspace')[1]
     told = {word for line in re.findall(r'^pip install (.*)$', section, re.MULTILINE)
             for word in line.partition('#')[0].split()}
     handed = {}
@@ -158,8 +159,8 @@ def test_what_a_workspace_is_told_to_install_is_what_the_package_needs(monkeypat
 
 
 def test_every_page_is_in_the_index():
-    linked = set(re.findall(r'\]\(([\w-]+\.md)\)', (SOURCE / 'docs' / 'index.md').read_text()))
-    assert linked == {page.name for page in PAGES[1:]} - {'index.md'}
+    linked = set(re.findall(r'\]\(([\w/-]+\.md)\)', (DOCS / 'index.md').read_text()))
+    assert linked == {str(page.relative_to(DOCS)) for page in PAGES[1:]} - {'index.md'}
 
 
 def documented_interfaces():

@@ -15,7 +15,7 @@ BLOCK = re.compile(r'```(?:python|yaml)\n# (\S+\.(?:py|yaml))( \(add\))?\n(.*?)`
 
 
 def blocks():
-    return BLOCK.findall((SOURCE / 'docs' / 'extend.md').read_text())
+    return BLOCK.findall((SOURCE / 'docs' / 'tutorials' / 'extend.md').read_text())
 
 
 @pytest.fixture(scope='module')

@@ -229,7 +229,7 @@ def test_a_launch_file_says_what_it_takes(prefix, file, arguments, required):
     assert arguments == set(declared)
     assert all(a.description for a in declared.values())
     assert {name for name, a in declared.items() if a.default_value is None} == required
-    page = (SOURCE / 'docs' / 'ros.md').read_text()
+    page = (SOURCE / 'docs' / 'reference' / 'ros.md').read_text()
     assert {name for name in declared if f'`{name}`' not in page} == set()
 
 

@@ -1,7 +1,7 @@
 """
 A walking robot whose measured state is wrong, and what the monitor says of it.
 
-``python test/planning/sensor_faults.py`` prints the table of docs/results.md.
+``python test/planning/sensor_faults.py`` prints the table of docs/results/results.md.
 """
 
 import numpy as np

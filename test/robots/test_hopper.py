@@ -148,7 +148,7 @@ def test_a_robot_that_ships_without_a_bundle_needs_one(tmp_path, monkeypatch):
     layout.write_text(layout.read_text().replace('name: hopper', 'name: my_hopper'))
     monkeypatch.setenv(SEARCH_PATH, '')
     with pytest.raises(RobotError, match=r"no model bundle ships for robot 'my_hopper', expected "
-                                         r'models/my_hopper; train one \(docs/train.md\)'):
+                                         r'models/my_hopper; train one \(docs/how_to/train.md\)'):
         walk(ONE_CANDIDATE, robot=str(folder))
 
 

@@ -20,7 +20,7 @@ from diffusion_planner_ros.commands.__main__ import main
 from diffusion_planner_ros.robots.robot_folder import SEARCH_PATH
 from diffusion_planner_ros.sim.behaviour import behaviour_data, behaviour_policy
 
-PAGE = (SOURCE / 'docs' / 'tutorial.md').read_text()
+PAGE = (SOURCE / 'docs' / 'tutorials' / 'own_robot.md').read_text()
 BLOCK = re.compile(r'^```(xml|yaml|sh)\n(.*?)^```', re.DOTALL | re.MULTILINE)
 NAME = re.compile(r'(?:<!--|#) (\S+\.(?:xml|yaml))')  # in the first line of a file's block
 # What makes a verb quick, in place of the page's own or beside it.

@@ -26,7 +26,7 @@ def calibrate(
     :param data: data sets, such as those of the training; at least one.
     :param bundle: folder of the model bundle; its model.yaml is replaced.
     :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/compare.md.
+        docs/how_to/compare.md.
     :param json: print the report as JSON.
     """
     from ...data.formats import read_episodes

@@ -26,7 +26,7 @@ def export(
     :param data: the data sets of the training; with them the bundle says how well the model
         predicts, which the planner's monitor compares with. Without them the monitor is off.
     :param preset: published method with whose settings the bundle is planned by default, see
-        docs/compare.md; those of the planner itself if there is none.
+        docs/how_to/compare.md; those of the planner itself if there is none.
     :param planner: settings of the plans whose predictions are measured.
     :param half: round weights to half precision: files of half the size, plans as fast; evaluate
         what comes out, since some models bear it and others fall more often.

@@ -37,7 +37,7 @@ def diagnose(
 
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/compare.md.
+        docs/how_to/compare.md.
     :param perturbation: what is different about the robot.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
         walker2d.

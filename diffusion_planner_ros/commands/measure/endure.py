@@ -31,7 +31,7 @@ def endure(
 
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/compare.md.
+        docs/how_to/compare.md.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
         walker2d.
     :param bundle: folder of the model bundle; the one that ships for ROBOT by default.

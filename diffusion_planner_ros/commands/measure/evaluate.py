@@ -43,7 +43,7 @@ def evaluate(
 
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/compare.md.
+        docs/how_to/compare.md.
     :param execution: how plans are executed, in process.
     :param perturbation: what is different about the robot, in process.
     :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.

@@ -27,7 +27,7 @@ def goals(
 
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/compare.md.
+        docs/how_to/compare.md.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param episodes: number of episodes; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode's initial state.

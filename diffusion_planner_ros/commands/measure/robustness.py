@@ -34,7 +34,7 @@ def robustness(
 
     :param planner: how to plan.
     :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/compare.md.
+        docs/how_to/compare.md.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLES name, or
         walker2d.
     :param bundles: folders of model bundles, as PATH or LABEL=PATH; the one that ships for ROBOT

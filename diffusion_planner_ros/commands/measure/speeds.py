@@ -30,7 +30,7 @@ def speeds(
 
     :param planner: how to plan; guide ``speed`` must be in use, as with --preset commanded.
     :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/compare.md.
+        docs/how_to/compare.md.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
         walker2d.
     :param bundle: folder of the model bundle; by default models/ROBOT_speeds, which learned from

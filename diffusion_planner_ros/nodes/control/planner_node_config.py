@@ -22,7 +22,8 @@ class PlannerNodeConfig:
         'planner goes on with the old bundle until the new one is loaded and checked.')
     preset: str = setting(
         '', 'Published method whose settings are the defaults of the parameters that say how to '
-        'plan, a name of docs/compare.md; if empty, the one that the bundle names, if it does.',
+        'plan, a name of docs/how_to/compare.md; if empty, the one that the bundle names, if it '
+        'does.',
         read_only=True)
     autostart: bool = setting(
         True, 'Whether the node configures and activates itself at the start.', read_only=True)
