@@ -7,6 +7,7 @@ from functools import lru_cache, partial
 import multiprocessing
 import os
 from pathlib import Path
+import signal
 import threading
 from typing import Any
 
@@ -166,12 +167,28 @@ def _run_in_worker(seed: int, path: Path, config: PlannerConfig, execution: Exec
 def open_pool(n_processes: int) -> ProcessPoolExecutor:
     """Start worker processes for ``run_episodes``; they end with this one, however it ends."""
     # onnxruntime does not survive a fork.
-    return ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context('spawn'),
-                               initializer=_end_with_parent)
+    return _Workers(n_processes, mp_context=multiprocessing.get_context('spawn'),
+                    initializer=_end_with_parent)
+
+
+class _Workers(ProcessPoolExecutor):
+    """Workers that end at once when whoever uses them was interrupted."""
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool | None:
+        if kind is not None and not issubclass(kind, Exception):
+            end_workers()
+        return super().__exit__(kind, *rest)
+
+
+def end_workers() -> None:
+    """End all workers of this process, whatever they do: they would finish what waits for them."""
+    for process in multiprocessing.active_children():
+        process.terminate()
 
 
 def _end_with_parent() -> None:
     """End this process when the one that started it is gone, which a worker cannot tell itself."""
+    signal.signal(signal.SIGINT, lambda *_: os._exit(1))  # Ctrl-C: without a traceback of ours
     parent = multiprocessing.parent_process()
 
     def wait() -> None:

@@ -66,8 +66,14 @@ def benchmark(
     if ros_seconds:
         from ...experiments.benchmark.stage_times import measure_stages, stage_table
 
-        facts['state_to_torque'] = measure_stages(path, ros_seconds)
-        facts['robots_through_ros'] = [measure_robots(path, n, ros_seconds) for n in ros_robots]
+        with progress('through ROS', 1 + len(ros_robots), unit='walks') as advance:
+            stages = facts['state_to_torque'] = measure_stages(path, ros_seconds)
+            advance(1, latency=f'{stages["latency_p50_ms"]:.1f} ms')
+            facts['robots_through_ros'] = []
+            for n in ros_robots:
+                found = measure_robots(path, n, ros_seconds)
+                facts['robots_through_ros'].append(found)
+                advance(1, latency=f'{found["latency_p50_ms"]:.1f} ms')
     from ...experiments.plots.benchmark_plot import draw_benchmark
 
     out.mkdir(parents=True, exist_ok=True)

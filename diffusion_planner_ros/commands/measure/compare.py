@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ...files import written
 from ...robots.robot_folder import DEFAULT_ROBOT, make_known
+from ..interrupted import leaving, SAME_COMMAND
 from ..output import print_text, progress, report
 
 RESULT_FILES = {'table': 'comparison.md', 'facts': 'comparison.json', 'picture': 'comparison.png'}
@@ -72,8 +73,9 @@ def compare(
     os.environ['OMP_NUM_THREADS'] = '1'
     cells = cells_of(chosen, [DataSet.at(path, name) for path in data], seeds, minutes=minutes,
                      evaluation=evaluation)
-    facts = run_comparison(cells, out, n_processes=processes or os.cpu_count() or 1,
-                           progress=progress)
+    with leaving(SAME_COMMAND):
+        facts = run_comparison(cells, out, n_processes=processes or os.cpu_count() or 1,
+                               progress=progress)
     # Only now: who asks for help or errs needs no matplotlib.
     from ...experiments.plots.comparison_plot import draw_comparison
 

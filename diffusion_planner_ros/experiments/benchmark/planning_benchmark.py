@@ -101,6 +101,7 @@ def measure_planning(bundle: Bundle, *, candidates: Sequence[int], steps: Sequen
     diffuser = diffuser_planner(torch_planner(bundle, STAGED))
     at_rounds = np.linspace(0, n_rounds, n_diffuser_plans, endpoint=False).astype(int)
     times, diffuser_times = defaultdict(list), []
+    shown = next(iter(cells))
     with torch_threads(n_threads), progress('benchmark', n_rounds, unit='round') as advance:
         for number in range(n_rounds):
             for key, contenders in {**cells, 'stages': stages}.items():
@@ -110,7 +111,8 @@ def measure_planning(bundle: Bundle, *, candidates: Sequence[int], steps: Sequen
                 begin = time.perf_counter()
                 diffuser.plan(state, step=number)
                 diffuser_times.append(time.perf_counter() - begin)
-            advance(1)
+            advance(1, **{name: f'{1e3 * np.median(times[shown, name]):.2f} ms'
+                          for name in cells[shown]})
     reference = float(np.median(diffuser_times)) if diffuser_times else None
     return {
         'machine': _machine(), 'onnxruntime_provider': bundle.provider, 'n_threads': n_threads,
