@@ -186,6 +186,13 @@ def _machine() -> dict[str, Any]:
             'onnxruntime': onnxruntime.__version__, 'torch': torch.__version__}
 
 
+def plan_medians(cells: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the medians [ms] of whoever all are compared with, by settings in words."""
+    own = next(name for name in CONTENDERS if name in cells[0])
+    return {f'{c["candidates"]} candidates, {c["steps"]} steps'
+            f'{", guided" if c["guided"] else ""}': c[own]['p50_ms'] for c in cells}
+
+
 def benchmark_table(facts: Mapping[str, Any]) -> str:
     """Return what ``measure_planning`` found, in Markdown."""
     cells = facts['cells']
