@@ -207,7 +207,8 @@ def test_two_runs_stand_side_by_side_with_what_differs(evaluated, tmp_path):
      ['walker 5,432 +- 67 118.2 5', 'bc failed', 'bc 0 no <memory>']),
     ('benchmark', {
         'cells': [{'candidates': n, 'steps': 2, 'guided': guided, 'compiled': TIMES,
-                   'torch': TIMES, 'ratios': {'torch': 6.25}} for guided in (False, True) for n in (1, 8)],
+                   'torch': TIMES, 'ratios': {'torch': 6.25}}
+                  for guided in (False, True) for n in (1, 8)],
         'robots': [{'robots': 4, 'batch': TIMES, 'one_by_one': TIMES}],
         'stages_p50_ms': {'denoising': 0.75}, 'state_to_torque': {'latency_p50_ms': 3.25},
         'robots_through_ros': [{'robots': 2, 'latency_p50_ms': 4.75}]},

@@ -16,7 +16,7 @@ def report(
     Make the page of a run again from its files, or one of two runs side by side.
 
     The page is one file that needs no network. Folders are those that ``--out`` of walk, evaluate,
-    robustness, diagnose, align and study names.
+    robustness, diagnose, align, study, compare, benchmark, endure and soak names.
 
     :param folders: of the run; of two runs, to compare them.
     :param out: file to write; by default FOLDER/report.html, or comparison.html of two runs.
