@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 import signal
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ from .progress import Progress, silent
 from .standard_error import standard_error
 
 N_BINS = 40  # of a histogram of latencies
+FLUSH_TIME = 1.0  # [s] for a pool to drop what waits
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,12 @@ class _Workers(ProcessPoolExecutor):
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool | None:
         if kind is not None and not issubclass(kind, Exception):
+            items = self._pending_work_items  # its thread cannot stand cancelled ones at the end
+            self.shutdown(wait=False, cancel_futures=True)
+            deadline = time.monotonic() + FLUSH_TIME
+            while (any(item.future.cancelled() for item in list(items.values()))
+                   and time.monotonic() < deadline):
+                time.sleep(0.01)
             end_workers()
         return super().__exit__(kind, *rest)
 
@@ -188,7 +196,7 @@ def end_workers() -> None:
 
 def _end_with_parent() -> None:
     """End this process when the one that started it is gone, which a worker cannot tell itself."""
-    signal.signal(signal.SIGINT, lambda *_: os._exit(1))  # Ctrl-C: without a traceback of ours
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: our parent decides
     parent = multiprocessing.parent_process()
 
     def wait() -> None:
