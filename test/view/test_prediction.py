@@ -7,6 +7,7 @@ from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from diffusion_planner_ros.nodes.common.conversions import stamp_from_nanoseconds
+from diffusion_planner_ros.nodes.view.page.time_chart import without_gaps
 from diffusion_planner_ros.nodes.view.prediction import entries_of, Prediction, SPAN
 
 PERIOD = 8_000_000  # [ns]
@@ -68,7 +69,7 @@ def test_a_gap_separates_plans_and_old_ones_are_forgotten():
     times, measured, predicted = prediction.take()
     assert times[0] == pytest.approx(-SPAN, abs=0.02)
     assert times[-1] == 0.0
-    np.testing.assert_array_equal(measured[1:], 1.0)
+    np.testing.assert_array_equal(measured, 1.0)
     is_plan = np.isfinite(predicted)
     n_plans = np.count_nonzero(np.diff(is_plan.astype(int)) == 1)
     assert n_plans == pytest.approx(SPAN * 1e9 / PERIOD / 20, abs=1)
@@ -94,3 +95,12 @@ def test_a_position_of_the_base_is_that_of_odometry():
     prediction = Prediction('rootz position')
     prediction.add_state(state(0, hip=1.0), {'rootz': 1.25})
     assert shown(prediction)[0.0][0] == 1.25
+
+
+def test_a_chart_gets_no_nan_as_one_at_the_front_would_empty_it():
+    nan = np.nan
+    times = np.array([-3.0, -2.0, -1.0, 0.0])
+    drawn = without_gaps(times, np.array([nan, 1.0, nan, 3.0]), np.full(4, nan))
+    np.testing.assert_array_equal(drawn, [times, [1.0, 1.0, 2.0, 3.0], [1.0, 1.0, 2.0, 3.0]])
+    assert [len(line) for line in without_gaps(times, np.full(4, nan))] == [0, 0]
+    assert [len(line) for line in without_gaps(np.zeros(0), np.zeros(0))] == [0, 0]

@@ -100,10 +100,10 @@ class Prediction:
         # A moment before each plan is a gap, so that no line leads there from the plan before.
         times = np.unique(np.concatenate([known, *(t for t, _ in plans),
                                           *(t[:1] - 1 for t, _ in plans)]))
+        times = times[times >= known[0]]
         predicted = np.full(len(times), np.nan)
         for of_plan, values in plans:
             inside = (times >= of_plan[0]) & (times <= of_plan[-1])
             predicted[inside] = np.interp(times[inside], of_plan, values)
-        measured = np.interp(times, known, [value for _, value in self._measured],
-                             left=np.nan)
+        measured = np.interp(times, known, [value for _, value in self._measured])
         return (times - now) / NANOSECONDS, measured, predicted

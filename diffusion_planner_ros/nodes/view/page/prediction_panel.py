@@ -6,7 +6,7 @@ import numpy as np
 import viser
 
 from ..prediction import Prediction, SPAN
-from .time_chart import line_plot
+from .time_chart import COLORS, line_plot
 from .words import note
 
 NOTHING = 'nothing'
@@ -20,7 +20,8 @@ class PredictionPanel:
         self._entry = gui.add_dropdown('Predicted against measured', (NOTHING,),
                                        hint='An entry of the state; of the plans shown, each '
                                        'begins where the one before has ended.')
-        self._plot = line_plot(gui, f'[{UNITS}]', 'measured', 'predicted by plans', span=SPAN)
+        self._plot = line_plot(gui, f'[{UNITS}]', 'predicted by plans', 'measured', span=SPAN,
+                               colors=COLORS[1::-1])
         self._plot.visible = False
         self._remark = gui.add_html('')
 
@@ -43,8 +44,10 @@ class PredictionPanel:
             return
         if (data := prediction.take()) is None:
             return
-        self._plot.data = data
-        error = data[2] - data[1]
+        times, measured, predicted = data
+        error = predicted - measured
+        # A chart has no gaps: where no plan is shown, the line is hidden below the measured one.
+        self._plot.data = times, np.where(np.isfinite(error), predicted, measured), measured
         known = error[np.isfinite(error)]
         self._remark.content = note(
             f'root mean square of the difference: {np.sqrt(np.mean(known ** 2)):.3g}'
