@@ -132,7 +132,7 @@ def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *,
     low, high = reference_returns or (None, None)
     states, actions = episodes[0].observations, episodes[0].actions
     # Elsewhere at first: what is interrupted leaves no half of a data set behind.
-    with (tempfile.TemporaryDirectory(prefix='.partial-', dir=root) as scratch,
+    with (tempfile.TemporaryDirectory(prefix='.partial-', dir=root.resolve()) as scratch,
           warnings.catch_warnings()):
         # Minari takes the folder of its data sets from the environment alone.
         os.environ['MINARI_DATASETS_PATH'] = scratch
