@@ -52,7 +52,8 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={PACKAGE: ['presets/*.yaml', 'robots/*/*.yaml', 'robots/*/*.urdf',
-                            'robots/*/*.xml', 'experiments/reports/page.html']},
+                            'robots/*/*.xml', 'experiments/reports/page.html',
+                            'nodes/view/page/*.js']},
     data_files=[
         ('share/ament_index/resource_index/packages', [f'resource/{PACKAGE}']),
         (f'share/{PACKAGE}', ['package.xml']),

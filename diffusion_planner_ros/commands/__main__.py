@@ -3,8 +3,10 @@
 from collections.abc import Callable
 import os
 import sys
+from typing import NoReturn
 
 from ..errors import PlannerError
+from .interrupted import EXIT_CODE
 
 ABOUT = (
     'Diffusion planning on ROS 2: from recorded data to joint torques. To see it: walk. A robot '
@@ -70,19 +72,25 @@ def main() -> None:
         sys.stdout.flush()
     except PlannerError as error:
         sys.exit(f'diffusion_planner: {error}')
-    except KeyboardInterrupt:
-        sys.exit('diffusion_planner: interrupted')
+    except KeyboardInterrupt as error:
+        _exit_interrupted(str(error))
     except BrokenPipeError:
         # Whoever read our output has seen enough; keep Python from flushing once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except ImportError as error:
         if _is_interrupt(error):
-            sys.exit('diffusion_planner: interrupted')
+            _exit_interrupted()
         if not isinstance(error, ModuleNotFoundError):
             raise
         sys.exit(f"diffusion_planner: '{error.name}' is not installed, and this verb needs it; "
                  "pip install 'diffusion_planner_ros[sim,train,ros,view,recordings]' has all that "
                  'any verb needs')
+
+
+def _exit_interrupted(remedy: str = '') -> NoReturn:
+    # A process that cannot end at once, as workers may, does not keep us from saying it.
+    print(f'diffusion_planner: interrupted{remedy and f"; {remedy}"}', file=sys.stderr, flush=True)
+    sys.exit(EXIT_CODE)
 
 
 def _is_interrupt(error: BaseException | None) -> bool:

@@ -17,6 +17,7 @@ from .bags.bag_config import BagConfig
 from .formats import FORMATS, known_format, read_episodes
 from .minari_format import write_minari
 from .recordings.lerobot import is_lerobot, read_lerobot
+from .recordings.on_progress import ignored, OnProgress
 from .recordings.recording import naming, Recording
 from .recordings.tally import Tally
 from .recordings.unit_check import check_units
@@ -32,7 +33,7 @@ fallen, shape (n + 1,)."""
 def import_recordings(paths: Sequence[Path], robot: Robot, config: BagConfig, out: Path, *,
                       judge: Judge | None = None,
                       limits: Mapping[str, tuple[float, float]] | None = None,
-                      on_progress: Callable[[int], None] = lambda n_read: None
+                      on_progress: OnProgress = ignored
                       ) -> dict[str, Any]:
     """
     Read recordings and write them as one Minari data set.
@@ -43,7 +44,7 @@ def import_recordings(paths: Sequence[Path], robot: Robot, config: BagConfig, ou
     :param judge: says the rewards of episodes that have none for every step; without it, steps
         without a reward are left out where others have one.
     :param limits: lowest and highest position by joint [m, rad], to find wrong units.
-    :param on_progress: called with the number of messages that were read since the last call.
+    :param on_progress: see ``OnProgress``.
     :return: what was read and dropped, for a report.
     :raises DatasetError: naming what was found, what was expected and what to do about it.
     """
@@ -97,11 +98,11 @@ def _kinds() -> str:
 
 
 def read_recording(path: Path, robot: Robot, config: BagConfig, *,
-                   on_progress: Callable[[int], None] = lambda n_read: None) -> Recording:
+                   on_progress: OnProgress = ignored) -> Recording:
     """
     Read a recording of any kind, which is there.
 
-    :param on_progress: called with the number of messages that were read since the last call.
+    :param on_progress: see ``OnProgress``.
     :raises DatasetError: if it is of no known kind, or not usable.
     """
     if is_lerobot(path):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 import re
 import shutil
+import tempfile
 from typing import Any, TYPE_CHECKING
 import warnings
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import h5py
 
 MINARI_FILE = Path('data') / 'main_data.hdf5'
+NAMESPACE_FILE = 'namespace_metadata.json'  # of Minari, in folders between root and data set
 KEYS = ('observations', 'actions', 'rewards', 'terminations', 'truncations')
 POLICY_ACTIONS = 'infos/policy_actions'
 COMMANDS = 'infos/commanded_speed'
@@ -126,12 +128,14 @@ def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *,
         raise DatasetError(f"data set '{dataset_id}' has no complete episode; collect more "
                            'transitions')
     folder = root / dataset_id
-    shutil.rmtree(folder, ignore_errors=True)
-    # Minari takes the folder of its data sets from the environment alone.
-    os.environ['MINARI_DATASETS_PATH'] = str(root.resolve())
+    root.mkdir(parents=True, exist_ok=True)
     low, high = reference_returns or (None, None)
     states, actions = episodes[0].observations, episodes[0].actions
-    with warnings.catch_warnings():
+    # Elsewhere at first: what is interrupted leaves no half of a data set behind.
+    with (tempfile.TemporaryDirectory(prefix='.partial-', dir=root.resolve()) as scratch,
+          warnings.catch_warnings()):
+        # Minari takes the folder of its data sets from the environment alone.
+        os.environ['MINARI_DATASETS_PATH'] = scratch
         # Minari asks every author for an address and a permanent link; these data are the user's.
         warnings.simplefilter('ignore', UserWarning)
         dataset = minari.create_dataset_from_buffers(
@@ -140,9 +144,22 @@ def write_minari(root: Path, dataset_id: str, episodes: Sequence[Episode], *,
             observation_space=gymnasium.spaces.Box(-np.inf, np.inf, states.shape[1:], np.float32),
             action_space=gymnasium.spaces.Box(-1.0, 1.0, actions.shape[1:], np.float32),
             description=description)
-    dataset.storage.update_metadata(metadata)
-    _remove_rewards(folder / MINARI_FILE, [i for i, e in enumerate(episodes) if not e.has_rewards])
+        dataset.storage.update_metadata(metadata)
+        _remove_rewards(Path(scratch, dataset_id) / MINARI_FILE,
+                        [i for i, e in enumerate(episodes) if not e.has_rewards])
+        _move(Path(scratch), root, dataset_id)
+    os.environ['MINARI_DATASETS_PATH'] = str(root.resolve())
     return folder
+
+
+def _move(scratch: Path, root: Path, dataset_id: str) -> None:
+    """Put a data set in the place of the one before, with what Minari notes above it."""
+    folder = root / dataset_id
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for note in scratch.rglob(NAMESPACE_FILE):
+        note.replace(root / note.relative_to(scratch))
+    shutil.rmtree(folder, ignore_errors=True)
+    (scratch / dataset_id).rename(folder)
 
 
 def _remove_rewards(file: Path, numbers: Sequence[int]) -> None:

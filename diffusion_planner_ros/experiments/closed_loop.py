@@ -7,7 +7,9 @@ from functools import lru_cache, partial
 import multiprocessing
 import os
 from pathlib import Path
+import signal
 import threading
+import time
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ from .progress import Progress, silent
 from .standard_error import standard_error
 
 N_BINS = 40  # of a histogram of latencies
+FLUSH_TIME = 1.0  # [s] for a pool to drop what waits
 
 
 @dataclass(frozen=True)
@@ -166,12 +169,34 @@ def _run_in_worker(seed: int, path: Path, config: PlannerConfig, execution: Exec
 def open_pool(n_processes: int) -> ProcessPoolExecutor:
     """Start worker processes for ``run_episodes``; they end with this one, however it ends."""
     # onnxruntime does not survive a fork.
-    return ProcessPoolExecutor(n_processes, mp_context=multiprocessing.get_context('spawn'),
-                               initializer=_end_with_parent)
+    return _Workers(n_processes, mp_context=multiprocessing.get_context('spawn'),
+                    initializer=_end_with_parent)
+
+
+class _Workers(ProcessPoolExecutor):
+    """Workers that end at once when whoever uses them was interrupted."""
+
+    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool | None:
+        if kind is not None and not issubclass(kind, Exception):
+            items = self._pending_work_items  # its thread cannot stand cancelled ones at the end
+            self.shutdown(wait=False, cancel_futures=True)
+            deadline = time.monotonic() + FLUSH_TIME
+            while (any(item.future.cancelled() for item in list(items.values()))
+                   and time.monotonic() < deadline):
+                time.sleep(0.01)
+            end_workers()
+        return super().__exit__(kind, *rest)
+
+
+def end_workers() -> None:
+    """End all workers of this process, whatever they do: they would finish what waits for them."""
+    for process in multiprocessing.active_children():
+        process.terminate()
 
 
 def _end_with_parent() -> None:
     """End this process when the one that started it is gone, which a worker cannot tell itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: our parent decides
     parent = multiprocessing.parent_process()
 
     def wait() -> None:

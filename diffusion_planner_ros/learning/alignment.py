@@ -1,6 +1,6 @@
 """Online alignment: learn from what executed plans really did (Hu 2024, Algorithm 2)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -262,13 +262,21 @@ class Aligner:
         t[1::4] = self.config.n_diffusion_steps - 1
         return t
 
-    def learn(self, n_steps: int) -> dict[str, float]:
+    def n_updates_for(self, n_steps: int) -> int:
+        """Return how many updates ``learn`` makes of new steps of the robot."""
+        return round(n_steps * (self.settings.settle_updates_per_step if self._n_settled
+                                else self.settings.updates_per_step))
+
+    def learn(self, n_steps: int, *,
+              on_update: Callable[[dict[str, Tensor]], None] = lambda losses: None
+              ) -> dict[str, float]:
         """
         Take gradient steps on the episodes so far; return the mean losses.
 
         None, and no losses, as long as no executed episode to imitate is as long as a window.
 
         :param n_steps: new steps of the robot, for the number of updates.
+        :param on_update: called with the losses of every update.
         :raises ConfigError: if the settings need rewards, and there are none.
         """
         settings, executed = self.settings, self.executed
@@ -276,8 +284,7 @@ class Aligner:
                     else settings.recent_steps or len(executed))
         if not len(executed) or not n_recent:
             return {}
-        n_updates = round(n_steps * (settings.settle_updates_per_step if self._n_settled
-                                     else settings.updates_per_step))
+        n_updates = self.n_updates_for(n_steps)
         if settings.weighting != 'none' and not executed.has_rewards:
             raise ConfigError(f"weighting is '{settings.weighting}', expected 'none': executed "
                               'episodes have no rewards; add --weighting none')
@@ -291,8 +298,10 @@ class Aligner:
                 executed, n_recent, latest=True)))
         sums: dict[str, float] = {}
         for _ in range(n_updates):
-            for name, loss in self._update(sources).items():
+            losses = self._update(sources)
+            for name, loss in losses.items():
                 sums[name] = sums.get(name, 0.0) + float(loss) / n_updates
+            on_update(losses)
         return sums
 
     def _update(self, sources: Sequence[_Source]) -> dict[str, Tensor]:

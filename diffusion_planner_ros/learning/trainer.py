@@ -174,14 +174,19 @@ def train(trainer: Trainer, folder: Path, facts: dict[str, Any], *,
     Train to the end, saving ``folder/checkpoint.pt`` at intervals.
 
     :param facts: what is known of the data, for the bundle.
-    :param on_update: called with the update's number and its losses.
+    :param on_update: called with the update's number and its losses; if it raises
+        KeyboardInterrupt, the checkpoint is saved as well.
     :return: the checkpoint.
     :raises OutputError: if it cannot be written.
     """
     file, config = folder / CHECKPOINT_FILE, trainer.learner.config
     while trainer.n_updates < config.n_updates:
         losses = trainer.update()
-        on_update(trainer.n_updates, losses)
+        try:
+            on_update(trainer.n_updates, losses)
+        except KeyboardInterrupt:
+            trainer.learner.save(file, facts)
+            raise
         if (trainer.n_updates % config.checkpoint_every == 0
                 or trainer.n_updates == config.n_updates):
             trainer.learner.save(file, facts)

@@ -29,6 +29,7 @@ from .common.topics import (
     MARKERS,
     NAVIGATION_RESULT,
     ODOMETRY,
+    PLAN,
     PLANNER_NAME,
     ROBOT_DESCRIPTION,
     VIEWER,
@@ -38,13 +39,14 @@ from .view.denoising_steps import DenoisingSteps
 from .view.marker_shapes import marker_shapes, MarkerShapes
 from .view.page.page import Page
 from .view.playback import Playback
+from .view.prediction import entries_of, Prediction
 from .view.robot_controls import RobotControls
 from .view.robot_model import base_joints, base_positions, find_description, RobotModel
 from .view.verdict import Heard, report_in, verdict
 from .view.viewer_config import ViewerConfig
 
 LOOK_PERIOD = 0.2  # [s] between looks for a browser, while there is none
-REFRESH_PERIOD = 0.25  # [s] between changes of charts and texts
+REFRESH_PERIOD = 0.5  # [s] between changes of texts
 OWN_GAP = 0.35  # [s] between two turns, from which on silence may be our own fault
 NICENESS = 10  # the robot comes first
 
@@ -67,6 +69,9 @@ class Viewer(Node):
         self._group = PolledGroup()
         self._open: list[Subscription] = []
         self._denoising: Subscription | None = None  # only while it is to be seen
+        self._prediction: Prediction | None = None  # the same
+        self._plan_group = PolledGroup()
+        self._predicting: list[Subscription] = []
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer = self.create_timer(LOOK_PERIOD, self._turn, clock=self._wall)
         self._refresh_at = 0.0
@@ -122,6 +127,7 @@ class Viewer(Node):
             self.destroy_subscription(subscription)
         self._open = []
         self._listen_to_denoising(False)
+        self._listen_to_prediction('')
         if self._controls is not None:
             self._controls.close()
         self._set_period(LOOK_PERIOD)
@@ -135,6 +141,23 @@ class Viewer(Node):
             self._denoising = None
             self._page.scene.draw(self._plan)
 
+    def _listen_to_prediction(self, entry: str) -> None:
+        """Compare plans with an entry of the state; with none, '', the planner sends no plans."""
+        if entry == ('' if self._prediction is None else self._prediction.entry):
+            return
+        self._plan_group.clear()
+        for subscription in self._predicting:
+            self.destroy_subscription(subscription)
+        self._predicting, self._prediction = [], None
+        if entry:
+            self._prediction = prediction = Prediction(entry)
+            plans = VIEWER.subscription(self, PLAN, prediction.add_plan, group=self._plan_group)
+            self._plan_group.serve(plans, prediction.add_plan)
+            # Every state, not only the newest: a plan of ours lasts for eight.
+            states = VIEWER.subscription(self, JOINT_STATES,
+                                         lambda msg: prediction.add_state(msg, self._base))
+            self._predicting = [plans, states]
+
     def _set_period(self, period: float) -> None:
         self._timer.timer_period_ns = round(period * NANOSECONDS)
         self._timer.reset()
@@ -145,6 +168,7 @@ class Viewer(Node):
         self._playback = Playback()
         self._base: dict[str, float] = {}
         self._efforts: dict[str, float] = {}
+        self._entries: list[str] = []  # of the state
         self._has_moved = False
         self._plan = MarkerShapes()  # the newest one
         self._steps = DenoisingSteps()
@@ -174,6 +198,7 @@ class Viewer(Node):
             self._stamp = stamp
         self._playback.add(stamp, _finite(msg.name, msg.position) | self._base)
         self._efforts = _finite(msg.name, msg.effort)
+        self._entries = entries_of(self._playback.positions, msg)
         self._has_moved = True
 
     def _on_odometry(self, msg: Odometry) -> None:
@@ -211,9 +236,15 @@ class Viewer(Node):
         self._act()
         if not is_watched:
             return
-        self._group.poll()
         if self._controls is not None:
             self._controls.turn(now)
+        with self._page.server.atomic():  # one message, and one picture
+            self._show(now)
+
+    def _show(self, now: float) -> None:
+        """Take what has come, and draw what is new of it."""
+        self._group.poll()
+        self._plan_group.poll()
         if self._has_moved and self._model is not None:
             self._has_moved = False
             self._page.scene.move(self._model.poses(self._playback.positions))
@@ -238,6 +269,9 @@ class Viewer(Node):
         self._listen_to_denoising(self._page.denoising.is_on)
         if (step := self._page.denoising.refresh(self._steps)) is not None:
             self._page.scene.draw(replace(step, solids=self._plan.solids))  # walls stay
+        self._page.health.prediction.offer(self._entries)
+        self._listen_to_prediction(self._page.health.prediction.entry)
+        self._page.health.prediction.refresh(self._prediction)
         self._page.tell_progress(heard.bridge.facts)
         self._page.health.refresh(now, heard.planner, heard.bridge, self._torques())
         if self._page.controls is not None:

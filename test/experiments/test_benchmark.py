@@ -59,9 +59,9 @@ def test_times_and_ratios_of_all_plans_are_reported_and_drawn(bundle, tmp_path, 
     out = tmp_path / 'new' / 'benchmark'
     benchmark(bundle=bundle.path, out=out, json=True, **FEW)
     report = json.loads(capsys.readouterr().out)
-    assert report == json.loads((out / 'benchmark.json').read_text())
+    assert report == json.loads((out / 'summary.json').read_text())
     assert (out / 'benchmark.png').read_bytes().startswith(b'\x89PNG')
-    assert {p.name for p in out.iterdir()} == {'benchmark.json', 'benchmark.png'}
+    assert {p.name for p in out.iterdir()} == {'summary.json', 'benchmark.png', 'report.html'}
     assert torch.get_num_threads() == n_threads
     assert (report['bundle_hash'], report['n_threads']) == (bundle.hash, 1)
     assert report['diffuser_p50_s'] is None

@@ -45,9 +45,12 @@ def test_as_many_processes_are_busy_as_were_asked_for_and_none_is_left():
 
 
 @pytest.mark.slow
-def test_the_report_is_of_real_episodes_and_runs(domain, capsys):
-    endure(FALLS, busy=(1,), episodes=1, runs=1, seconds=0.5, first_seed=4, json=True)
+def test_the_report_is_of_real_episodes_and_runs(domain, tmp_path, capsys):
+    endure(FALLS, busy=(1,), episodes=1, runs=1, seconds=0.5, first_seed=4, out=tmp_path,
+           json=True)
     report = json.loads(capsys.readouterr().out)
+    assert report == json.loads((tmp_path / 'summary.json').read_text())
+    assert (tmp_path / 'report.html').is_file()
     (n_busy, facts), = report['real_time'].items()
     assert (n_busy, facts['mode'], facts['seeds']) == ('1', 'real time', [4])
     assert facts['falls'] == 1

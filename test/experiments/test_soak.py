@@ -128,6 +128,7 @@ def test_a_short_soak_passes_and_reports(tmp_path):
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
     assert summary == json.loads((tmp_path / 'summary.json').read_text())
+    assert (tmp_path / 'report.html').is_file()
     assert (tmp_path / 'soak.png').read_bytes().startswith(b'\x89PNG')
     events = schedule(438, 6.0)  # something of every kind
     assert summary['seconds'] >= 6.0

@@ -134,7 +134,7 @@ def test_interrupt_ends_both_nodes(walking, moment):
         wait_for_live_line(walk)
     walk.send_signal(signal.SIGINT)
     _, stderr = walk.communicate(timeout=TIME_LIMIT)
-    assert walk.returncode == 1
+    assert walk.returncode == 130
     assert 'diffusion_planner: interrupted' in stderr
     assert 'Traceback' not in stderr
     assert not any(file in process_list() for file in files)

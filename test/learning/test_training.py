@@ -84,14 +84,14 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
 
     def stop(n_done, losses):
         del losses
-        if n_done == 15:  # after the checkpoint of update 10
+        if n_done == 15:  # between two checkpoints; one is saved now
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         train(stopped, folder, FACTS, on_update=stop)
     resumed = make_trainer(denoiser, checkpoint_every=10)
     resumed.resume(folder / CHECKPOINT_FILE)
-    assert resumed.n_updates == 10
+    assert resumed.n_updates == 15
     train(resumed, folder, FACTS, on_update=ignore)
 
     assert_same_weights(weights(resumed), weights(whole))

@@ -30,6 +30,7 @@ SEEDS = (5, 6, 7)
 WITHOUT_END = {'meta', 'input', 'img', 'br'}
 GUARDS = [{'n_steps': 1000 * k, 'return_mean': 100.0 * k, 'misalignment': 0.5 - 0.1 * k}
           for k in range(4)]
+TIMES = {'p50_ms': 1.5, 'p99_ms': 2.5}
 SUMMARY = {'return_mean': 5432.0, 'return_stderr': 67.0, 'falls': 1, 'episodes': 20}
 
 
@@ -196,7 +197,35 @@ def test_two_runs_stand_side_by_side_with_what_differs(evaluated, tmp_path):
      ['2,000 ± 50 12.5 3 of 60 0.4 ± 0.02 0.2']),
     ('diagnose', {'misalignment': {'plans, visited states': {
         'plans': 40, 'mean': 0.125, 'stderr': 0.01, 'per_step': [0.1, None, 0.2]}}},
-     ['Misalignment by the row of the plan'], ['0.125 ± 0.01'])])
+     ['Misalignment by the row of the plan'], ['0.125 ± 0.01']),
+    ('compare', {'cells': [
+        {'method': 'walker', 'data': 'poor', 'seed': 0, 'training_minutes': 20.5, 'conditions': {
+            'nominal': {**SUMMARY, 'fall_rate': 0.05, 'normalized_score': 118.25,
+                        'plan_p50_ms': 2.5, 'plan_p99_ms': 5.0}}},
+        {'method': 'bc', 'data': 'poor', 'seed': 0, 'failed': 'no <memory>'}]},
+     ['Mean return and standard error, poor'],
+     ['walker 5,432 +- 67 118.2 5', 'bc failed', 'bc 0 no <memory>']),
+    ('benchmark', {
+        'cells': [{'candidates': n, 'steps': 2, 'guided': guided, 'compiled': TIMES,
+                   'torch': TIMES, 'ratios': {'torch': 6.25}}
+                  for guided in (False, True) for n in (1, 8)],
+        'robots': [{'robots': 4, 'batch': TIMES, 'one_by_one': TIMES}],
+        'stages_p50_ms': {'denoising': 0.75}, 'state_to_torque': {'latency_p50_ms': 3.25},
+        'robots_through_ros': [{'robots': 2, 'latency_p50_ms': 4.75}]},
+     ['How long a plan takes: median'],
+     ['8 2 yes 1.50 / 2.50 1.50 / 2.50 6.25', '4 1.50 / 2.50', 'denoising 0.75',
+      'latency p50 ms 3.25', '2 4.75']),
+    ('endure', {'seconds': 60.0, 'real_time': {'2': {
+        **SUMMARY, 'latency_p50_ms': 3.5, 'latency_p99_ms': 9.5, 'missed_deadline_rate': 0.0125,
+        'stop_causes': {'late': 3}}}, 'bench': [{
+            'seed': 7, 'seconds': 12.5, 'fell': True, 'distance': 20.5, 'latency_p50_ms': None,
+            'latency_p99_ms': None, 'stop_causes': {}}]},
+     [], ['2 5,432 ± 67 1 of 20 3.5 9.5 1.25 3 late', '7 12.5 yes 20.5 - - -']),
+    ('soak', {'pushes': 4, 'resets': 3, 'pauses': 2, 'falls': 1, 'stops': 0,
+              'failures': ['it leaks'], 'course': {
+                  'memory_mb': {'planner': [[0.0, 150.0], [60.0, 151.0]]},
+                  'latency_ms': [[60.0, 3.0, 9.0], [120.0, 3.5, 9.5]]}},
+     ['Memory', 'Latency of the last minute'], ['resets 3', 'it leaks'])])
 def test_every_verb_has_its_own_part(verb, facts, figures, words, tmp_path):
     write_report(tmp_path, {**facts, 'run': run_facts(verb, 'walker2d')})
     page = page_of(tmp_path)

@@ -13,6 +13,7 @@ from ros_processes import observer, running, spin_for, spin_until
 
 from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
 from diffusion_planner_ros.nodes.common.topics import DIAGNOSTICS
+from diffusion_planner_ros.nodes.view.viewer_config import ViewerConfig
 
 pytestmark = pytest.mark.browser
 # A quarter of the speed: the browser draws by software on the cores that move the robot.
@@ -104,6 +105,29 @@ def test_a_push_reaches_the_robot(watched):
     before = int(watched.reports['mujoco_bridge']['pushes'])
     watched.press('forward')
     watched.wait_until(lambda bridge, _: int(bridge['pushes']) == before + 1, 'push')
+
+
+def test_a_browser_that_draws_by_software_draws_seldom_while_the_robot_walks(watched):
+    watched.wait_until(lambda bridge, _: bridge.get('state') == 'running', 'walking')
+    renderer = watched.page.evaluate('document.documentElement.dataset.renderer')
+    assert 'SwiftShader' in renderer
+    def n_drawn():
+        return watched.page.evaluate('window.__viserTestpoints.rendererInfo.render.frame')
+    before, begin = n_drawn(), time.monotonic()
+    watched.page.wait_for_timeout(3000)
+    drawn, passed = n_drawn() - before, time.monotonic() - begin
+    assert 0 < drawn <= ViewerConfig().software_draw_rate * passed + 2
+
+
+def test_an_entry_that_is_chosen_is_shown_against_what_plans_predicted(watched):
+    page = watched.page
+    page.get_by_text('Joints', exact=True).first.click()
+    page.get_by_text('Predicted against measured').locator(
+        'xpath=ancestor::*[.//input][1]//input').first.click()
+    page.get_by_role('option', name='thigh_joint velocity', exact=True).click()
+    watched.wait_until(lambda _, planner: planner.get('plan_subscribers') == '1', 'plans')
+    page.get_by_text('root mean square of the difference').wait_for()
+    page.get_by_text('Health', exact=True).first.click()
 
 
 def test_candidates_are_changed_and_a_refused_value_shows_the_reason_of_the_node(watched):

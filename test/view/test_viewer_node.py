@@ -1,5 +1,6 @@
 """The viewer as a process: what it listens to, whom it serves, and what it refuses."""
 
+import gzip
 from itertools import cycle
 import re
 import signal
@@ -7,11 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from fake_browser import fake_browser
-from geometry_msgs.msg import Point
+from geometry_msgs.msg import Point, Vector3
 import pytest
 from ros_processes import environment, observer, running, spin_for, spin_until, TIME_LIMIT
 from sensor_msgs.msg import JointState
@@ -27,6 +28,8 @@ from diffusion_planner_ros.nodes.common.topics import (
     JOINT_STATES,
     kept,
     MARKERS,
+    PLAN,
+    PUSH,
     reliability_of,
     ROBOT_DESCRIPTION,
     VIEWER,
@@ -41,6 +44,11 @@ def viewer(tmp_path):
     with running('viewer', tmp_path, port=0) as process, observer() as node:
         spin_until(node, lambda: ADDRESS.search(process.output), 'its address', process)
         yield process, node
+
+
+BALL = ('<robot name="r"><link name="w"/><link name="l"><visual><geometry><sphere radius="0.1"/>'
+        '</geometry></visual></link><joint name="c" type="revolute"><parent link="w"/><child '
+        'link="l"/></joint></robot>')
 
 
 def port_of(process):
@@ -65,7 +73,7 @@ def sent(node):
 def test_it_listens_only_while_somebody_looks_and_to_what_the_documentation_says(viewer):
     process, node = viewer
     documented = {(f'/{e.topic.path.removeprefix("/")}', e.topic.ros_type, reliability_of(e.qos))
-                  for e in VIEWER.subscribed if e.topic is not DENOISING}  # if it is asked for
+                  for e in VIEWER.subscribed if e.topic not in (DENOISING, PLAN)}  # if asked for
     topics = (JOINT_STATES.path, MARKERS.path)
     spin_until(node, lambda: VIEWER.node_name in node.get_node_names(), 'the viewer', process)
     assert heard(node) == sent(node) == set()
@@ -167,13 +175,76 @@ def test_a_robot_that_it_does_not_know_is_shown_as_far_as_that_goes(viewer):
         assert not browser.was_told('<b>planning</b>')  # what others say is no HTML of ours
         descriptions.publish(String(data='<robot name="r"><link name="w"/>'))
         show_until(lambda: browser.was_told('topic robot_description: not XML'), 'the fault')
-        descriptions.publish(String(
-            data='<robot name="r"><link name="w"/><link name="l"><visual><geometry><sphere '
-            'radius="0.1"/></geometry></visual></link><joint name="c" type="revolute"><parent '
-            'link="w"/><child link="l"/></joint></robot>'))
+        descriptions.publish(String(data=BALL))
         show_until(lambda: browser.was_told('drawn at 0, as nobody measures them: c'), 'a robot')
     assert process.stop() == 0
     assert 'Traceback' not in process.output
+
+
+def test_a_robot_is_pushed_to_where_it_is_dragged(viewer):
+    process, node = viewer
+    pushes = []
+    node.create_subscription(Vector3, PUSH.path, pushes.append, 1)
+    node.create_publisher(String, ROBOT_DESCRIPTION.path, kept()).publish(String(data=BALL))
+    states = node.create_publisher(JointState, JOINT_STATES.path, 1)
+    with fake_browser(port_of(process)) as browser:
+        def wait_for_push(start, end):
+            # Until the robot is there, nothing can be dragged.
+            pushes.clear()
+            deadline = time.monotonic() + TIME_LIMIT
+            while not pushes:
+                assert time.monotonic() < deadline, process.output
+                states.publish(joint_states(['c'], [0.0]))
+                browser.drag('/world/robot/0', start, end)
+                spin_for(node, 0.2)
+            return pushes[-1].x, pushes[-1].z
+        assert wait_for_push((0.0, 0.0, 1.0), (0.4, 0.0, 1.0)) == pytest.approx((3.0, 0.0))
+        spin_for(node, 0.5)  # what was sent twice
+        assert wait_for_push((0.0, 0.0, 1.0), (-0.3, 2.0, 1.4)) == pytest.approx((-1.8, 2.4))
+        assert browser.was_told('pushed: -1.8 N s forward, +2.4 N s up')
+        spin_for(node, 0.5)
+        pushes.clear()
+        browser.drag('/world/robot/0', (0.0, 0.0, 1.0), (0.01, 3.0, 1.0))  # across its plane
+        spin_for(node, 0.5)
+        assert pushes == []
+
+
+def test_a_page_is_told_all_that_moves_in_one_message_at_the_draw_rate(tmp_path):
+    rate, seconds = 5.0, 3.0
+    with (running('viewer', tmp_path, port=0, draw_rate=rate) as process, observer() as node):
+        spin_until(node, lambda: ADDRESS.search(process.output), 'its address', process)
+        states = node.create_publisher(JointState, JOINT_STATES.path, 1)
+        markers = node.create_publisher(MarkerArray, MARKERS.path, 1)
+        node.create_publisher(String, ROBOT_DESCRIPTION.path, kept()).publish(String(data=BALL))
+        with fake_browser(port_of(process)) as browser:
+            spin_until(node, lambda: states.get_subscription_count(), 'listening', process)
+
+            def walk(seconds):
+                end = time.monotonic() + seconds
+                while (now := time.monotonic()) < end:
+                    states.publish(joint_states(['c'], [now], time=now))
+                    markers.publish(MarkerArray(markers=[
+                        Marker(type=Marker.LINE_STRIP, ns=name, points=[Point(), Point(x=now)])
+                        for name in ('candidates', 'chosen plan', 'ghosts')]))
+                    spin_for(node, 0.02)
+            walk(2.0)
+            n_before, begin = browser.n_messages, time.monotonic()
+            walk(seconds)
+            told, passed = browser.n_messages - n_before, time.monotonic() - begin
+    assert 3 < told <= rate * passed * 1.2 + 2
+
+
+def test_a_browser_that_draws_by_software_is_told_to_draw_seldom(viewer):
+    process, _ = viewer
+    pages = {}
+    for coding in ('identity', 'gzip'):
+        request = Request(f'http://localhost:{port_of(process)}/?fixedDpr=1',
+                          headers={'Accept-Encoding': coding})
+        with urlopen(request, timeout=TIME_LIMIT) as answer:
+            pages[coding] = answer.read()
+            assert answer.headers['Content-Length'] == str(len(pages[coding]))
+    assert gzip.decompress(pages['gzip']) == pages['identity']
+    assert b'const RATE = 5; // [Hz]' in pages['identity'].partition(b'</script>')[0]
 
 
 def test_a_walk_prints_the_address_of_its_page_and_ends_it(tmp_path):

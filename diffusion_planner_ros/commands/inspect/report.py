@@ -16,7 +16,7 @@ def report(
     Make the page of a run again from its files, or one of two runs side by side.
 
     The page is one file that needs no network. Folders are those that ``--out`` of walk, evaluate,
-    robustness, diagnose, align and study names.
+    robustness, diagnose, align, study, compare, benchmark, endure and soak names.
 
     :param folders: folder of a run, or the folders of two runs to compare.
     :param out: file to write; by default FOLDER/report.html, or comparison.html of two runs.

@@ -10,6 +10,7 @@ from ...learning.align_config import AlignConfig
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...sim.perturbation import Perturbation
+from ..interrupted import leaving, NOTHING_KEPT, RESUME
 from ..output import progress, report
 from ..robot_option import check_name
 
@@ -83,9 +84,10 @@ def align(
     aligner = Aligner(checkpoint, config, offline)
     course = {}
     if from_log:
-        facts = align_from_logs(aligner, from_log, offline, out)
+        facts = align_from_logs(aligner, from_log, offline, out, progress=progress)
     else:
-        with open_pool(processes or os.cpu_count() or 1) as pool:
+        with (leaving(lambda: RESUME if (out / PROGRESS_FILE).exists() else NOTHING_KEPT),
+              open_pool(processes or os.cpu_count() or 1) as pool):
             run = AlignmentRun(aligner, out, planner=planner, perturbation=robots, pool=pool)
             if resume:
                 run.resume()

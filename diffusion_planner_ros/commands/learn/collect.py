@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Literal, TYPE_CHECKING
 
 from ...robots.robot_folder import DEFAULT_ROBOT, make_known
+from ..interrupted import leaving
 from ..output import progress, report
 
 if TYPE_CHECKING:
@@ -121,9 +122,11 @@ def _write(out: Path, data_sets: 'Sequence[RecordedData]', *, seed: int, n_learn
     from ...sim.behaviour import behaviour_data as recording
 
     facts = {}
-    for data in data_sets:
-        folder = recording.write_data_set(out, data, seed=seed, n_learned=n_learned)
-        facts[data.name] = {'folder': str(folder), 'episodes': len(data.episodes),
-                            'transitions': sum(len(e) for e in data.episodes),
-                            **recording.describe(data)}
+    with leaving(lambda: f'{", ".join(facts) or "no data set"} is written; begin again with the '
+                 'same command'):
+        for data in data_sets:
+            folder = recording.write_data_set(out, data, seed=seed, n_learned=n_learned)
+            facts[data.name] = {'folder': str(folder), 'episodes': len(data.episodes),
+                                'transitions': sum(len(e) for e in data.episodes),
+                                **recording.describe(data)}
     return facts

@@ -59,6 +59,10 @@ def import_recording(
     limits = Urdf.load(description).position_limits if description else {}
     check_paths(recordings, out)  # before a bar is drawn
     with progress('reading', None, unit='messages') as advance:
+        def on_progress(n_read: int, n_more: int) -> None:
+            if n_more:
+                advance.expect(n_more)
+            advance(n_read)
         facts = import_recordings(recordings, layout, config, out, judge=judge, limits=limits,
-                                  on_progress=advance)
+                                  on_progress=on_progress)
     report(facts, as_json=json)

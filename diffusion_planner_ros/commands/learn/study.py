@@ -8,6 +8,7 @@ from ...files import written
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...sim.perturbation import Perturbation
+from ..interrupted import leaving, SAME_COMMAND
 from ..output import print_text, progress, report
 
 PICTURE_FILE = 'study.png'
@@ -69,7 +70,7 @@ def study(
     model = TrainedModel.load(checkpoint)
     settings = study_settings(variants, seeds, n_steps, model.config.horizon)
     offline = [e for path in data for e in read_episodes(path, model.robot)]
-    with open_pool(processes or os.cpu_count() or 1) as pool:
+    with leaving(SAME_COMMAND), open_pool(processes or os.cpu_count() or 1) as pool:
         work = Study(checkpoint, offline, out, planner=planner, perturbation=robots,
                      seeds=range(episodes), pool=pool, progress=progress)
         before = {name: work.before(of_seeds[0]) for name, of_seeds in settings.items()}

@@ -8,6 +8,7 @@ import tyro
 
 from ...learning.train_config import TrainConfig
 from ...robots.robot_folder import DEFAULT_ROBOT
+from ..interrupted import deferred, leaving, RESUME
 from ..output import progress, report
 from ..preset_option import PresetName
 
@@ -30,7 +31,7 @@ def train(
     """
     Train on Minari or D4RL data sets; ``OUT/checkpoint.pt`` is what ``export`` takes.
 
-    TensorBoard logs go to OUT as well.
+    TensorBoard logs go to OUT as well. Ctrl-C saves the checkpoint, from which --resume goes on.
 
     :param data: folders of Minari data sets or HDF5 files in D4RL's layout; at least one.
     :param config: what is learned, and how.
@@ -70,9 +71,11 @@ def train(
     if resume:
         trainer.resume(file)
     out.mkdir(parents=True, exist_ok=True)
-    with SummaryWriter(str(out)) as log, progress(
-            'training', config.n_updates, unit='updates', done=trainer.n_updates) as advance:
+    with (SummaryWriter(str(out)) as log, leaving(RESUME), deferred() as check_interrupt,
+          progress('training', config.n_updates, unit='updates', done=trainer.n_updates)
+          as advance):
         def on_update(n_done: int, losses: dict) -> None:
+            check_interrupt()
             if n_done % 50 and n_done != config.n_updates:
                 return
             figures = {name: float(loss) for name, loss in losses.items()}

@@ -1,6 +1,5 @@
 """``diffusion_planner benchmark``: how long plans take, and the way from state to torque."""
 
-from json import dumps
 from pathlib import Path
 
 from ...files import written
@@ -23,7 +22,8 @@ def benchmark(
     """
     Measure planning: compiled, in the general loop, and in PyTorch eager, as ratios.
 
-    Prints a table in Markdown; writes OUT/benchmark.json and OUT/benchmark.png. Plans without
+    Prints a table in Markdown; writes OUT/report.html, OUT/summary.json and OUT/benchmark.png.
+    Plans without
     guidance take the sampler ddim, guided ones ddpm. The setting that Diffuser was released with
     is measured in PyTorch, too; it takes seconds a plan. Then the robot walks through ROS in real
     time, and a second table says where the time from a state to its torque goes. Two more tables
@@ -42,7 +42,11 @@ def benchmark(
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
-    from ...experiments.benchmark.planning_benchmark import benchmark_table, measure_planning
+    from ...experiments.benchmark.planning_benchmark import (
+        benchmark_table,
+        measure_planning,
+        plan_medians,
+    )
     from ...experiments.benchmark.robots_times import (
         batch_table,
         measure_batches,
@@ -66,15 +70,26 @@ def benchmark(
     if ros_seconds:
         from ...experiments.benchmark.stage_times import measure_stages, stage_table
 
-        facts['state_to_torque'] = measure_stages(path, ros_seconds)
-        facts['robots_through_ros'] = [measure_robots(path, n, ros_seconds) for n in ros_robots]
+        with progress('through ROS', 1 + len(ros_robots), unit='walks') as advance:
+            stages = facts['state_to_torque'] = measure_stages(path, ros_seconds)
+            advance(1, latency=f'{stages["latency_p50_ms"]:.1f} ms')
+            facts['robots_through_ros'] = []
+            for n in ros_robots:
+                found = measure_robots(path, n, ros_seconds)
+                facts['robots_through_ros'].append(found)
+                advance(1, latency=f'{found["latency_p50_ms"]:.1f} ms')
     from ...experiments.plots.benchmark_plot import draw_benchmark
+    from ...experiments.reports.report_page import write_report
+    from ...experiments.reports.run_facts import run_facts
+    from ...settings import as_facts
 
     out.mkdir(parents=True, exist_ok=True)
-    with written(out / 'benchmark.json') as scratch:
-        scratch.write_text(dumps(facts, indent=2))
-    with written(out / 'benchmark.png') as scratch:
+    picture = out / 'benchmark.png'
+    with written(picture) as scratch:
         draw_benchmark(facts, scratch)
+    facts = write_report(out, {
+        **facts, 'plan_p50_ms': plan_medians(facts['cells']), 'files': [str(picture)],
+        'run': run_facts('benchmark', loaded.robot.name, planner=as_facts(planner))})
     if json:
         report(facts, as_json=True)
     else:

@@ -1,14 +1,14 @@
 """``diffusion_planner compare``: methods and policies, trained on the same data, side by side."""
 
-from json import dumps
 import os
 from pathlib import Path
 
 from ...files import written
 from ...robots.robot_folder import DEFAULT_ROBOT, make_known
+from ..interrupted import leaving, SAME_COMMAND
 from ..output import print_text, progress, report
 
-RESULT_FILES = {'table': 'comparison.md', 'facts': 'comparison.json', 'picture': 'comparison.png'}
+RESULT_FILES = {'table': 'comparison.md', 'picture': 'comparison.png'}
 
 
 def compare(
@@ -29,8 +29,8 @@ def compare(
     """
     Train methods on the same data with the same budget, and evaluate them on the same seeds.
 
-    Prints a table in Markdown; writes OUT/comparison.md, OUT/comparison.json and
-    OUT/comparison.png. What is done already in OUT is only read, and a training that was
+    Prints a table in Markdown; writes OUT/comparison.md, OUT/comparison.png, OUT/report.html and
+    OUT/summary.json. What is done already in OUT is only read, and a training that was
     interrupted goes on. A cell that fails is shown as failed, with the reason.
 
     :param methods: presets (``walker``), presets with other settings of training or planning
@@ -53,7 +53,7 @@ def compare(
     from ...errors import ConfigError
     from ...experiments.comparison.cell_model import DataSet
     from ...experiments.comparison.comparison_run import cells_of, run_comparison
-    from ...experiments.comparison.comparison_table import comparison_table
+    from ...experiments.comparison.comparison_table import comparison_table, figures_of
     from ...experiments.comparison.evaluation import Evaluation
     from ...experiments.comparison.method import every_method, parse_methods
 
@@ -73,22 +73,29 @@ def compare(
     os.environ['OMP_NUM_THREADS'] = '1'
     cells = cells_of(chosen, [DataSet.at(path, name) for path in data], seeds, minutes=minutes,
                      evaluation=evaluation)
-    facts = run_comparison(cells, out, n_processes=processes or os.cpu_count() or 1,
-                           progress=progress)
+    with leaving(SAME_COMMAND):
+        facts = run_comparison(cells, out, n_processes=processes or os.cpu_count() or 1,
+                               progress=progress)
     # Only now: who asks for help or errs needs no matplotlib.
     from ...experiments.plots.comparison_plot import draw_comparison
 
-    files = {what: out / name for what, name in RESULT_FILES.items()}
+    files = {what: out / file for what, file in RESULT_FILES.items()}
     out.mkdir(parents=True, exist_ok=True)
     with written(files['table']) as scratch:
         scratch.write_text(comparison_table(facts) + '\n')
-    with written(files['facts']) as scratch:
-        scratch.write_text(dumps(facts, indent=1) + '\n')
     with written(files['picture']) as scratch:
         draw_comparison(facts, f'{minutes:g} minutes of training on one core, up to {episodes} '
                         'episodes', scratch)
+    from ...experiments.reports.report_page import write_report
+    from ...experiments.reports.run_facts import run_facts
+
+    named = {what: str(file) for what, file in files.items()}
+    summary = write_report(out, {
+        **named, 'cells': facts, 'results': figures_of(facts), 'files': list(named.values()),
+        'run': run_facts('compare', name, comparison={
+            'minutes': minutes, 'seeds': seeds, 'episodes': episodes, 'first_seed': first_seed,
+            'evaluation_minutes': evaluation_minutes})})
     if json:
-        report({**{what: str(file) for what, file in files.items()}, 'cells': facts},
-               as_json=True)
+        report(summary, as_json=True)
     else:
         print_text(comparison_table(facts))

@@ -20,6 +20,7 @@ def endure(
     runs: int = 10,
     seconds: float = 60.0,
     first_seed: int = 0,
+    out: Path = Path('endurance'),
     json: bool = False,
 ) -> None:
     """
@@ -27,7 +28,7 @@ def endure(
 
     The bench measures and takes commands as drivers do, in wall time: hinges and odometry apart,
     late by up to 1 ms. Its planner has the parameters of config/hardware.yaml, but full torque at
-    once. Prints a table of each in Markdown.
+    once. Prints a table of each in Markdown; writes OUT/report.html and OUT/summary.json.
 
     :param planner: how to plan.
     :param preset: published method, whose settings become the defaults of the options
@@ -40,6 +41,7 @@ def endure(
     :param runs: number of runs on the bench; 0 leaves the second table out.
     :param seconds: longest time of a run [s]; it ends with a fall.
     :param first_seed: seed of the first episode and of the first run; they count up.
+    :param out: folder of report and summary.
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError
@@ -52,6 +54,8 @@ def endure(
                           'twice')
     if not 0.0 < seconds < float('inf'):
         raise ConfigError(f'seconds is {seconds}, expected a finite number above 0')
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f'{out}: is a file, expected a folder or a new name')
     loaded = simulated_bundle(bundle, planner, robot)
     path = loaded.path
     # Only now: who asks for help needs no ROS.
@@ -77,11 +81,18 @@ def endure(
                 result, _ = walk_on_bench(name, path, planner, seed, seconds)
                 results.append(result)
                 advance(1, walked=f'{result.seconds:.1f} s')
+    from ...experiments.reports.report_page import write_report
+    from ...experiments.reports.run_facts import run_facts
+
+    summary = write_report(out, {
+        'bundle': str(path), 'bundle_hash': loaded.hash, 'planner': as_facts(planner),
+        'real_time': {str(n_busy): facts for n_busy, facts in measured.items()},
+        'seconds': seconds, 'bench': [asdict(result) for result in results],
+        'bench_walked_s': sum(result.seconds for result in results),
+        'bench_falls': sum(result.fell for result in results),
+        'run': run_facts('endure', name, planner=as_facts(planner))})
     if json:
-        report({'bundle': str(path), 'bundle_hash': loaded.hash, 'planner': as_facts(planner),
-                'real_time': {str(n_busy): facts for n_busy, facts in measured.items()},
-                'seconds': seconds, 'bench': [asdict(result) for result in results]},
-               as_json=True)
+        report(summary, as_json=True)
         return
     if measured:
         print_text(real_time_table(measured))

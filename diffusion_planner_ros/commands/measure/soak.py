@@ -1,6 +1,5 @@
 """``diffusion_planner soak``: whether a disturbed robot leaks, slows down or dies over time."""
 
-import json as json_format
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,21 +21,24 @@ def soak(
     """
     Run both nodes in real time under pushes, resets, pauses and parameter changes.
 
-    Writes OUT/summary.json and OUT/soak.png. Fails if memory or open handles of a node grow after
-    the first minute (in a shorter run: after its first quarter), or if a node dies. Ctrl-C ends it
-    earlier, with the report of what was seen.
+    Writes OUT/report.html, OUT/summary.json and OUT/soak.png. Fails if memory or open handles of a
+    node grow after the first minute (in a shorter run: after its first quarter), or if a node
+    dies. Ctrl-C ends it earlier, with the report of what was seen.
 
     :param minutes: how long to run [min].
     :param seed: seed of all that happens to the robot.
     :param bundle: folder of the model bundle; the shipped one by default.
-    :param out: folder of summary and picture.
+    :param out: folder of report, summary and picture.
     :param json: print the summary as JSON.
     """
     from ...errors import ConfigError, PlannerError
+    from ...experiments.reports.report_page import write_report
+    from ...experiments.reports.run_facts import run_facts
     from ...experiments.ros.process_footprint import leaks_of
     from ...experiments.ros.ros_session import session, SessionConfig
     from ...experiments.ros.soak_run import schedule, Soak
     from ...planning.planner_config import PlannerConfig
+    from ...settings import as_facts
 
     if not 0.0 < minutes < float('inf'):
         raise ConfigError(f'minutes is {minutes}, expected a finite number above 0')
@@ -59,15 +61,17 @@ def soak(
     out.mkdir(parents=True, exist_ok=True)
     summary |= {'interrupted': is_interrupted, 'failures': failures, 'seed': seed,
                 'bundle': str(path), 'bundle_hash': loaded.hash,
-                'files': [str(out / 'summary.json'), str(out / 'soak.png')]}
+                'files': [str(out / 'soak.png')],
+                'course': {'memory_mb': {name: [(f.time, f.memory) for f in seen]
+                                         for name, seen in run.footprints.items()},
+                           'latency_ms': run.latencies},
+                'run': run_facts('soak', loaded.robot.name, planner=as_facts(config.planner))}
     # Only now: who errs needs no matplotlib.
     from ...experiments.plots.soak_plot import draw_soak
 
     with written(out / 'soak.png') as scratch:
         draw_soak(run.footprints, run.latencies, scratch)
-    with written(out / 'summary.json') as scratch:
-        scratch.write_text(json_format.dumps(summary, indent=2) + '\n')
-    report(summary, as_json=json)
+    report(write_report(out, summary), as_json=json)
     if failures:
         raise PlannerError(f'soak failed: {"; ".join(failures)}')
 

@@ -1,11 +1,11 @@
 """Read a recording of ``ros2 bag`` into episodes of a robot."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from ...errors import DatasetError
 from ...messages.odometry import BaseReader
 from ...robot import Robot
+from ..recordings.on_progress import ignored, OnProgress
 from ..recordings.recording import naming, Recording
 from ..recordings.resampling import resample
 from ..recordings.tally import Tally
@@ -18,12 +18,12 @@ from .bag_topics import BagTopics
 
 
 def read_bag(path: Path, robot: Robot, config: BagConfig, *,
-             on_progress: Callable[[int], None] = lambda n_read: None) -> Recording:
+             on_progress: OnProgress = ignored) -> Recording:
     """
     Read the folder of a recording, or one MCAP or SQLite file, as far as it goes.
 
     :param robot: states [SI] and actions [torque limits] are in its order.
-    :param on_progress: called with the number of messages that were read since the last call.
+    :param on_progress: see ``OnProgress``.
     :raises DatasetError: naming what was found, what was expected and what to do about it, if no
         step of the robot can be read.
     :raises ConfigError: if the odometry is to measure joints that the robot does not have.
@@ -39,7 +39,7 @@ def read_bag(path: Path, robot: Robot, config: BagConfig, *,
 
 
 def _read(path: Path, bag: Bag, robot: Robot, config: BagConfig,
-          on_progress: Callable[[int], None]) -> Recording:
+          on_progress: OnProgress) -> Recording:
     if not any(topic.n_messages for topic in bag.topics.values()):
         reason, advice = (
             (f' ({bag.damage})', 'copy it again, it was cut off before the first message')
@@ -48,6 +48,8 @@ def _read(path: Path, bag: Bag, robot: Robot, config: BagConfig,
                            f'{advice}')
     topics = BagTopics.find(path, bag.topics, config)
     tally = Tally()
+    read = {name for name in vars(topics).values() if name}
+    on_progress(0, sum(bag.topics[name].n_messages for name in read))
     streams = BagStreams(bag, topics, robot, config, tally, on_progress)
     with naming(path):
         joined = join(streams, robot, config, tally)
@@ -58,12 +60,12 @@ def _read(path: Path, bag: Bag, robot: Robot, config: BagConfig,
         if not resampled.episodes:
             raise DatasetError(f'no step is left of {len(joined.samples)} states; '
                                f'{tally.explained()}')
-    read = {name: f'{name}, {bag.topics[name].n_messages} messages'
-            for name in vars(topics).values() if name}
+    named = {name: f'{name}, {bag.topics[name].n_messages} messages'
+             for name in read}
     return Recording(resampled.episodes, tally, {
         'format': 'rosbag2',
         **({'damage': f'{bag.damage}; read as far as it goes'} if bag.damage else {}),
-        'topics': {what: read[name] for what, name in vars(topics).items() if name},
+        'topics': {what: named[name] for what, name in vars(topics).items() if name},
         'stamps': f'{joined.stamps} ({config.time})',
         'put_in_order': joined.n_put_in_order,
         **resampled.facts(robot.control_period, config.max_gap)})

@@ -14,6 +14,7 @@ from ...messages.odometry import BaseReader, pose_and_rates
 from ...messages.rewards import reward_from_msg
 from ...messages.stamps import nanoseconds_from_stamp, NO_STATE, stamp_from_label
 from ...robot import Robot
+from ..recordings.on_progress import OnProgress
 from ..recordings.tally import Tally
 from .bag_config import BagConfig
 from .bag_files import Bag
@@ -49,12 +50,12 @@ class BagStreams:
     Joints are matched by name, as the planner does. A message that cannot be used is dropped.
 
     :param tally: counts what is dropped.
-    :param on_progress: called with the number of messages since the last call.
+    :param on_progress: see ``OnProgress``.
     :raises BagDamageError: if the recording is damaged.
     """
 
     def __init__(self, bag: Bag, topics: BagTopics, robot: Robot, config: BagConfig,
-                 tally: Tally, on_progress: Callable[[int], None]) -> None:
+                 tally: Tally, on_progress: OnProgress) -> None:
         self.joint_states = Stream()
         """Values are states (S,), NaN in joints of the base, with the efforts (A,) [N m] that they
         report, NaN where they report none."""
@@ -87,7 +88,7 @@ class BagStreams:
                 handlers[message.topic](order, message)
             except SerdeError as error:
                 tally.drop('not readable', f'a message of {message.topic}: {error}')
-            on_progress(1)
+            on_progress(1, 0)
         self._drop_incomplete()
 
     def _read(self, message: BagMessage) -> Any:

@@ -12,14 +12,15 @@ from ...errors import DatasetError
 from ...learning.alignment import Aligner
 from ...learning.onnx_export import TrainedModel
 from .. import bundle_export
+from ..progress import Progress, silent
 from .alignment_run import ALIGNED_FOLDER
 
 FROM_LOG_FILE = 'aligned.pt'
 HELD_OUT = 5  # one episode of so many in a log is not learned from
 
 
-def align_from_logs(aligner: Aligner, logs: Sequence[Path], offline: Sequence[Episode], out: Path
-                    ) -> dict[str, Any]:
+def align_from_logs(aligner: Aligner, logs: Sequence[Path], offline: Sequence[Episode],
+                    out: Path, *, progress: Progress = silent) -> dict[str, Any]:
     """
     Learn from recorded plans; export the model if it fits held-out episodes better.
 
@@ -28,6 +29,7 @@ def align_from_logs(aligner: Aligner, logs: Sequence[Path], offline: Sequence[Ep
     :param logs: files that the node ``recorder`` wrote.
     :param offline: episodes to calibrate the bundle with, besides those that were learned from.
     :param out: folder of the checkpoint and the bundle.
+    :param progress: is told of every update.
     :return: what to report.
     :raises DatasetError: if fewer than two episodes are as long as the horizon.
     """
@@ -42,7 +44,10 @@ def align_from_logs(aligner: Aligner, logs: Sequence[Path], offline: Sequence[Ep
     learned, held_out = episodes[:-n_held_out], episodes[-n_held_out:]
     before = aligner.losses_on(held_out)
     aligner.add(learned)
-    aligner.learn(aligner.n_steps)
+    n_updates = aligner.n_updates_for(aligner.n_steps)
+    with progress('learning', n_updates, unit='updates') as advance:
+        aligner.learn(aligner.n_steps, on_update=lambda losses: advance(
+            1, **{name: f'{float(loss):.4f}' for name, loss in losses.items()}))
     after = aligner.losses_on(held_out)
     out.mkdir(parents=True, exist_ok=True)
     file = out / FROM_LOG_FILE

@@ -101,6 +101,7 @@ def measure_planning(bundle: Bundle, *, candidates: Sequence[int], steps: Sequen
     diffuser = diffuser_planner(torch_planner(bundle, STAGED))
     at_rounds = np.linspace(0, n_rounds, n_diffuser_plans, endpoint=False).astype(int)
     times, diffuser_times = defaultdict(list), []
+    shown = next(iter(cells))
     with torch_threads(n_threads), progress('benchmark', n_rounds, unit='round') as advance:
         for number in range(n_rounds):
             for key, contenders in {**cells, 'stages': stages}.items():
@@ -110,7 +111,8 @@ def measure_planning(bundle: Bundle, *, candidates: Sequence[int], steps: Sequen
                 begin = time.perf_counter()
                 diffuser.plan(state, step=number)
                 diffuser_times.append(time.perf_counter() - begin)
-            advance(1)
+            advance(1, **{name: f'{1e3 * np.median(times[shown, name]):.2f} ms'
+                          for name in cells[shown]})
     reference = float(np.median(diffuser_times)) if diffuser_times else None
     return {
         'machine': _machine(), 'onnxruntime_provider': bundle.provider, 'n_threads': n_threads,
@@ -182,6 +184,13 @@ def _staged(times: Mapping[str, Sequence[float]]) -> dict[str, float]:
 def _machine() -> dict[str, Any]:
     return {'processor': platform.processor() or platform.machine(), 'cores': os.cpu_count(),
             'onnxruntime': onnxruntime.__version__, 'torch': torch.__version__}
+
+
+def plan_medians(cells: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    """Return the medians [ms] of whoever all are compared with, by settings in words."""
+    own = next(name for name in CONTENDERS if name in cells[0])
+    return {f'{c["candidates"]} candidates, {c["steps"]} steps'
+            f'{", guided" if c["guided"] else ""}': c[own]['p50_ms'] for c in cells}
 
 
 def benchmark_table(facts: Mapping[str, Any]) -> str:

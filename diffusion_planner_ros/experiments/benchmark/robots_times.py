@@ -56,7 +56,8 @@ def measure_batches(bundle: Bundle, numbers: Sequence[int], *, n_rounds: int,
         for number in range(n_rounds):
             for way, plan in ways.items():
                 times[way] += timed(plan, number)
-            advance(1)
+            advance(1, **{name: f'{1e3 * np.median(times[n, name]):.2f} ms'
+                          for n, name in list(ways)[-2:]})
     return [{'robots': n, **{name: dict(zip(
         ('p50_ms', 'p99_ms'), (1e3 * np.percentile(times[n, name], (50, 99))).tolist(),
         strict=True)) for name in ('batch', 'one_by_one')}} for n in numbers]

@@ -44,6 +44,17 @@ def falls_over_seeds(cells: Sequence[Facts]) -> float | None:
     return float(np.mean(shares)) if shares else None
 
 
+def figures_of(cells: Sequence[Facts]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return nominal return and share of falls by data set and method, where measured."""
+    figures: dict[str, dict[str, dict[str, float]]] = {}
+    for data, by_method in by_data_and_method(cells).items():
+        for method, of_seeds in by_method.items():
+            if (found := return_over_seeds(of_seeds, NOMINAL)) is not None:
+                figures.setdefault(data, {})[method] = {
+                    'return': found[0], 'fall_rate': falls_over_seeds(of_seeds)}
+    return figures
+
+
 def comparison_table(cells: Sequence[Facts]) -> str:
     """Write a table in Markdown for every data set, and below it what failed."""
     parts = []

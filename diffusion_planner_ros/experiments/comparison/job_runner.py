@@ -1,12 +1,13 @@
 """Jobs side by side, each in a process of its own; one that fails does not stop the others."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from ...errors import PlannerError
-from ..closed_loop import open_pool
+from ..closed_loop import end_workers, open_pool
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def run_jobs(jobs: Mapping[Hashable, Job], n_processes: int, *,
     results: dict[Hashable, Any] = {}
     waiting = dict(jobs)
     running: dict[Future, Hashable] = {}
-    with ThreadPoolExecutor(n_processes) as threads:
+    with ThreadPoolExecutor(n_processes) as threads, _ending_workers():
         while waiting or running:
             ready = [key for key, job in waiting.items()
                      if job.after not in jobs or job.after in results]
@@ -53,11 +54,19 @@ def run_jobs(jobs: Mapping[Hashable, Job], n_processes: int, *,
                     running[threads.submit(_run_apart, job.run)] = key
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 key, error = running.pop(future), future.exception()
-                if isinstance(error, KeyboardInterrupt):
-                    raise error
                 results[key] = future.result() if error is None else Failure(_line(error))
                 on_end(key, results[key])
     return results
+
+
+@contextmanager
+def _ending_workers() -> Iterator[None]:
+    """After Ctrl-C, do not wait for the jobs that run."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        end_workers()
+        raise
 
 
 def _run_apart(run: Callable[[], Any]) -> Any:

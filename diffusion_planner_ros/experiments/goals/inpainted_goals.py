@@ -104,7 +104,7 @@ def measure_goals(bundle: Bundle, config: PlannerConfig, seeds: Sequence[int], *
     with progress('goals', len(seeds), unit='episodes') as advance:
         for found in pool.map(partial(_trials, path=bundle.path, config=config), seeds):
             trials += found
-            advance(1)
+            advance(1, falls=f'{sum(t.has_fallen for t in trials)} of {len(trials)}')
     counted = [trial for trial in trials if not trial.has_fallen]
     if not counted:
         raise ModelError(f'{bundle.path}: the robot fell on the way to all {len(trials)} goals, '

@@ -125,11 +125,13 @@ def measure_trips(bundle: Bundle, config: PlannerConfig, seeds: Sequence[int], *
         raise RobotError(f"{bundle.path}: the goals of its robot '{robot.name}' have no map, "
                          f'expected one to put {n_obstacles} obstacles on ways to goals, or none')
     trips: list[Trip] = []
+    n_reached = 0
     with progress('going', len(seeds), unit='trips') as advance:
         for trip in pool.map(partial(run_trip, path=bundle.path, config=config,
                                      n_obstacles=n_obstacles), seeds):
             trips.append(trip)
-            advance(1)
+            n_reached += trip.arrival(robot.goal.tolerance) is not None
+            advance(1, reached=f'{n_reached} of {len(trips)}')
     arrivals = [trip.arrival(robot.goal.tolerance) for trip in trips]
     times = np.array([k * robot.control_period for k in arrivals if k is not None])
     ends = np.array([trip.distances[-1] for trip in trips])

@@ -120,7 +120,8 @@ def interval_chart(title: str, x_label: str, names: Sequence[str],
     """
     Draw a row for every name, with a point and its standard error for every series.
 
-    :param series: of each its name, means, standard errors, and what the pointer shows.
+    :param series: of each its name, means, standard errors, and what the pointer shows; a mean
+        that is NaN is left out.
     """
     height = 24 * len(names) + TOP + BOTTOM
     errors = [[e or 0.0 for e in stderr] for _, _, stderr, _ in series]
@@ -134,6 +135,8 @@ def interval_chart(title: str, x_label: str, names: Sequence[str],
         y = TOP + 24 * k + 12
         parts.append(f'<text class="tick end" x="{left - 8}" y="{y + 4}">{escape(name)}</text>')
         for i, ((_, means, _, texts), error) in enumerate(zip(series, errors, strict=True)):
+            if not math.isfinite(means[k]):
+                continue
             at = y + 7 * (i - (len(series) - 1) / 2)
             low, x, high = scale([means[k] - error[k], means[k], means[k] + error[k]])
             parts.append(f'<path class="line c{i % N_COLORS}" d="M{low:.1f} {at:.1f}H{high:.1f}"/>'

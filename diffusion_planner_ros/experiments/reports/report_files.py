@@ -10,7 +10,8 @@ from ...errors import DatasetError
 from .recorded_episode import RecordedEpisode
 
 SUMMARY_FILE = 'summary.json'
-VERBS = ('walk', 'evaluate', 'robustness', 'diagnose', 'align', 'study')
+VERBS = ('walk', 'evaluate', 'robustness', 'diagnose', 'align', 'study', 'compare', 'benchmark',
+         'endure', 'soak')
 PICTURES, VIDEOS = ('.png', '.gif'), ('.mp4',)
 
 

@@ -22,6 +22,7 @@ from .episode_sections import (
     SHOWN,
 )
 from .html_text import flattened, folded, section, table
+from .measure_sections import measure_sections
 from .recorded_episode import EPISODE_FILE, RecordedEpisode
 from .report_files import ReportFiles, SUMMARY_FILE
 from .verb_sections import verb_charts
@@ -36,7 +37,11 @@ TOLD = {
     'robustness': 'The same episodes under changes of the robot and with late plans.',
     'diagnose': 'Whether the actions of plans give the states that they plan.',
     'align': 'A model learned from what its executed plans really did.',
-    'study': 'Ways to align a model, side by side.'}
+    'study': 'Ways to align a model, side by side.',
+    'compare': 'Methods and policies, trained on the same data with the same budget.',
+    'benchmark': 'How long plans take, and the way from a state to its torque.',
+    'endure': 'The robot in real time on a busy computer, and on a bench that plays hardware.',
+    'soak': 'Hours of pushes, resets, pauses and changed parameters.'}
 SETTINGS_DEFAULTS = {'planner': as_facts(PlannerConfig()), 'execution': as_facts(REPLANNED),
                      'perturbation': as_facts(UNPERTURBED)}
 
@@ -120,6 +125,7 @@ def _body(files: ReportFiles) -> str:
     return ''.join((
         key_figures(files.facts), section('Playback', replayed, about),
         section('Video', ''.join(map(_video, files.videos()))), verb_charts(files),
+        measure_sections(files),
         section('Episodes in figures', f'<div class="charts">{charts}</div>' if (
             charts := returns + latency_charts(files.course)) else ''),
         section('One episode', f'<div class="charts">{recorded_charts(episode)}</div>',

@@ -295,11 +295,12 @@ VIEWER = Interface(
         Endpoint(DIAGNOSTICS, best_effort(10), 'health; while a browser is connected, as all that '
                  'follows'),
         Endpoint(JOINT_STATES, best_effort(), 'where the robot is, and its torques; at most at '
-                 '`draw_rate`'),
+                 '`draw_rate`, but all of them while predictions are shown'),
         Endpoint(ODOMETRY, best_effort(), 'its base, where the planner takes it from there'),
         Endpoint(MARKERS, reliable(), 'candidates, chosen plan, executed path, goals, walls'),
         Endpoint(DENOISING, reliable(10), 'a plan as it was denoised; only while it is switched '
                  'on'),
+        Endpoint(PLAN, best_effort(), 'predicted states; only while an entry is chosen'),
         Endpoint(NAVIGATION_RESULT, kept(), 'how the last goal ended'),
         Endpoint(ROBOT_DESCRIPTION, kept(), 'URDF of a robot that has none here')))
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...urdf_tree import origin_of
 
 COLOR = (0.75, 0.75, 0.78)  # of links whose URDF names none
-N_AROUND, N_ALONG = 20, 10  # facets of round things
+N_AROUND, N_ALONG = 12, 6  # facets of round things
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from ...messages.stamps import NANOSECONDS
 
-N_KEPT = 64  # states, 2 s at 30 Hz
+N_KEPT = 64  # states, 4 s at 15 Hz
 LARGEST_DELAY = NANOSECONDS  # [ns]
 DECAY = 0.8  # of the delay, with every plan
 

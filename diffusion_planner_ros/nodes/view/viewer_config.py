@@ -27,8 +27,11 @@ class ViewerConfig:
         '', 'Name of the robot, or path of its folder, whose URDF is drawn. If empty, what the '
         'planner or topic `robot_description` tells.', read_only=True)
     draw_rate: float = setting(
-        30.0, 'Largest rate at which the page moves, while somebody looks.', unit='Hz', low=1.0,
+        15.0, 'Largest rate at which the page moves, while somebody looks.', unit='Hz', low=1.0,
         high=60.0, read_only=True)
+    software_draw_rate: float = setting(
+        5.0, 'Largest rate at which a browser draws that has no graphics card; it would take all '
+        'cores otherwise.', unit='Hz', low=0.5, high=60.0, read_only=True)
 
     def __post_init__(self) -> None:
         check_settings(self)

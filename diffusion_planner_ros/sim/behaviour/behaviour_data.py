@@ -95,7 +95,7 @@ def policy_return(robot: str, policy: GaussianPolicy, robots: Robots | Mixture =
 
 
 def gather(robot: str, policy: GaussianPolicy, *, n_transitions: int, seed: int,
-           on_progress: Callable[[int], None], robots: Robots | Mixture = UNPERTURBED
+           on_progress: Callable[..., None], robots: Robots | Mixture = UNPERTURBED
            ) -> list[Episode]:
     """Run whole episodes until they hold at least ``n_transitions`` steps."""
     rng = np.random.default_rng(seed)
@@ -108,7 +108,7 @@ def gather(robot: str, policy: GaussianPolicy, *, n_transitions: int, seed: int,
         episodes += batch
         n_batch = sum(len(e) for e in batch)
         n_gathered += n_batch
-        on_progress(n_batch)
+        on_progress(n_batch, ret=f'{np.mean([e.total_return for e in batch]):.0f}')
     return episodes
 
 
@@ -147,13 +147,14 @@ def find_between(learned: Learned, low: float, high: float) -> tuple[Checkpoint,
 
 
 def collect(learned: Learned, *, n_transitions: int, seed: int,
-            on_progress: Callable[[int], None]) -> list[RecordedData]:
+            on_progress: Callable[..., None]) -> list[RecordedData]:
     """
     Make the data sets from one PPO run.
 
     :param n_transitions: of the medium and of the expert data.
     :param seed: seed of the initial states and the exploration.
-    :param on_progress: called with the number of transitions gathered since the last call.
+    :param on_progress: called with the number of transitions gathered since the last call, and
+        ``ret``, their mean return in words.
     """
     robot = learned.robot
     expert, expert_return = find_expert(learned)
@@ -176,7 +177,7 @@ def collect(learned: Learned, *, n_transitions: int, seed: int,
 
 
 def collect_robust(learned: Learned, robots: Robots | Mixture, *, n_transitions: int, seed: int,
-                   on_progress: Callable[[int], None]) -> list[RecordedData]:
+                   on_progress: Callable[..., None]) -> list[RecordedData]:
     """
     Make the robust data sets from a PPO run that learned on robots drawn at random.
 
@@ -186,7 +187,8 @@ def collect_robust(learned: Learned, robots: Robots | Mixture, *, n_transitions:
     :param robots: on which the run learned.
     :param n_transitions: of each data set.
     :param seed: seed of the initial states, the robots and the exploration.
-    :param on_progress: called with the number of transitions gathered since the last call.
+    :param on_progress: called with the number of transitions gathered since the last call, and
+        ``ret``, their mean return in words.
     """
     teacher, teacher_return = find_expert(learned, robots)
     episodes = gather(learned.robot, teacher.policy, n_transitions=n_transitions, seed=seed,

@@ -27,6 +27,8 @@ class FakeBrowser:
     def __init__(self, socket: ClientConnection) -> None:
         self.verdicts: list[tuple[float, str]] = []
         """When a verdict came, on the steady clock [s], and its level; the newest last."""
+        self.n_messages = self.n_bytes = 0
+        """What came so far, as it comes through the socket."""
         self._texts = b''
         self._socket = socket
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -41,6 +43,16 @@ class FakeBrowser:
         """Return whether a text came, as part of anything."""
         return text.encode() in self._texts
 
+    def drag(self, node: str, start: tuple[float, float, float],
+             end: tuple[float, float, float]) -> None:
+        """Drag something, from one point of the page's world [m] to another one."""
+        for phase, at in (('start', start), ('update', end), ('end', end)):
+            self._socket.send(msgspec.msgpack.encode({
+                'type': 'SceneNodeDragMessage', 'phase': phase, 'name': node,
+                'instance_index': None, 'start_position': start, 'start_screen_pos': (0.5, 0.5),
+                'end_position': at, 'end_screen_pos': (0.5, 0.5), 'button': 'left',
+                'modifier': None, 'owner': ''}))
+
     def close(self) -> None:
         """Leave the page."""
         self._socket.close()
@@ -50,6 +62,7 @@ class FakeBrowser:
         try:
             while True:
                 msg = self._socket.recv()
+                self.n_messages, self.n_bytes = self.n_messages + 1, self.n_bytes + len(msg)
                 n = int.from_bytes(msg[8:16], 'little')  # of the texts, which arrays follow
                 texts = zstandard.ZstdDecompressor().decompressobj().decompress(msg[16:16 + n])
                 self._texts += texts

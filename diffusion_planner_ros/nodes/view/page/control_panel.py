@@ -14,6 +14,7 @@ from .words import note
 
 STRENGTH = 3.0  # [N s] of a push; the walker falls at some of 8
 SPEEDS = (-1.0, 3.0)  # [m/s]
+DIRECTIONS = {'backward': (-1.0, 0.0), 'up': (0.0, 1.0), 'forward': (1.0, 0.0)}
 TYPING_TIME = 0.5  # [s] without another key after which a value is asked for
 Act = Callable[[Callable[[], None]], None]
 """Lets the thread of the executor call something."""
@@ -48,7 +49,8 @@ class ControlPanel:
             self._pause = gui.add_button('Pause', icon=viser.Icon.PLAYER_PAUSE)
             self._reset = gui.add_button('Start again', icon=viser.Icon.REFRESH)
             self._strength = gui.add_slider('Push [N s]', 0.5, 20.0, 0.5, STRENGTH)
-            self._push = gui.add_button_group('Push it', ('backward', 'up', 'forward'))
+            self._push = gui.add_button_group('Push it', tuple(DIRECTIONS),
+                                              hint='Or drag the robot to where it is to go.')
         self._speed_folder = gui.add_folder('Commanded speed', visible=False)
         with self._speed_folder:
             self._has_speed = gui.add_checkbox('command it', False)
@@ -122,7 +124,8 @@ class ControlPanel:
         self._reset.on_click(lambda event: self._act(
             lambda: controls.reset(self._teller('start again'))))
         self._push.on_click(lambda event: self._act(
-            lambda: self._do_push(event.target.value)))
+            lambda: self._do_push(*DIRECTIONS[event.target.value])))
+        self._scene.let_drag(lambda x, z: self._act(lambda: self._do_push(x, z)))
         for handle in (self._has_speed, self._speed):
             handle.on_update(lambda event: self._act(self._do_speed))
         self._go.on_click(lambda event: self._act(lambda: self._do_goal(event.target.value)))
@@ -155,11 +158,9 @@ class ControlPanel:
             self._teller('pause' if wanted else 'go on')(is_done, text)
         self._controls.pause(wanted, tell)
 
-    def _do_push(self, direction: str) -> None:
+    def _do_push(self, x: float, z: float) -> None:
         strength = float(self._strength.value)
-        x, z = {'forward': (strength, 0.0), 'backward': (-strength, 0.0),
-                'up': (0.0, strength)}[direction]
-        self._controls.push(x, z, self._teller('push'))
+        self._controls.push(strength * x, strength * z, self._teller('push'))
 
     def _do_speed(self) -> None:
         self._controls.command_speed(float(self._speed.value) if self._has_speed.value else None)

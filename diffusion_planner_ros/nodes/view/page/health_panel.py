@@ -3,47 +3,16 @@
 from collections.abc import Mapping
 import math
 
-import numpy as np
 import viser
 
-from ..history import History
 from ..verdict import Report
+from .prediction_panel import PredictionPanel
+from .time_chart import TimeChart
 from .words import note, table, torque_bars
 
-SPAN = 60.0  # [s] that charts show
-HEIGHT = 120  # [pixels] of a chart
 WIDTH = 330  # [pixels] of the panel
-COLORS = ('#4c6ef5', '#e8590c', '#c92a2a')
-VALUE_SAMPLES = 20  # plans whose values a chart takes in a second, at most
-
-
-class Chart:
-    """Some numbers over the last ``SPAN`` seconds."""
-
-    def __init__(self, gui: viser.GuiApi, title: str, *names: str) -> None:
-        self._history = History(len(names), SPAN, largest=round(SPAN * VALUE_SAMPLES))
-        series = ({'label': 's'}, *({'label': name, 'stroke': color, 'width': 1.5,
-                                     'spanGaps': False, 'points': {'show': False}}
-                                    for name, color in zip(names, COLORS, strict=False)))
-        nothing = tuple(np.zeros(0) for _ in series)
-        self._plot = gui.add_uplot(
-            nothing, series, title=title, height=HEIGHT,
-            scales={'x': {'time': False, 'range': (-SPAN, 0.0)}, 'y': {'auto': True}},
-            axes=({'show': True, 'size': 28}, {'show': True, 'size': 44}),
-            legend={'show': len(names) > 1, 'live': False})
-
-    def add(self, now: float, *numbers: float) -> None:
-        """Add a sample."""
-        self._history.add(now, *numbers)
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._history.clear()
-
-    def refresh(self, now: float) -> None:
-        """Draw what is new."""
-        if (data := self._history.take(now)) is not None:
-            self._plot.data = data
+CHART_PERIOD = 1.0  # [s] between two pictures of a chart
+VALUE_PERIOD = 0.2  # [s] between two plans whose values a chart takes
 
 
 class HealthPanel:
@@ -55,17 +24,19 @@ class HealthPanel:
         panel.dock_left()
         panel.set_width(WIDTH)
         with panel.add_tab('Health', viser.Icon.HEARTBEAT):
-            self._latency = Chart(gui, 'Latency: state to torque [ms]', 'median', '99 %')
-            self._missed = Chart(gui, 'Missed deadlines [% of control periods]', 'missed')
-            self._value = Chart(gui, 'Value of the plan: predicted return', 'value')
-            self._ood = Chart(gui, 'Out of distribution: score of the monitor', 'score',
-                              'warns above', 'stops above')
+            self._latency = TimeChart(gui, 'Latency: state to torque [ms]', 'median', '99 %')
+            self._missed = TimeChart(gui, 'Missed deadlines [% of control periods]', 'missed')
+            self._value = TimeChart(gui, 'Value of the plan: predicted return', 'value')
+            self._ood = TimeChart(gui, 'Out of distribution: score of the monitor', 'score',
+                                  'warns above', 'stops above')
         with panel.add_tab('Joints', viser.Icon.ENGINE):
+            self.prediction = PredictionPanel(gui)
             gui.add_html(note('Torque of each joint, and its limit [N m]'))
             self._torques = gui.add_html('')
         with panel.add_tab('Numbers', viser.Icon.LIST_NUMBERS):
             self._numbers = gui.add_html('')
         self._steps_before: tuple[int, int] | None = None
+        self._charts_due = self._value_due = 0.0
 
     def take_planner(self, report: Report) -> None:
         """Add a report of the planner to the charts."""
@@ -86,7 +57,9 @@ class HealthPanel:
 
     def take_value(self, now: float, value: float) -> None:
         """Add the value of a plan to the charts."""
-        self._value.add(now, value)
+        if now >= self._value_due:
+            self._value_due = now + VALUE_PERIOD
+            self._value.add(now, value)
 
     def clear(self) -> None:
         """Forget all."""
@@ -101,8 +74,10 @@ class HealthPanel:
 
         :param torques: by joint the torque and its limit [N m].
         """
-        for chart in (self._latency, self._missed, self._value, self._ood):
-            chart.refresh(now)
+        if now >= self._charts_due:
+            self._charts_due = now + CHART_PERIOD
+            for chart in (self._latency, self._missed, self._value, self._ood):
+                chart.refresh(now)
         self._torques.content = torque_bars(torques)
         self._numbers.content = table(_numbers(planner.facts, bridge.facts))
 

@@ -18,6 +18,7 @@ GROUND_SIZE = 60  # cells
 N_MARKS = 9  # labels of distances on the ground
 PIXELS, PIXELS_PER_METRE = 1.0, 300.0  # width of a line on the screen: a thin one is 3 mm wide
 DISTANCE = 1.8  # of the camera, in sizes of the robot
+SHORTEST_DRAG = 0.02  # [m] across the robot
 FLAT = 0.35  # height of a robot over its length, below which the camera looks from above
 
 
@@ -40,6 +41,8 @@ class Scene:
         self._solids: dict[str, tuple[Solid, viser.MeshHandle]] = {}
         self._model: RobotModel | None = None
         self._is_framed = self._has_walls = False
+        self._then: Callable[[float, float], None] | None = None  # after a drag
+        self._grabbed: dict[int, NDArray] = {}  # where a drag began, by browser
         self.is_following = True
         """Whether the camera stays with the robot."""
         self._cell = 0.0  # [m]
@@ -58,6 +61,8 @@ class Scene:
             handle = self._scene.add_mesh_simple(
                 f'{WORLD}/robot/{i}', shape.vertices.astype(np.float32),
                 shape.faces.astype(np.uint32), color=_color(shape.color))
+            if self._then is not None:
+                handle.on_drag(self._on_drag)
             self._links.setdefault(shape.link, []).append(handle)
 
     def move(self, poses: Poses) -> None:
@@ -103,6 +108,25 @@ class Scene:
                 then(float(at[0]), float(at[1]))
         self._scene.remove_click_callback('all')
         self._scene.on_click()(on_click)
+
+    def let_drag(self, then: Callable[[float, float], None]) -> None:
+        """
+        Let people drag the robots that are shown from now on.
+
+        :param then: is called at the end of a drag with its direction, forward and up, a unit
+            vector, in a thread of viser's.
+        """
+        self._then = then
+
+    async def _on_drag(self, event: viser.SceneNodeDragEvent) -> None:  # async: in their order
+        # Where the pointer is, not what it holds: the robot moves on meanwhile.
+        at = np.asarray(event.end_position)
+        if event.phase == 'start':
+            self._grabbed[event.client_id] = at
+        elif event.phase == 'end' and event.client_id in self._grabbed:
+            drag = (at - self._grabbed.pop(event.client_id))[[0, 2]]
+            if (length := np.linalg.norm(drag)) > SHORTEST_DRAG:
+                self._then(*(drag / length).tolist())
 
     def _draw_lines(self, name: str, lines: Lines | None) -> None:
         handle = self._lines.get(name)
