@@ -33,7 +33,9 @@ TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdis
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
     """Return the files below a folder, to be installed under ``share``, subfolders kept."""
-    folders = [Path(folder), *(p for p in Path(folder).rglob('*') if p.is_dir())]
+    # a launch file that ran from the checkout leaves its byte code beside it
+    folders = [Path(folder), *(p for p in Path(folder).rglob('*')
+                               if p.is_dir() and p.name != '__pycache__')]
     return [(f'share/{PACKAGE}/{f}', [str(p) for p in f.iterdir() if p.is_file()])
             for f in folders]
 
@@ -47,6 +49,13 @@ setup(
     maintainer='diffusion_planner_ros developers',
     maintainer_email='maintainers@example.com',
     license='Apache-2.0',
+    keywords=['robotics', 'ROS 2', 'diffusion model', 'trajectory planning', 'control'],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)),
+        'Topic :: Scientific/Engineering :: Artificial Intelligence'],
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={PACKAGE: ['presets/*.yaml', 'robots/*/*.yaml', 'robots/*/*.urdf',
