@@ -8,7 +8,7 @@ PACKAGE = 'diffusion_planner_ros'
 # colcon build --symlink-install runs a link to this file, in a folder without the README
 README = Path(__file__).resolve().with_name('README.md')
 
-ROBOT = ['numpy>=1.24', 'onnxruntime>=1.17', 'PyYAML>=6']
+ROBOT = ['numpy>=1.24', 'onnxruntime>=1.18', 'PyYAML>=6']
 # scipy: standard errors, nearest neighbours and ranks of the experiments; no robot needs it
 SIM = ['gymnasium>=1.0', 'h5py>=3.8', 'imageio>=2.30', 'imageio-ffmpeg>=0.5',
        'matplotlib>=3.7', 'mujoco>=3.2.5', 'scipy>=1.10', 'tqdm>=4.60', 'tyro>=0.9']
@@ -67,7 +67,7 @@ setup(
     install_requires=ROBOT,
     extras_require={
         'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS, 'view': VIEW,
-        'gpu': ['onnxruntime-gpu>=1.17'], 'compare': COMPARE,
+        'gpu': ['onnxruntime-gpu>=1.18'], 'compare': COMPARE,
         'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER},
     zip_safe=False,
     entry_points={'console_scripts': [
