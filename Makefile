@@ -1,6 +1,7 @@
 # Two commands for a fresh clone, without root: `make walk` and `make test`. A third one, `make faults`,
 # runs the long fault injections that `make test` leaves out, and `make test-browser` looks at the
-# page of the viewer in a real browser. `make docs` builds the documentation site.
+# page of the viewer in a real browser. `make docs` builds the documentation site, `make dist` what is
+# released, and `make test-lowest` tests with the oldest libraries that setup.py allows.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -12,10 +13,16 @@ ARGS ?=
 ROBOT ?= walker2d
 # Tests that run at a time, each file in one process, in the order of test/conftest.py.
 WORKERS ?= 2
+# The oldest Python has wheels of the oldest libraries; newer ones do not.
+LOWEST_PYTHON ?= python3.10
+LOWEST = .venv-lowest
+# What runs on a robot and on the computer beside it, and one short training.
+LOWEST_TESTS ?= test/facts test/planning test/sim test/data test/learning/test_export.py \
+	test/nodes/test_planner_node.py
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: walk test test-browser faults docs clean
+.PHONY: walk test test-browser test-lowest faults docs dist clean
 
 walk: $(VENV)/.walk
 	$(VENV)/bin/diffusion_planner walk --robot $(ROBOT) $(ARGS)
@@ -39,6 +46,16 @@ docs: $(VENV)/.docs
 	$(VENV)/bin/python -m sphinx -W --keep-going -q docs build/docs $(ARGS)
 	@echo "open $(CURDIR)/build/docs/index.html"
 
+test-lowest: $(LOWEST)/.test
+	$(LOWEST)/bin/python -m pytest -m 'not slow and not browser' -n $(WORKERS) --dist loadfile \
+		--no-loadscope-reorder $(LOWEST_TESTS) $(ARGS)
+
+# The archive first, and the wheel from it, in environments of pip's own: nothing of an earlier build
+# comes along.
+dist: $(VENV)/bin/pip
+	$(VENV)/bin/pip install --quiet build
+	$(VENV)/bin/python -m build --outdir dist .
+
 # A stamp file says that the environment holds what a target needs. The package is installed in
 # place, so that the tests and the walk run the checkout.
 $(VENV)/.walk: setup.py pyproject.toml | $(VENV)/bin/pip
@@ -54,9 +71,18 @@ $(VENV)/.docs: $(VENV)/.test
 	$(VENV)/bin/pip install --quiet --editable '.[docs]'
 	touch $@
 
+# What is installed stays: the last line adds the tools of the tests, which may be new.
+$(LOWEST)/.test: setup.py pyproject.toml
+	$(LOWEST_PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/pip install --quiet uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST) --resolution lowest-direct \
+		--editable '.[sim,ros,view,train,compare,mcap,recordings]' $(TORCH)
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST) --editable '.[test]'
+	touch $@
+
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"Python {v[0]}.{v[1]} found, expected 3.10 to 3.13; name one with make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) build install log walk soak diagnosis *.egg-info
+	rm -rf $(VENV) $(LOWEST) build dist install log walk soak diagnosis *.egg-info

@@ -8,7 +8,7 @@ PACKAGE = 'diffusion_planner_ros'
 # colcon build --symlink-install runs a link to this file, in a folder without the README
 README = Path(__file__).resolve().with_name('README.md')
 
-ROBOT = ['numpy>=1.24', 'onnxruntime>=1.17', 'PyYAML>=6']
+ROBOT = ['numpy>=1.24', 'onnxruntime>=1.18', 'PyYAML>=6']
 # scipy: standard errors, nearest neighbours and ranks of the experiments; no robot needs it
 SIM = ['gymnasium>=1.0', 'h5py>=3.8', 'imageio>=2.30', 'imageio-ffmpeg>=0.5',
        'matplotlib>=3.7', 'mujoco>=3.2.5', 'scipy>=1.10', 'tqdm>=4.60', 'tyro>=0.9']
@@ -35,7 +35,9 @@ TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdis
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:
     """Return the files below a folder, to be installed under ``share``, subfolders kept."""
-    folders = [Path(folder), *(p for p in Path(folder).rglob('*') if p.is_dir())]
+    # a launch file that ran from the checkout leaves its byte code beside it
+    folders = [Path(folder), *(p for p in Path(folder).rglob('*')
+                               if p.is_dir() and p.name != '__pycache__')]
     return [(f'share/{PACKAGE}/{f}', [str(p) for p in f.iterdir() if p.is_file()])
             for f in folders]
 
@@ -49,6 +51,13 @@ setup(
     maintainer='diffusion_planner_ros developers',
     maintainer_email='maintainers@example.com',
     license='Apache-2.0',
+    keywords=['robotics', 'ROS 2', 'diffusion model', 'trajectory planning', 'control'],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Operating System :: POSIX :: Linux',
+        *(f'Programming Language :: Python :: 3.{minor}' for minor in range(10, 14)),
+        'Topic :: Scientific/Engineering :: Artificial Intelligence'],
     python_requires='>=3.10',
     packages=find_packages(include=[PACKAGE, f'{PACKAGE}.*']),
     package_data={PACKAGE: ['presets/*.yaml', 'robots/*/*.yaml', 'robots/*/*.urdf',
@@ -61,7 +70,7 @@ setup(
     install_requires=ROBOT,
     extras_require={
         'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS, 'view': VIEW,
-        'gpu': ['onnxruntime-gpu>=1.17'], 'compare': COMPARE,
+        'gpu': ['onnxruntime-gpu>=1.18'], 'compare': COMPARE,
         'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER,
         'docs': DOCS},
     zip_safe=False,
