@@ -44,7 +44,8 @@ suppress_warnings = [
     'ref.python',  # attributes that are named like a type, as Topic.type, are no fault
 ]
 autodoc_member_order = 'bysource'
-autodoc_typehints = 'description'
+autodoc_typehints = 'signature'
+python_maximum_signature_line_length = 88
 autodoc_class_signature = 'separated'
 
 

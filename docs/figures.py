@@ -41,10 +41,9 @@ def denoising() -> Figure:
     space, n_action = maze.robot.goal, maze.robot.action_dim
     shown = [*list(seen.items())[::2], (-1, None)]
     figure = Figure(figsize=(9.6, 1.65), layout='constrained')
+    x_limits, y_limits = space.bounds.T
     for axes, (t, x_t) in zip(figure.subplots(1, len(shown)), shown, strict=True):
-        low, high = space.bounds
-        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect='equal', xticks=[],
-                 yticks=[])
+        axes.set(xlim=x_limits, ylim=y_limits, aspect='equal', xticks=[], yticks=[])
         for row, column in np.argwhere(space.grid.is_wall):
             corner = space.grid.centre(row, column) - space.grid.cell / 2
             axes.add_patch(Rectangle(corner, space.grid.cell, space.grid.cell, color=WALL, lw=0))
@@ -88,8 +87,8 @@ def monitor_score() -> Figure:
     for name, color in (('push of 4 N s', DARK), ('noise of 0.1 rad', BLUE),
                         ('sign of a thigh', ORANGE)):
         surprises = _watched(name)
-        for axes, found in ((score, [s.score for s in surprises]),
-                            (jump, [s.jump for s in surprises])):
+        for axes, of in ((score, 'score'), (jump, 'jump')):
+            found = [getattr(s, of) for s in surprises]
             axes.plot(times[:len(found)], found, color=color, lw=1.4, label=name)
     limits = MonitorConfig()
     for axes, name, side in ((score, 'ood_warn', 'top'), (score, 'ood_stop', 'bottom'),
@@ -98,8 +97,7 @@ def monitor_score() -> Figure:
         axes.axhline(limit, color=RED, lw=1, ls='--')
         axes.text(-190, limit, name, color=RED, fontsize=8, va=side)
     score.set(ylabel='score', yscale='log')
-    jump.set(ylabel='jump', yscale='log', xlim=(-200, 400),
-             xlabel='time since the fault or the push began [ms]')
+    jump.set(ylabel='jump', yscale='log', xlim=(-200, 400), xlabel='time since it began [ms]')
     figure.legend(*score.get_legend_handles_labels(), loc='outside upper center', ncols=3,
                   frameon=False)
     _plain(score, jump)
@@ -124,11 +122,12 @@ def _watched(event: str) -> list:
     surprises, predicted, fell = [], None, False
     while len(surprises) < WALKED and not fell:
         state = robot.state.copy()
-        if len(surprises) >= FAULT_AT and event == 'noise of 0.1 rad':
+        since = len(surprises) - FAULT_AT
+        if since >= 0 and event == 'noise of 0.1 rad':
             state[1:8] += rng.normal(0.0, 0.1, 7)
-        if len(surprises) >= FAULT_AT and event == 'sign of a thigh':
+        if since >= 0 and event == 'sign of a thigh':
             state[[THIGH, THIGH + VELOCITY]] *= -1.0
-        if len(surprises) == FAULT_AT and event == 'push of 4 N s':
+        if since == 0 and event == 'push of 4 N s':
             robot.push(np.array([4.0, 0.0, 0.0]))
         surprises.append(monitor.compare(predicted, state))
         plan = planner.plan(state, step=len(surprises))
@@ -144,13 +143,13 @@ def _plain(*panels: Axes) -> None:
         axes.spines[['top', 'right']].set_visible(False)
 
 
-def main() -> None:
+def draw_all(folder: Path = PICTURES) -> None:
     """Draw them all, on white, so that they are legible on a dark page."""
     matplotlib.use('Agg')
     for draw in (denoising, guidance_strength, monitor_score):
-        draw().savefig(file := PICTURES / f'{draw.__name__}.png', dpi=90, facecolor='white')
+        draw().savefig(file := folder / f'{draw.__name__}.png', dpi=90, facecolor='white')
         print(file)
 
 
 if __name__ == '__main__':
-    main()
+    draw_all()
