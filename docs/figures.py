@@ -1,8 +1,4 @@
-"""
-Draw the figures of docs/concepts from the models that ship: ``python docs/figures.py``.
-
-Everything is computed anew, with fixed seeds; it takes about a minute on one core.
-"""
+"""Draw the figures of docs/concepts from the models that ship: ``python docs/figures.py``."""
 
 from pathlib import Path
 
@@ -90,16 +86,14 @@ def monitor_score() -> Figure:
         for axes, of in ((score, 'score'), (jump, 'jump')):
             found = [getattr(s, of) for s in surprises]
             axes.plot(times[:len(found)], found, color=color, lw=1.4, label=name)
-    limits = MonitorConfig()
     for axes, name, side in ((score, 'ood_warn', 'top'), (score, 'ood_stop', 'bottom'),
                              (jump, 'max_jump', 'bottom')):
-        limit = getattr(limits, name)
+        limit = getattr(MonitorConfig(), name)
         axes.axhline(limit, color=RED, lw=1, ls='--')
         axes.text(-190, limit, name, color=RED, fontsize=8, va=side)
     score.set(ylabel='score', yscale='log')
     jump.set(ylabel='jump', yscale='log', xlim=(-200, 400), xlabel='time since it began [ms]')
-    figure.legend(*score.get_legend_handles_labels(), loc='outside upper center', ncols=3,
-                  frameon=False)
+    figure.legend(*score.get_legend_handles_labels(), loc='outside upper center', ncols=3)
     _plain(score, jump)
     return figure
 
