@@ -38,6 +38,7 @@ extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.viewcode', 'sphin
 html_theme = 'furo'
 html_title = f'{project} {release}'
 html_show_sphinx = False
+smartquotes = False  # options begin with two hyphens
 myst_heading_anchors = 4  # the anchors that GitHub gives headings
 suppress_warnings = [
     'myst.header',  # a page may begin with a heading of any level
