@@ -8,7 +8,7 @@ import yaml
 
 FORMS = sorted((SOURCE / '.github' / 'ISSUE_TEMPLATE').glob('*_*.yml'))
 KINDS = {'markdown', 'textarea', 'input', 'dropdown', 'checkboxes'}  # of elements that GitHub has
-CONCEPTS = (SOURCE / 'docs' / 'concepts' / 'concepts.md',
+CONCEPTS = (SOURCE / 'docs' / 'concepts' / 'words.md',
             SOURCE / 'docs' / 'reference' / 'planning.md')
 
 
