@@ -8,8 +8,7 @@ import yaml
 
 FORMS = sorted((SOURCE / '.github' / 'ISSUE_TEMPLATE').glob('*_*.yml'))
 KINDS = {'markdown', 'textarea', 'input', 'dropdown', 'checkboxes'}  # of elements that GitHub has
-CONCEPTS = (SOURCE / 'docs' / 'concepts' / 'concepts.md',
-            SOURCE / 'docs' / 'reference' / 'planning.md')
+CONCEPTS = sorted((SOURCE / 'docs' / 'concepts').glob('*.md'))
 
 
 def test_the_citation_is_of_this_package_and_of_papers_that_the_documentation_cites():
