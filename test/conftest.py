@@ -38,6 +38,7 @@ FIRST = (
     'test_comparison', 'test_state_source',
     'test_navigation', 'test_several_robots', 'test_tutorial', 'test_goals_by_inpainting',
     'test_faults_states', 'test_study', 'test_faults_bundle',
+    'test_examples',
     'test_fuzz', 'test_soak', 'test_extend', 'test_mujoco_bridge', 'test_busy_computer',
     'test_diagnose', 'test_snapshot', 'test_signals', 'test_viewer_node', 'test_endure',
     'test_diffusion', 'test_faults_disk', 'test_packaging', 'test_docs', 'test_benchmark',

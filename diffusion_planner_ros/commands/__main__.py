@@ -6,6 +6,11 @@ import sys
 
 from ..errors import PlannerError
 
+ABOUT = (
+    'Diffusion planning on ROS 2: from recorded data to joint torques. To see it: walk. A robot '
+    'of your own: new-robot, then collect or import, train, export, evaluate, walk. Each has a '
+    'help of its own: diffusion_planner VERB --help')
+
 
 def verbs() -> dict[str, Callable[..., None]]:
     """Return what a user can ask for, by name; imported only now, as it takes a while."""
@@ -61,7 +66,7 @@ def main() -> None:
 
         tyro.extras.subcommand_cli_from_dict(
             with_preset(verbs(), sys.argv[1:]), prog='diffusion_planner',
-            description='Diffusion planning on ROS 2: from recorded data to joint torques.')
+            description=ABOUT)
         sys.stdout.flush()
     except PlannerError as error:
         sys.exit(f'diffusion_planner: {error}')

@@ -17,12 +17,12 @@ def view(
 
     :param host: address or name of this machine on which the page is served; 0.0.0.0 serves it to
         whoever can reach this machine, without a password.
-    :param port: of the page; if it is taken, the next free one.
+    :param port: port of the page; if it is taken, the next free one.
     :param controls: whether the page can change something; auto: only where it is served to this
         machine alone.
     :param robot: name of a robot, or path of its folder, whose URDF is drawn; by default what the
         planner tells.
-    :param namespace: of the robot's nodes, as robot1.
+    :param namespace: namespace of the robot's nodes, such as robot1.
     """
     from ..nodes.view.viewer_config import ViewerConfig
     from ..nodes.viewer_node import main

@@ -39,8 +39,8 @@ def walk(
     against executed path) and, where OpenGL is there, OUT/walk.mp4.
 
     :param planner: how to plan.
-    :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/how_to/compare.md.
+    :param preset: published method, whose settings become the defaults of the options
+        --planner.*; see docs/how_to/compare.md.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
         walker2d.
     :param bundle: folder of the model bundle; the one that ships for ROBOT by default.

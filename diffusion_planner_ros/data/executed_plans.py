@@ -145,7 +145,8 @@ class LogWriter:
         if episode.has_rewards:
             arrays['rewards'] = episode.rewards
         if self.has_failed:
-            raise OutputError(f'{self.file}: an episode before could not be written')
+            raise OutputError(f'{self.file}: an episode before could not be written, and '
+                              'nothing more is')
         self.has_failed = True  # until it is complete
         with self._open('r+', sum(array.nbytes for array in arrays.values())) as root:
             group = root.create_group(f'episode_{self.n_episodes}')

@@ -106,7 +106,8 @@ class Windows:
         if not sum(len(s) for s in starts):
             raise DatasetError(f'the longest of {len(episodes)} episodes has '
                                f'{max(map(len, episodes))} steps, expected at least {horizon}, '
-                               'the horizon')
+                               'the horizon; record longer episodes, or train with a smaller '
+                               'horizon')
         rewards = np.concatenate([episode.rewards for episode in episodes])
         return cls(np.concatenate(rows), np.concatenate(starts), np.concatenate(values), horizon,
                    float(np.sqrt(np.mean(np.square(rewards)))) or 1.0, np.concatenate(fallen),

@@ -39,7 +39,7 @@ class AlignConfig:
         0.25, 'Share of the offline data in a batch at the beginning; 0 learns from executed '
         'plans alone, as Algorithm 2 does.', low=0.0, high=1.0)
     offline_steps: int = setting(
-        100_000, 'Steps of the robot until that share has fallen to nothing; 0 keeps it.', low=0,
+        100_000, 'Steps of the robot until offline_share has fallen to 0; 0 keeps it.', low=0,
         high=1_000_000_000)
     recent_steps: int = setting(
         40_000, 'Last steps of the robot that the denoiser imitates; 0 for all.',
@@ -54,9 +54,9 @@ class AlignConfig:
         1.0, 'With weighting: the advantage that makes a window e times as likely.',
         unit='standard deviations of the advantage', low=0.01, high=100.0)
     value_times: Literal['asked', 'even'] = setting(
-        'asked', 'Diffusion times at which the value learns: half of the windows clean and a '
-        'quarter at the most noise, where ranking and advantages ask it, or all times alike, as '
-        'in Algorithm 2.')
+        'asked', 'Diffusion times at which the value learns: mostly those at which it will be '
+        'asked, half of the windows without noise and a quarter with the most (asked), or all '
+        'times alike, as in Algorithm 2 (even).')
     value_first_steps: int = setting(
         0, 'Steps of the robot from which only value and dynamics model learn, at the beginning.',
         low=0, high=1_000_000_000)
@@ -64,7 +64,7 @@ class AlignConfig:
         0.04, 'Gradient steps per step of the robot.',
         low=0.0, high=100.0)
     settle_updates_per_step: float = setting(
-        0.08, 'The same while the model settles.',
+        0.08, 'Gradient steps per step of the robot while the model settles.',
         low=0.0, high=100.0)
     batch_size: int = setting(256, 'Windows per gradient step.', low=1, high=65_536)
     learning_rate: float = setting(3e-4, 'Learning rate of the denoiser.', low=1e-8, high=1.0)

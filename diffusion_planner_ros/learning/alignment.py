@@ -280,7 +280,7 @@ class Aligner:
                                      else settings.updates_per_step))
         if settings.weighting != 'none' and not executed.has_rewards:
             raise ConfigError(f"weighting is '{settings.weighting}', expected 'none': executed "
-                              'episodes have no rewards')
+                              'episodes have no rewards; add --weighting none')
         n_offline = self.n_offline
         sources = []
         if n_offline:

@@ -274,7 +274,7 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
     :raises ModelError: if it is missing or not a checkpoint.
     """
     if not file.is_file():
-        raise ModelError(f'{file}: no such checkpoint')
+        raise ModelError(f'{file}: no such checkpoint, expected a file that train wrote')
     try:
         saved = torch.load(file, map_location='cpu', weights_only=True)
     except (RuntimeError, EOFError, KeyError, ValueError, OSError, UnpicklingError) as error:

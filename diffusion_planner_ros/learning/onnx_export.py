@@ -102,7 +102,7 @@ class TrainedModel:
             config = TrainConfig(**saved['config'])
         except TypeError as error:
             raise ModelError(f'{checkpoint}: from another version of this program '
-                             f'({error})') from error
+                             f'({error}); train again') from error
         robot = Robot.from_dict(saved['robot'], str(checkpoint))
         averages = AveragedModel(build_networks(config, robot))
         averages.load_state_dict(saved['averages'])

@@ -41,8 +41,8 @@ class TrainConfig:
         'their smallest and largest value to -1 and 1, beyond which no plan is denoised then.')
     label: Literal['executed', 'policy'] = setting(
         'executed', 'Actions that the denoiser imitates: the executed ones, or what the policy '
-        'meant before exploration noise was added, which data of collect say. Value and dynamics '
-        'model learn from the executed ones.')
+        'meant before exploration noise was added, which is in data of collect. Value and '
+        'dynamics model learn from the executed ones.')
     condition_share: float = setting(
         0.0, 'Share of the windows of which more is known than the first state: the last one, '
         'others, single entries, the first actions, or a goal at which the robot stays. So plans '
@@ -52,8 +52,8 @@ class TrainConfig:
         0.0, 'Share of the windows in which the denoiser is told the return that followed, for '
         "the planner's return_weight; 0 for a denoiser that never is.", low=0.0, high=1.0)
     told: Literal['return', 'speed'] = setting(
-        'return', 'What it is told in these windows: that return, or the speed that was '
-        'commanded, which data of collect --speeds say.')
+        'return', 'What the denoiser is told in the windows of return_share: the return that '
+        'followed, or the speed that was commanded, which is in data of collect --speeds.')
     first_action_weight: float = setting(
         5.0, "Weight of the first action's loss: it is the one that is executed.",
         low=0.0, high=1000.0)
@@ -65,7 +65,8 @@ class TrainConfig:
         'returns', 'What the value learns: the returns that were recorded; or the rewards within '
         'a window and an upper expectile of what can follow (implicit Q-learning).')
     expectile: float = setting(
-        0.7, 'Which expectile that is; 0.5 is the mean.', low=0.01, high=0.99)
+        0.7, 'Which expectile the value learns, with value_target expectile; 0.5 is the mean.',
+        low=0.01, high=0.99)
     n_updates: int = setting(40_000, 'Gradient steps.', low=1, high=100_000_000)
     batch_size: int = setting(256, 'Windows per gradient step.', low=1, high=65_536)
     learning_rate: float = setting(

@@ -156,8 +156,9 @@ class Trainer:
                     f'{file}: was trained with {name} {value!r}, now {mine[name]!r}; '
                     f'{remedy.format("settings")}')
         if saved['robot'] != self.learner.robot.to_dict():
-            raise ModelError(f'{file}: was trained for another robot than '
-                             f"'{self.learner.robot.name}'")
+            raise ModelError(f"{file}: was trained for robot '{saved['robot'].get('name')}', "
+                             f"expected '{self.learner.robot.name}' with the same layout; "
+                             f'{remedy.format("robot")}')
         # Returns are sums, which another machine may round in another way.
         normalizer = self.learner.value_normalizer
         values = [normalizer.mean[0], normalizer.std[0]]

@@ -176,7 +176,8 @@ class Recorder(Node):
         reading = self._joints.read(msg)
         if self._base is not None:
             if (pose := self._odometry.at(stamp)) is None:
-                raise StateError('the joint states have no odometry near enough')
+                raise StateError('no odometry within max_odometry_gap of the joint states; is it '
+                                 'published, and fast enough?')
             self._base.fill(pose, reading.state, reading.positions, reading.velocities)
         clip = self._robot.state_clip
         torque = self._effort(msg) if self._takes_effort else self._command

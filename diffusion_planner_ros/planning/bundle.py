@@ -398,7 +398,10 @@ class Bundle:
                 _denoiser=sessions[DENOISER_FILE], _value=sessions[VALUE_FILE],
                 _dynamics=sessions.get(DYNAMICS_FILE), _plan=sessions.get(PLAN_FILE),
                 _inverse=sessions.get(INVERSE_FILE))
-        except (KeyError, TypeError, ValueError, RobotError) as error:
+        except KeyError as error:
+            raise ModelError(f'{path / FACTS_FILE}: key {error} is missing; export the model '
+                             'again') from error
+        except (TypeError, ValueError, RobotError) as error:
             raise ModelError(f'{path / FACTS_FILE}: {error}') from error
         bundle._probe()
         return bundle

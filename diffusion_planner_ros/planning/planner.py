@@ -124,9 +124,10 @@ class Planner:
         :raises ConfigError: if neither is the case.
         """
         if not self.follows_speed:
-            raise ConfigError(f"guides is {', '.join(self.config.guides)}, expected 'speed' among "
-                              'them to follow a speed, or a model that is told one and a '
-                              'return_weight above 0')
+            raise ConfigError('this planner follows no speed: guides is '
+                              f"{', '.join(self.config.guides)}, expected 'speed' among them, or "
+                              'a model that was trained to be told one (train --told speed) and '
+                              'a return_weight above 0')
         if self._speed is not None:
             self._speed.aim(speed)
         if self._is_told_speed:

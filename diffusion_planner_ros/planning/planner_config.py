@@ -31,8 +31,9 @@ class PlannerConfig(GuideTargets):
     guide_weights: tuple[float, ...] = setting(
         (1.0,), 'Weight of each guide, in the order of guides.', low=-1e6, high=1e6)
     guidance: str = setting(
-        'hu', 'What guides push: x_s after every denoising step, the last one included (hu), or '
-        'its mean before noise is added (diffuser).', choices=FORMS)
+        'hu', 'What guides push in a denoising step: its result, also that of the last step (hu, '
+        'Hu 2024), or its mean, before noise is added (diffuser, Janner et al. 2022).',
+        choices=FORMS)
     guidance_strength: float = setting(
         0.0, 'Factor on what the guides prefer while denoising: 1 takes it as the logarithm of a '
         'probability, 0 switches guidance off.', low=0.0, high=100.0, formerly='guidance_scale')
@@ -41,7 +42,8 @@ class PlannerConfig(GuideTargets):
         'guidance): 0 not at all, 1 as the data say, more exaggerates it. A model that can be '
         'told a speed instead is told target_speed.', low=0.0, high=10.0)
     wanted_return: float = setting(
-        1.5, 'That return, above the mean of the data.', unit='standard deviations', low=-10.0,
+        1.5, 'Return that a model is told which can be told one, above the mean of the data; see '
+        'return_weight.', unit='standard deviations', low=-10.0,
         high=10.0)
     temperature: float = setting(
         1.0, 'Factor on the standard deviation of all noise; below 1, plans are more usual and '

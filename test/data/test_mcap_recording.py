@@ -258,7 +258,7 @@ def test_a_file_that_cannot_be_recorded_ends_it_before_the_walk(verb, name, mess
 
 def test_an_evaluation_in_process_has_nothing_to_record(file, monkeypatch):
     monkeypatch.setattr(sys, 'argv', ['diffusion_planner', 'evaluate', '--mcap', str(file)])
-    with pytest.raises(SystemExit, match='--mcap needs --through-ros: it is a node that records'):
+    with pytest.raises(SystemExit, match='--mcap needs --through-ros: a ROS node'):
         cli.main()
 
 

@@ -141,7 +141,7 @@ def test_another_robot_is_refused(make_trainer, config_of, robot, windows, tmp_p
     file = tmp_path / CHECKPOINT_FILE
     make_trainer().learner.save(file, FACTS)
     other = Trainer(config_of(n_updates=N_STEPS), replace(robot, name='stranger'), windows)
-    with pytest.raises(ModelError, match="another robot than 'stranger'"):
+    with pytest.raises(ModelError, match="robot 'walker2d', expected 'stranger'"):
         other.resume(file)
 
 

@@ -26,6 +26,9 @@ from diffusion_planner_ros.settings import settings_of
 README = SOURCE / 'README.md'
 DOCS = SOURCE / 'docs'
 PAGES = [README, *sorted(DOCS.rglob('*.md'))]
+# Not of the documentation, but what they link and name has to be there as well.
+OTHERS = [*(page for page in sorted(SOURCE.glob('*.md')) if page != README),
+          SOURCE / 'examples' / 'README.md']
 EXTEND = DOCS / 'tutorials' / 'extend.md'  # its code makes new files: it has a test of its own
 TABLES = runpy.run_path(str(DOCS / 'tables.py'))
 ROS = DOCS / 'reference' / 'ros.md'
@@ -40,7 +43,7 @@ STANDARD = re.compile(
 
 
 def each_page(*, but=()):
-    return pytest.mark.parametrize('page', [p for p in PAGES if p not in but],
+    return pytest.mark.parametrize('page', [p for p in (*PAGES, *OTHERS) if p not in but],
                                    ids=lambda page: page.name)
 
 

@@ -32,7 +32,7 @@ def compounding(
     :param bundle: folder of the model bundle; the shipped one by default.
     :param n_windows: states to plan from.
     :param n_plans: plans that follow each other.
-    :param seed: of what is drawn from the data.
+    :param seed: seed of what is drawn from the data.
     :param out: folder to write to.
     :param json: print the report as JSON.
     """

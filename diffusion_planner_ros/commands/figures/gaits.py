@@ -28,7 +28,7 @@ def gaits(
         one by default.
     :param n_episodes: walks of each gait.
     :param n_updates: gradient steps of each model.
-    :param seed: of the first walk's initial state, and of what is learned.
+    :param seed: seed of the first walk's initial state, and of what is learned.
     :param out: folder to write to.
     :param json: print the report as JSON.
     """

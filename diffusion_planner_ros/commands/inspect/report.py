@@ -18,7 +18,7 @@ def report(
     The page is one file that needs no network. Folders are those that ``--out`` of walk, evaluate,
     robustness, diagnose, align and study names.
 
-    :param folders: of the run; of two runs, to compare them.
+    :param folders: folder of a run, or the folders of two runs to compare.
     :param out: file to write; by default FOLDER/report.html, or comparison.html of two runs.
     :param json: print the report as JSON.
     """

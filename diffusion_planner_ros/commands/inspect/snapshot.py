@@ -16,7 +16,7 @@ def snapshot(
     """
     Draw the markers of a running planner, seen from the side, to a PNG file.
 
-    :param topic: of the markers; planner/markers by default, or planner/denoising.
+    :param topic: topic of the markers; planner/markers by default, or planner/denoising.
     :param out: PNG file to write; its folder must be there.
     :param denoising: draw the denoising steps of one plan side by side, instead of a plan.
     :param timeout: time to wait for what is to be drawn [s].

@@ -32,24 +32,26 @@ def align(
     Align a model with its simulated robot, or with logs of any robot (Hu 2024, Algorithm 2).
 
     Plans are executed in simulators, as many at a time as there are PROCESSES, and the model
-    learns from the true trajectories and their true values. A guard evaluates it on the same
-    episodes again and again. The best model is exported to OUT/aligned, unless that is the one
-    that the alignment began with; OUT/report.html shows how it went. As Hu writes the algorithm:
+    learns from the true trajectories and their true values. From time to time it is
+    evaluated, always on the same episodes (the guard). The best model is exported to OUT/aligned,
+    unless that is the one that the alignment began with; OUT/report.html shows how it went. As Hu
+    writes the algorithm:
     ``--n-execute 8 --n-candidates 1 --exploration 0 --offline-share 0 --recent-steps 0 --weighting
     none --value-times even --settle-steps 0 --planner.n-candidates 1``, 8 being the horizon.
 
     :param config: how the model learns.
     :param planner: how the guard plans; executed plans have N_CANDIDATES candidates.
     :param perturbation: what is different about the robot.
-    :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.
+    :param drawn: simulate another robot in every episode, drawn at random as ``collect --robust``
+        does it, instead of the one that --perturbation.* describes.
     :param robot: name of a robot, or path of its folder; by default the one that CHECKPOINT names,
         or walker2d.
-    :param checkpoint: of ``train``, or a model in another alignment's OUT/guarded;
-        runs/ROBOT/checkpoint.pt by default.
+    :param checkpoint: model to begin with: what ``train`` wrote, or a model in OUT/guarded of
+        another alignment; runs/ROBOT/checkpoint.pt by default.
     :param data: data sets that the model was trained on.
     :param out: folder of everything that comes of it, TensorBoard logs among it.
     :param from_log: logs that the node ``recorder`` wrote; nothing is simulated then.
-    :param resume: go on from OUT.
+    :param resume: go on with the alignment in OUT that was interrupted.
     :param processes: simulators at a time; all cores by default.
     :param json: print the report as JSON.
     """

@@ -17,16 +17,16 @@ def calibrate(
     """
     Measure how well a bundle predicts recorded states, and write it into the bundle.
 
-    The monitor compares the robot with it. ``export --data`` does the same; with recordings of the
-    robot itself, or others that are nearer to how it is to walk, measure it anew. The predictions
-    of the dynamics model are measured, which the monitor takes where a bundle has one, and those
-    of plans.
+    The planner's monitor warns and stops where the robot differs more from the predictions than
+    the recorded data do. ``export --data`` measures this as well; do it again with recordings of
+    the robot itself, or with others that are nearer to how it is to move. Both predictions are
+    measured: of the dynamics model, which the monitor uses where a bundle has one, and of plans.
 
     :param planner: settings of the plans; without effect on the dynamics model.
     :param data: data sets, such as those of the training; at least one.
     :param bundle: folder of the model bundle; its model.yaml is replaced.
-    :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/how_to/compare.md.
+    :param preset: published method, whose settings become the defaults of the options
+        --planner.*; see docs/how_to/compare.md.
     :param json: print the report as JSON.
     """
     from ...data.formats import read_episodes

@@ -25,8 +25,9 @@ def export(
     :param out: folder of the bundle; a bundle that is already there is replaced.
     :param data: the data sets of the training; with them the bundle says how well the model
         predicts, which the planner's monitor compares with. Without them the monitor is off.
-    :param preset: published method with whose settings the bundle is planned by default, see
-        docs/how_to/compare.md; those of the planner itself if there is none.
+    :param preset: published method; its planning settings are stored in the bundle, as the
+        defaults of whoever plans with it. See docs/how_to/compare.md. Without it they are the
+        planner's own.
     :param planner: settings of the plans whose predictions are measured.
     :param half: round weights to half precision: files of half the size, plans as fast; evaluate
         what comes out, since some models bear it and others fall more often.

@@ -31,20 +31,21 @@ def study(
     Align a model in several ways, with several seeds, and evaluate it before and after.
 
     Prints a table in Markdown, writes OUT/report.html and draws OUT/study.png. Every alignment is
-    in OUT/VARIANT-SEED; what is there already is gone on from, or only read if it is done.
+    in OUT/VARIANT-SEED; one that is there already goes on, or is only read if it is done.
     Episodes of the evaluation are none of those that models were chosen by.
 
     :param planner: how to plan; STATES only before, for each variant says how it is afterwards,
         and ``plain`` has one candidate, before and after.
     :param perturbation: what is different about the robot.
-    :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.
-    :param checkpoint: of ``train``.
+    :param drawn: simulate another robot in every episode, drawn at random as ``collect --robust``
+        does it, instead of the one that --perturbation.* describes.
+    :param checkpoint: model to begin with, that ``train`` wrote.
     :param data: data sets that the model was trained on.
     :param variants: ``improved`` is what ``align`` does, ``plain`` is Algorithm 2 as Hu (2024)
         writes it, of one plan that nothing ranks; ``denoised-states``, ``no-offline-data``,
         ``no-exploration``, ``no-weighting``, ``no-settling``, ``all-steps``, ``value-first``,
-        ``recovery`` and ``one-action`` each differ from ``improved`` in one.
-    :param seeds: of the alignments.
+        ``recovery`` and ``one-action`` each differ from ``improved`` in one thing.
+    :param seeds: seeds of the alignments; every variant is aligned once with each.
     :param n_steps: steps of the robot in each alignment, all its other numbers of steps in
         proportion; as many as in ``align`` by default.
     :param episodes: episodes of an evaluation; their seeds count up from 0.

@@ -34,8 +34,8 @@ def train(
 
     :param data: folders of Minari data sets or HDF5 files in D4RL's layout; at least one.
     :param config: what is learned, and how.
-    :param preset: published method whose settings are the defaults of CONFIG, see
-        docs/how_to/compare.md.
+    :param preset: published method, whose settings become the defaults of the options that say
+        what is learned; see docs/how_to/compare.md.
     :param robot: name of a robot, path of its folder, or path of a layout's YAML file.
     :param out: folder of checkpoint and logs; runs/ROBOT by default.
     :param teacher: checkpoint of ``train`` on the same data, with the same networks: the denoiser

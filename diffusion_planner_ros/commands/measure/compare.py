@@ -39,8 +39,9 @@ def compare(
         ``awac``, ``iql`` and ``td3-bc`` need the library d3rlpy. All of them by default.
     :param data: folders of Minari data sets or HDF5 files in D4RL's layout, one column each.
     :param robot: name of a robot, or path of its folder.
-    :param minutes: training of every cell [min on one core].
-    :param seeds: of the trainings; with several, means and standard errors are over them.
+    :param minutes: training time of every cell: of one method on one data set with one seed [min
+        on one core].
+    :param seeds: seeds of the trainings; with several, means and standard errors are over them.
     :param episodes: episodes under every condition; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode.
     :param evaluation_minutes: limit of every condition [min on one core]: as many episodes are

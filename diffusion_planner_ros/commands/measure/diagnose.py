@@ -36,8 +36,8 @@ def diagnose(
     OUT/series_recorded.png. OUT/report.html shows them all, with OUT/summary.json.
 
     :param planner: how to plan.
-    :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/how_to/compare.md.
+    :param preset: published method, whose settings become the defaults of the options
+        --planner.*; see docs/how_to/compare.md.
     :param perturbation: what is different about the robot.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
         walker2d.
@@ -47,7 +47,7 @@ def diagnose(
     :param first_seed: seed of the first episode's initial state, and of what is drawn from data.
     :param processes: episodes at a time; all cores by default.
     :param out: folder of report, pictures and video.
-    :param video: render the plans' states, imposed on the robot, beside their execution.
+    :param video: make the video: the states of plans beside what happened when they were executed.
     :param json: print the report as JSON.
     """
     from ...errors import ConfigError

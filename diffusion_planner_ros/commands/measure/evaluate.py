@@ -42,11 +42,12 @@ def evaluate(
     lowest return, which is run once more, and of a record the last one.
 
     :param planner: how to plan.
-    :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/how_to/compare.md.
+    :param preset: published method, whose settings become the defaults of the options
+        --planner.*; see docs/how_to/compare.md.
     :param execution: how plans are executed, in process.
     :param perturbation: what is different about the robot, in process.
-    :param drawn: draw a robot anew for every episode instead, as ``collect --robust`` does.
+    :param drawn: simulate another robot in every episode, drawn at random as ``collect --robust``
+        does it, instead of the one that --perturbation.* describes.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
         walker2d.
     :param bundle: folder of the model bundle; the one that ships for ROBOT by default.
@@ -75,10 +76,11 @@ def evaluate(
                           'plan')
     for option, file in (('--record', record), ('--mcap', mcap)):
         if file and not through_ros:
-            raise ConfigError(f'{option} needs --through-ros: it is a node that records')
+            raise ConfigError(f'{option} needs --through-ros: a ROS node does the recording')
     if through_ros and (execution, robots) != (REPLANNED, UNPERTURBED):
-        raise ConfigError(f'{execution} and {robots} are for episodes in process, '
-                          'expected the defaults with --through-ros')
+        raise ConfigError('--through-ros is given with options that change the robot or how plans '
+                          f'are executed ({execution}, {robots}), expected none of them: only '
+                          'episodes in process take them')
     if out is not None and out.exists() and not out.is_dir():
         raise ConfigError(f'{out}: is a file, expected a folder or a new name')
     loaded = simulated_bundle(bundle, planner, robot)

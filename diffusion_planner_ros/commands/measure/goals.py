@@ -26,8 +26,8 @@ def goals(
     it of the state that is reached, with and without the goal, in standard deviations of the data.
 
     :param planner: how to plan.
-    :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/how_to/compare.md.
+    :param preset: published method, whose settings become the defaults of the options
+        --planner.*; see docs/how_to/compare.md.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param episodes: number of episodes; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first episode's initial state.

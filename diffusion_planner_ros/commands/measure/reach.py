@@ -30,13 +30,13 @@ def reach(
     episode. The time is that from which on it stays there.
 
     :param planner: how to plan.
-    :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/how_to/compare.md.
+    :param preset: published method, whose settings become the defaults of the options
+        --planner.*; see docs/how_to/compare.md.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names.
     :param bundle: folder of the model bundle; the one that ships for ROBOT by default.
     :param trips: number of starts and goals; their seeds count up from FIRST_SEED.
     :param first_seed: seed of the first start and goal.
-    :param obstacles: that are in the way of every trip, and which the planner is told after its
+    :param obstacles: obstacles in the way of every trip, of which the planner is told after its
         first plans, if its guides hold obstacles; of a robot with a map.
     :param processes: trips at a time; all cores by default.
     :param picture: PNG to draw first plans and paths to.

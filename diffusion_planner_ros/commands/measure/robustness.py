@@ -33,8 +33,8 @@ def robustness(
     every episode anew. Writes OUT/report.html, OUT/summary.json and OUT/robustness.png.
 
     :param planner: how to plan.
-    :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/how_to/compare.md.
+    :param preset: published method, whose settings become the defaults of the options
+        --planner.*; see docs/how_to/compare.md.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLES name, or
         walker2d.
     :param bundles: folders of model bundles, as PATH or LABEL=PATH; the one that ships for ROBOT

@@ -26,8 +26,8 @@ def soak(
     the first minute (in a shorter run: after its first quarter), or if a node dies. Ctrl-C ends it
     earlier, with the report of what was seen.
 
-    :param minutes: how long.
-    :param seed: of all that happens to the robot.
+    :param minutes: how long to run [min].
+    :param seed: seed of all that happens to the robot.
     :param bundle: folder of the model bundle; the shipped one by default.
     :param out: folder of summary and picture.
     :param json: print the summary as JSON.

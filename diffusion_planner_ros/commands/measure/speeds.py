@@ -26,11 +26,11 @@ def speeds(
     Command speeds and report how fast the robot walks.
 
     Each speed is commanded from the beginning of its episodes, in process. Reports the mean speed
-    over their last 5 s, the largest error of one of them, and falls.
+    over their last 5 s, the largest error of an episode, and falls.
 
     :param planner: how to plan; guide ``speed`` must be in use, as with --preset commanded.
-    :param preset: published method whose settings are the defaults of PLANNER, see
-        docs/how_to/compare.md.
+    :param preset: published method, whose settings become the defaults of the options
+        --planner.*; see docs/how_to/compare.md.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
         walker2d.
     :param bundle: folder of the model bundle; by default models/ROBOT_speeds, which learned from

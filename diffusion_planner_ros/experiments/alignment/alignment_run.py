@@ -155,7 +155,8 @@ class AlignmentRun:
         """
         file = self.folder / PROGRESS_FILE
         if not file.is_file():
-            raise ModelError(f'{file}: no such file, expected that of an alignment to resume')
+            raise ModelError(f'{file}: no such file, expected that of an alignment to go on '
+                             'with; without --resume a new one begins')
         try:
             progress = json.loads(file.read_text())
         except json.JSONDecodeError as error:

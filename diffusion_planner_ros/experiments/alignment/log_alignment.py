@@ -36,7 +36,8 @@ def align_from_logs(aligner: Aligner, logs: Sequence[Path], offline: Sequence[Ep
     episodes = [episode for episode in logged if len(episode) >= horizon]
     if len(episodes) < 2:
         raise DatasetError(f'{", ".join(map(str, logs))}: {len(episodes)} episodes of at least '
-                           f'{horizon} steps, expected 2 or more: the last ones are held out')
+                           f'{horizon} steps, expected 2 or more: the last ones are kept to test '
+                           'the model; record more')
     n_held_out = max(1, len(episodes) // HELD_OUT)
     learned, held_out = episodes[:-n_held_out], episodes[-n_held_out:]
     before = aligner.losses_on(held_out)

@@ -108,7 +108,8 @@ def measure_returns(bundle: Bundle, config: PlannerConfig, seeds: Sequence[int],
             raise ModelError(
                 f'{bundle.path / FACTS_FILE}: discount is {bundle.facts["training"]["discount"]}: '
                 f'of {len(episodes)} episodes, robots {name}, none is long enough that '
-                f'{1 - MAX_UNKNOWN_SHARE:.0%} of a return lie within it; expected a smaller one')
+                f'{1 - MAX_UNKNOWN_SHARE:.0%} of a return lie within it; expected longer '
+                'episodes, or a model trained with a smaller discount')
     return found
 
 

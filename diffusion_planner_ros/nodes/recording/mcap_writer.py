@@ -124,7 +124,8 @@ class McapWriter:
     @contextmanager
     def _in_words(self) -> 'Iterator[None]':
         if self.has_failed:
-            raise OutputError(f'{self.file}: something before could not be written')
+            raise OutputError(f'{self.file}: something before could not be written, and '
+                              'nothing more is')
         try:
             with in_words(self.file):
                 yield

@@ -15,12 +15,12 @@ class GuideTargets:
     """Targets of the guides that have one."""
 
     target_speed: float = setting(
-        4.0, 'Velocity that the guide speed prefers, and that a model is told which can be told '
-        'one.', unit='m/s', low=-100.0, high=100.0)
-    speed_joint: str = setting('rootx', 'Joint whose velocity that is.')
+        4.0, 'Speed that the guide speed prefers. A model that was trained to be told a speed is '
+        'told this one.', unit='m/s', low=-100.0, high=100.0)
+    speed_joint: str = setting('rootx', 'Joint whose velocity target_speed is.')
     target_height: float = setting(
         1.2, 'Position that the guide height prefers.', unit='m', low=-100.0, high=100.0)
-    height_joint: str = setting('rootz', 'Joint whose position that is.')
+    height_joint: str = setting('rootz', 'Joint whose position target_height is.')
     target_state: tuple[float, ...] = setting(
         (0.0,), "State that the guide state prefers, in the order of the robot's state.",
         unit='SI', low=-1e6, high=1e6)

@@ -34,9 +34,9 @@ class Evasion:
 
     def __init__(self, bundle: 'Bundle', guide: Obstacles) -> None:
         if not bundle.has_dynamics:
-            raise ConfigError(f"guides has 'obstacles', but {bundle.path} has no dynamics model, "
-                              'expected one to evade them; train and export the model again, or '
-                              'other guides')
+            raise ConfigError("guides has 'obstacles', which needs a dynamics model, and "
+                              f'{bundle.path} has none; train and export the model again, or '
+                              'leave that guide out')
         self._bundle, self._guide = bundle, guide
         self._n_action = bundle.robot.action_dim
         self._n = n_foreseen_rows(bundle)

@@ -34,7 +34,7 @@ class Obstacles:
         if not isinstance(robot.goal, PlaneGoals):
             raise ConfigError(f"guides has 'obstacles', but the layout of {robot.name} does not "
                               "say where it is in a plane, expected a section goal of kind "
-                              "'plane' in it, or other guides")
+                              "'plane' in it, or no such guide")
         self.obstacles: tuple[Obstacle, ...] = ()
         """Those to keep clear of; they may change before every plan."""
         self._distance = robot.goal.clearance + config.obstacle_margin

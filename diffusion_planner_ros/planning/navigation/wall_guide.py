@@ -29,7 +29,7 @@ class Walls:
         robot = bundle.robot
         if robot.goal is None or robot.goal.grid is None:
             raise ConfigError(f"guides has 'walls', but the layout of {robot.name} has no map, "
-                              'expected one in its section goal, or other guides')
+                              'expected one in its section goal, or no such guide')
         self._grid = grid = robot.goal.grid
         self._is_wall = grid.is_wall[::-1].T  # by x and y
         self._columns = robot.action_dim + np.array(robot.goal.entries.positions)

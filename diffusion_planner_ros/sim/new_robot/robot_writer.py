@@ -140,4 +140,4 @@ def _try(folder: Path) -> None:
     if any(robot.data.warning[kind].number for kind in UNSTABLE):
         raise RobotError(f'{folder}: the simulation is not stable, states are huge or not finite '
                          f'within {N_TRIED} control periods without torque, expected finite ones; '
-                         "the model's timestep may be too long")
+                         "the model's timestep may be too long, try a shorter one")
