@@ -9,7 +9,7 @@ from .errors import ConfigError
 
 SCHEDULES = ('linear', 'cosine')
 MAX_BETA = 0.999
-# of errors of a predicted eps in x_0: measured, see docs/reference/planning.md
+# of errors of a predicted eps in x_0: measured, see docs/concepts/trajectories.md
 MAX_AMPLIFICATION = 5.0
 CLEAN = -1  # diffusion time of a trajectory without noise: the one before the first step
 

@@ -5,13 +5,24 @@ The pages are Markdown that GitHub shows as well. The lists of links in ``index.
 navigation, so that no page is listed twice.
 """
 
+from collections.abc import Callable
+from contextlib import redirect_stdout, suppress
+import io
 from pathlib import Path
 import re
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+import tyro
+
+from diffusion_planner_ros.commands.__main__ import verbs
 
 HERE = Path(__file__).parent
 LINK = re.compile(r'^- \[[^\]]+\]\(([^)#]+)\.(?:md|rst)\)', re.MULTILINE)
+COLOUR = re.compile(r'\x1b\[[\d;]*m')
+# What --help prints: usage, what the verb does, arguments.
+HELP = re.compile(r'(usage: .+?)\n\n(.*?)\n\n( (?:positional arguments|options)\n.*)', re.DOTALL)
 SECTION = re.compile(r'^## (.+)\n((?:(?!^## ).*\n?)*)', re.MULTILINE)
 
 
@@ -27,10 +38,15 @@ extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.viewcode', 'sphin
 html_theme = 'furo'
 html_title = f'{project} {release}'
 html_show_sphinx = False
+smartquotes = False  # options begin with two hyphens
 myst_heading_anchors = 4  # the anchors that GitHub gives headings
-suppress_warnings = ['myst.header']  # a page may begin with a heading of any level
+suppress_warnings = [
+    'myst.header',  # a page may begin with a heading of any level
+    'ref.python',  # attributes that are named like a type, as Topic.type, are no fault
+]
 autodoc_member_order = 'bysource'
-autodoc_typehints = 'description'
+autodoc_typehints = 'signature'
+python_maximum_signature_line_length = 88
 autodoc_class_signature = 'separated'
 
 
@@ -43,6 +59,30 @@ def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
             for title, links in SECTION.findall(source[0]) if LINK.search(links))
 
 
+def help_of(name: str, verb: Callable[..., None]) -> str:
+    """Return what ``diffusion_planner NAME --help`` prints, without colours."""
+    printed = io.StringIO()
+    with redirect_stdout(printed), suppress(SystemExit):
+        tyro.cli(verb, prog=f'diffusion_planner {name}', args=['--help'])
+    return re.sub(r' +$', '', COLOUR.sub('', printed.getvalue()), flags=re.MULTILINE).strip()
+
+
+class Verbs(SphinxDirective):
+    """A section for each verb of the command line, with what its ``--help`` prints."""
+
+    def run(self) -> list[nodes.Node]:
+        """Return the sections."""
+        sections = []
+        for name, verb in verbs().items():
+            usage, about, options = HELP.match(help_of(name, verb)).groups()
+            section = nodes.section('', nodes.title('', name), ids=[name])
+            self.state.nested_parse(about.splitlines(), self.content_offset, section)
+            section += nodes.literal_block('', f'{usage}\n\n{options}', language='none')
+            sections.append(section)
+        return sections
+
+
 def setup(app: Sphinx) -> None:
     """Connect what this file adds to Sphinx."""
+    app.add_directive('verbs', Verbs)
     app.connect('source-read', add_navigation)

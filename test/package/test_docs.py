@@ -1,6 +1,7 @@
 """README and docs/ say what the code does: tables, commands, Python, links, files, interfaces."""
 
 import functools
+import importlib
 import re
 import runpy
 import shlex
@@ -31,7 +32,6 @@ OTHERS = [*(page for page in sorted(SOURCE.glob('*.md')) if page != README),
           SOURCE / 'examples' / 'README.md']
 EXTEND = DOCS / 'tutorials' / 'extend.md'  # its code makes new files: it has a test of its own
 TABLES = runpy.run_path(str(DOCS / 'tables.py'))
-ROS = DOCS / 'reference' / 'ros.md'
 MAX_README = 180  # lines, which take three minutes to read
 # Where a file that a page names may be, and folders that commands write.
 PLACES = [SOURCE / place for place in ('', 'diffusion_planner_ros', 'test', 'docs')]
@@ -159,6 +159,22 @@ def test_what_a_workspace_is_told_to_install_is_what_the_package_needs(monkeypat
         'robot', 'sim', 'train', 'mcap', 'recordings', 'view')
               for requirement in handed['extras_require'][extra]}
     assert told == needed - {'numpy', 'PyYAML'} | {'colcon-common-extensions'}  # ROS has these
+
+
+def test_every_module_of_the_pages_on_python_exists():
+    pages = ''.join(page.read_text() for page in (DOCS / 'reference' / 'api').glob('*.md'))
+    modules = re.findall(r'automodule:: (\S+)', pages)
+    assert modules
+    for name in modules:
+        importlib.import_module(name)
+
+
+@pytest.mark.slow
+def test_the_figures_of_the_concepts_can_be_drawn(tmp_path):
+    figures = runpy.run_path(str(DOCS / 'figures.py'))
+    figures['draw_all'](tmp_path)
+    assert {file.name for file in tmp_path.iterdir()} == {
+        'denoising.png', 'guidance_strength.png', 'monitor_score.png'}
 
 
 def test_every_page_is_in_the_index():

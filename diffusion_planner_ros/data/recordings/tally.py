@@ -25,7 +25,8 @@ REMEDIES: Mapping[str, str] = {
     'odometry refused': 'look at the driver of the odometry',
     'no reward': 'leave the reward topic out (--reward ""), or let its publisher stamp rewards as '
                  'the states are stamped',
-    'reward refused': 'publish rewards as the node mujoco_bridge does, see docs/reference/ros.md',
+    'reward refused': 'publish rewards as the node mujoco_bridge does, see '
+                      'docs/reference/topics.md',
     'alone': 'record at the control rate of the robot or faster, or widen --max-gap',
     'too close': 'let one driver alone publish the joint states',
     'not readable': 'is the recording of the type that it says?',
