@@ -3,7 +3,7 @@ A data set as if it had been recorded from a robot: with noise, jitter, loss and
 
 ``python test/data/degraded_bag.py write DATA OUT`` writes the first episodes of a data set twice:
 as they are, OUT/direct-v0, and as a recording of ``ros2 bag``, OUT/bag. ``compare`` says what came
-back of it. docs/how_to/record.md compares models of both.
+back of it. docs/results/recordings.md compares models of both.
 """
 
 from dataclasses import dataclass, replace

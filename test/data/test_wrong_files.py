@@ -2,7 +2,7 @@
 Wrong files that a user gives to a command: each is refused in one line, and nothing is written.
 
 The line names the file, what was found, what was expected and the remedy.
-docs/how_to/record.md lists them.
+docs/reference/recordings.md lists them.
 """
 
 from pathlib import Path
