@@ -36,7 +36,7 @@ FIRST = (
     'test_methods', 'test_planner_node', 'test_mcap_recording', 'test_baselines',
     'test_service_calls', 'test_cli', 'test_hardware', 'test_training', 'test_lifecycle',
     'test_comparison', 'test_state_source',
-    'test_navigation', 'test_several_robots', 'test_tutorial', 'test_goals_by_inpainting',
+    'test_navigation', 'test_several_robots', 'test_own_robot', 'test_goals_by_inpainting',
     'test_faults_states', 'test_study', 'test_faults_bundle',
     'test_fuzz', 'test_soak', 'test_extend', 'test_mujoco_bridge', 'test_busy_computer',
     'test_diagnose', 'test_snapshot', 'test_signals', 'test_viewer_node', 'test_endure',
