@@ -1,5 +1,6 @@
 """The tutorial "From your recording to your bundle": done here, in its order, in small."""
 
+from pathlib import Path
 import re
 
 import pytest
@@ -31,7 +32,7 @@ def test_the_recording_becomes_a_bundle_that_moves_the_robot(page):
     assert walked['episode_steps'][0] > 0
     assert page.reports['evaluate'][0]['episodes'] == 1
     (calibrated,) = page.reports['calibrate']
-    assert Bundle.load('models/walks').hash == calibrated['hash']
+    assert Bundle.load(Path('models/walks')).hash == calibrated['hash']
 
 
 def test_the_report_that_it_shows_is_like_this_one(page):
