@@ -11,8 +11,6 @@ from std_msgs.msg import Float64MultiArray
 from tutorial import Tutorial
 import yaml
 
-from diffusion_planner_ros.messages.stamps import NO_STATE
-from diffusion_planner_ros.nodes.common.conversions import torque_from_msg
 from diffusion_planner_ros.nodes.common.topics import COMMANDS
 
 CONFIG = SOURCE / 'config'
@@ -21,10 +19,10 @@ SETTINGS = yaml.safe_load((CONFIG / 'hardware.yaml').read_text())['/**/planner']
 # robot would not. And this machine may be busy.
 PATIENT = {'max_state_age': 10.0, 'max_plan_gap': 10.0, 'max_odometry_gap': 0.5,
            'ramp_time': 0.1, 'stop_duration': 0.1, 'ood_stop': 0.0, 'max_jump': 0.0,
-           'max_state_deviation': 0.0, 'max_equal_states': 0}
+           'max_state_deviation': 0.0, 'max_equal_states': 0, 'stop_behaviour': 'zero'}
 LARGEST = 100.0  # [N m], torque of the bundle
 SETTLING = 0.5  # [s], longer than the ramp
-N_PLANS = 10  # from which their largest torque is taken
+N_COMMANDS = 10  # of which the largest torque is taken
 
 
 @pytest.fixture(scope='module')
@@ -38,27 +36,22 @@ class Drives:
     def __init__(self, node):
         self._node = node
         self.planner, self.bench = Health(node), Health(node, 'hardware_bench')
-        self._planned, self._last = [], 0.0  # largest torques of planned commands; of the last one
-        node.create_subscription(Float64MultiArray, COMMANDS.path, self._on_command, 100)
-
-    def _on_command(self, msg):
-        torque, stamp = torque_from_msg(msg)
-        self._last = np.abs(torque).max()
-        if stamp != NO_STATE:  # a stop, of a machine that is late, damps whatever the scale
-            self._planned.append(self._last)
+        self._torques = []  # the largest of every command
+        node.create_subscription(Float64MultiArray, COMMANDS.path,
+                                 lambda msg: self._torques.append(np.abs(msg.data).max()), 100)
 
     def largest_of_some(self, process):
-        """Return the largest torque of some plans, once what was set last is in use."""
+        """Return the largest torque of some commands, once what was set last is in use."""
         spin_for(self._node, SETTLING)
-        self._planned.clear()
-        spin_until(self._node, lambda: len(self._planned) > N_PLANS, 'commands', process)
-        return max(self._planned)
+        self._torques.clear()
+        spin_until(self._node, lambda: len(self._torques) > N_COMMANDS, 'commands', process)
+        return max(self._torques)
 
     def last_of_all(self, process):
         """Wait until nobody commands any more; return the largest torque of the last command."""
         spin_until(self._node, lambda: not self._node.count_publishers(COMMANDS.path),
                    'the end of the commands', process)
-        return self._last
+        return self._torques[-1]
 
 
 @pytest.fixture(scope='module')
@@ -97,9 +90,10 @@ def test_the_steps_bring_the_planner_up_with_more_and_more_torque(page, at_work)
         if is_active and line.verb in ('param set', 'lifecycle set'):
             largest = drives.largest_of_some(planner)
             assert largest <= scale * LARGEST + 1e-6, line.text
-            assert (largest > 0.0) == (scale > 0.0), line.text
-    assert scale == 0.2
     assert is_active
+    drives.planner.wait_for_next(planner)
+    assert float(drives.planner.facts['torque_scale']) == scale == 0.2
+    assert int(drives.planner.facts['plans']) > 0
     assert int(drives.bench.facts['commands']) > 0
     assert 'refused_states' in drives.planner.facts
 
