@@ -84,6 +84,18 @@ class Robot:
         return tuple(dict.fromkeys([*(entry.joint for entry in self.state),
                                     *(entry.joint for entry in self.action)]))
 
+    @property
+    def goal_space(self) -> GoalSpace:
+        """
+        Where it can be sent to.
+
+        :raises ConfigError: if it knows no goals.
+        """
+        if self.goal is None:
+            raise ConfigError(f"robot '{self.name}' knows no goals, expected a section goal in "
+                              'its layout')
+        return self.goal
+
     @cached_property
     def torque_limit(self) -> NDArray:
         """Largest torque of every action entry [N m], shape (A,)."""

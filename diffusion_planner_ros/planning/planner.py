@@ -312,7 +312,8 @@ class Planner:
             drawn = x_s
         return x_s
 
-    def _push(self, x_s: NDArray, s: int, factor: float, known: NDArray, mask: NDArray) -> None:
+    def _push(self, x_s: NDArray, s: int, factor: float | np.floating, known: NDArray,
+              mask: NDArray) -> None:
         """Move trajectories (B, H, D) along the gradient of what the guides prefer, in place."""
         for _ in range(self.config.n_guide_steps):
             x_s += factor * self._guides.gradient(x_s, s)

@@ -53,10 +53,10 @@ def torch_planner(bundle: Bundle, config: PlannerConfig) -> TorchPlanner:
     settings = {f.name: training[f.name] for f in fields(TrainConfig) if f.name in training}
     networks = build_networks(TrainConfig(**settings), bundle.robot).eval().requires_grad_(False)
     return TorchPlanner(
-        denoiser=networks['diffusion'], value=networks['value'], schedule=bundle.schedule,
+        denoiser=networks.diffusion, value=networks.value, schedule=bundle.schedule,
         normalizer=bundle.normalizer, value_normalizer=bundle.value_normalizer,
         row_limits=bundle.row_limits, horizon=bundle.horizon,
-        value_unit=float(LearnedValue(bundle).of_normalized(1.0)), config=replace(
+        value_unit=float(LearnedValue(bundle).unit), config=replace(
             config, clip_denoised=min(config.clip_denoised, bundle.largest_entry)))
 
 
