@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 import math
+from typing import Any
 
 import numpy as np
 import viser
@@ -22,7 +23,7 @@ class Chart:
 
     def __init__(self, gui: viser.GuiApi, title: str, *names: str) -> None:
         self._history = History(len(names), SPAN, largest=round(SPAN * VALUE_SAMPLES))
-        series = ({'label': 's'}, *({'label': name, 'stroke': color, 'width': 1.5,
+        series: tuple[Any, ...] = ({'label': 's'}, *({'label': name, 'stroke': color, 'width': 1.5,
                                      'spanGaps': False, 'points': {'show': False}}
                                     for name, color in zip(names, COLORS, strict=False)))
         nothing = tuple(np.zeros(0) for _ in series)
