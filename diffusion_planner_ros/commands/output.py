@@ -25,7 +25,7 @@ class Progress:
     @property
     def n(self) -> int:
         """Steps done so far."""
-        return self._bar.n
+        return int(self._bar.n)
 
     def __call__(self, n_done: int, **figures: str) -> None:
         """Move on by ``n_done`` steps and show figures beside the bar."""

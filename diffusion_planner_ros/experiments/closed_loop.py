@@ -119,7 +119,8 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
     if robot.task.reaching:
         navigator = Navigator(planner.bundle.robot, horizon=planner.bundle.horizon)
         robot.reset(seed)  # the goal of the seed
-        navigator.go([robot.goal])
+        if robot.goal is not None:
+            navigator.go([robot.goal])
     controller = PlanController(planner, execution, seed=seed, navigator=navigator,
                                 on_plan=None if on_plan is None else partial(on_plan, robot))
     result, episode = walk(seed, robot, controller)
@@ -173,6 +174,8 @@ def open_pool(n_processes: int) -> ProcessPoolExecutor:
 def _end_with_parent() -> None:
     """End this process when the one that started it is gone, which a worker cannot tell itself."""
     parent = multiprocessing.parent_process()
+    if parent is None:
+        return
 
     def wait() -> None:
         parent.join()
