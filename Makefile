@@ -15,7 +15,7 @@ WORKERS ?= 2
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: walk test test-browser faults clean
+.PHONY: walk test lint test-browser faults clean
 
 walk: $(VENV)/.walk
 	$(VENV)/bin/diffusion_planner walk --robot $(ROBOT) $(ARGS)
@@ -24,6 +24,13 @@ test: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/python -m pytest -m 'not slow and not browser' -n $(WORKERS) --dist loadfile \
 		--no-loadscope-reorder $(ARGS)
+
+# What ROS's linters check, and types; `make test` runs ruff alone.
+lint: $(VENV)/.lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/flake8
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest test/package/test_linters.py
 
 # The page of the viewer in a real browser; skipped, with the reason, where there is none.
 test-browser: $(VENV)/.test
@@ -43,6 +50,10 @@ $(VENV)/.walk: setup.py pyproject.toml | $(VENV)/bin/pip
 $(VENV)/.test: $(VENV)/.walk
 	$(VENV)/bin/pip install --quiet $(TORCH)
 	$(VENV)/bin/pip install --quiet --editable '.[sim,ros,view,train,test]'
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(VENV)/bin/pip install --quiet --editable '.[lint]'
 	touch $@
 
 $(VENV)/bin/pip:

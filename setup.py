@@ -27,6 +27,10 @@ COMPARE = ['d3rlpy==2.8.1']
 RECORDINGS = ['pyarrow>=14', 'rosbags>=0.11.9']
 # what `--mcap` writes with, for Foxglove and `ros2 bag`
 MCAP = ['mcap>=1.5']
+LINT = ['flake8>=6', 'flake8-blind-except', 'flake8-builtins', 'flake8-class-newline',
+        'flake8-comprehensions', 'flake8-deprecated', 'flake8-docstrings', 'flake8-import-order',
+        'flake8-quotes', 'mypy>=1.15', 'ruff>=0.6', 'types-PyYAML', 'types-setuptools',
+        'types-tqdm']
 TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.8',
         'ruff>=0.6', *COMPARE, *MCAP, *RECORDINGS, *VIEW]
 
@@ -59,7 +63,8 @@ setup(
     extras_require={
         'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS, 'view': VIEW,
         'gpu': ['onnxruntime-gpu>=1.17'], 'compare': COMPARE,
-        'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER},
+        'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'lint': LINT,
+        'browser': BROWSER},
     zip_safe=False,
     entry_points={'console_scripts': [
         f'diffusion_planner = {PACKAGE}.commands.__main__:main',

@@ -187,7 +187,7 @@ def _end_with_parent() -> None:
 def run_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
                  pool: ProcessPoolExecutor, execution: Execution = REPLANNED,
                  perturbation: Robots = UNPERTURBED) -> Iterator[tuple[EpisodeResult,
-                                                                             Trace]]:
+                                                                       Trace]]:
     """
     Run one episode for every seed, as many at a time as ``pool`` has processes, in order.
 

@@ -77,9 +77,9 @@ class Buffer:
         return bool(torch.isfinite(self._values).all())
 
     def windows(self, starts: Tensor) -> Tensor:
-        """Return windows (B, H, D) by their first rows (B,)."""
+        """Return the windows of first rows (B,), shape (B, H, D)."""
         return self._rows[starts[:, None] + self._steps]
 
     def values(self, starts: Tensor) -> Tensor:
-        """Return their normalised values (B,)."""
+        """Return the normalised values of their first rows, shape (B,)."""
         return self._values[starts]

@@ -32,6 +32,7 @@ class _WholePages(apsw.VFS):
 
 
 class _WholePagesFile(apsw.VFSFile):
+
     def __init__(self, name: FileName, flags: list[int], page_size: int) -> None:
         super().__init__('', name, flags)
         self._page_size = page_size

@@ -37,8 +37,8 @@ BETWEEN = 0.5  # of the way from the middle to either gait
 PLANS = PlannerConfig(n_candidates=N_DRAWN, sampler='ddpm', n_denoise_steps=20)
 CONFIG: dict[str, Any] = {
     'width': 128, 'depth': 3, 'learning_rate': 1e-3, 'ema_decay': 0.995,
-          'first_action_weight': 1.0, 'value_width': 16, 'value_depth': 1, 'dynamics_width': 16,
-          'dynamics_depth': 1, 'n_diffusion_steps': PLANS.n_denoise_steps}
+    'first_action_weight': 1.0, 'value_width': 16, 'value_depth': 1, 'dynamics_width': 16,
+    'dynamics_depth': 1, 'n_diffusion_steps': PLANS.n_denoise_steps}
 RECORDED, DIFFUSION, GAUSSIAN = 'recorded', 'diffusion model', 'Gaussian'
 GAUSSIAN_MEAN = 'Gaussian, mean'
 

@@ -79,7 +79,7 @@ def change_state(node: Node, client: Client, transition: int, *, turn: Callable[
     :raises TimeoutError: if no answer comes.
     """
     states: Client = node.create_client(GetState,
-                                client.srv_name.removesuffix('change_state') + 'get_state')
+                                        client.srv_name.removesuffix('change_state') + 'get_state')
 
     def check(left: float) -> ChangeState.Response | None:
         # A node that is busy with the transition answers when it is over, which may take a while.

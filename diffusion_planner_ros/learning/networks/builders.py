@@ -42,7 +42,7 @@ def build_value(config: TrainConfig, robot: Robot) -> TrajectoryValue:
 def build_dynamics_model(config: TrainConfig, robot: Robot) -> DynamicsModel:
     """Build the dynamics model, its weights drawn from torch's global generator."""
     return DynamicsModel(robot.action_dim, robot.state_dim, config.dynamics_width,
-                        config.dynamics_depth)
+                         config.dynamics_depth)
 
 
 def build_networks(config: TrainConfig, robot: Robot) -> ModelNetworks:
@@ -53,7 +53,8 @@ def build_networks(config: TrainConfig, robot: Robot) -> ModelNetworks:
         ``inverse_dynamics`` and ``state_value``, in this order: the seed gives each network the
         weights that it would have without those that follow.
     """
-    networks: dict[str, nn.Module] = {'diffusion': build_diffusion(config, robot),
+    networks: dict[str, nn.Module] = {
+        'diffusion': build_diffusion(config, robot),
         'value': build_value(config, robot),
         'dynamics_model': build_dynamics_model(config, robot)}
     if config.window == 'states':

@@ -1,4 +1,4 @@
-"""Denoiser: the temporal U-Net of Diffuser (Janner et al. 2022, https://arxiv.org/abs/2205.09991)."""
+"""Denoiser: the temporal U-Net of Janner et al. (2022, https://arxiv.org/abs/2205.09991)."""
 
 import torch
 from torch import nn, Tensor

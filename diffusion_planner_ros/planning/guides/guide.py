@@ -23,7 +23,7 @@ class Guide(Protocol):
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
         """
-        Return the gradient (N, H, D) of the preference with respect to x_t (N, H, D).
+        Return the gradient of the preference with respect to x_t, both (N, H, D).
 
         :param t: diffusion time of x_t, from T - 1 (the most noise) to 0, or ``CLEAN``.
         """

@@ -34,11 +34,11 @@ class LearnedValue:
         return np.float32(self._bundle.value_normalizer.std[0] / self._bundle.reward_scale)
 
     def value(self, x_0: NDArray) -> NDArray:
-        """Return the value (N,) of clean trajectories (N, H, D)."""
+        """Return values (N,) of clean trajectories (N, H, D)."""
         return self.of_normalized(self._bundle.clean_value(x_0))
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
-        """Return its gradient (N, H, D) at x_t (N, H, D) of diffusion time t."""
+        """Return its gradient at x_t of diffusion time t, both (N, H, D)."""
         t = self._bundle.value_clean_time if t == CLEAN else t
         return self.unit * self._bundle.value_gradient(x_t, t)
 

@@ -49,7 +49,7 @@ class Obstacles:
         return -depth.sum(axis=1) / DEPTH
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
-        """Return its gradient (N, H, D) at x_t (N, H, D), whatever the diffusion time."""
+        """Return its gradient at x_t, both (N, H, D), whatever the diffusion time."""
         del t
         gradient = np.zeros_like(x_t)
         depth, outwards = self.depth(x_t[:, :self._n_rows])

@@ -23,9 +23,10 @@ class Chart:
 
     def __init__(self, gui: viser.GuiApi, title: str, *names: str) -> None:
         self._history = History(len(names), SPAN, largest=round(SPAN * VALUE_SAMPLES))
-        series: tuple[Any, ...] = ({'label': 's'}, *({'label': name, 'stroke': color, 'width': 1.5,
-                                     'spanGaps': False, 'points': {'show': False}}
-                                    for name, color in zip(names, COLORS, strict=False)))
+        look = {'width': 1.5, 'spanGaps': False, 'points': {'show': False}}
+        series: tuple[Any, ...] = ({'label': 's'}, *(
+            {'label': name, 'stroke': color, **look}
+            for name, color in zip(names, COLORS, strict=False)))
         nothing = tuple(np.zeros(0) for _ in series)
         self._plot = gui.add_uplot(
             nothing, series, title=title, height=HEIGHT,
