@@ -22,7 +22,7 @@ LOWEST_TESTS ?= test/facts test/planning test/sim test/data test/learning/test_e
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: walk test test-browser test-lowest faults docs dist clean
+.PHONY: walk test lint test-browser test-lowest faults docs dist clean
 
 walk: $(VENV)/.walk
 	$(VENV)/bin/diffusion_planner walk --robot $(ROBOT) $(ARGS)
@@ -31,6 +31,13 @@ test: $(VENV)/.test
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/python -m pytest -m 'not slow and not browser' -n $(WORKERS) --dist loadfile \
 		--no-loadscope-reorder $(ARGS)
+
+# What ROS's linters check, and types; `make test` runs ruff alone.
+lint: $(VENV)/.lint
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/flake8
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest test/package/test_linters.py
 
 # The page of the viewer in a real browser; skipped, with the reason, where there is none.
 test-browser: $(VENV)/.test
@@ -65,6 +72,10 @@ $(VENV)/.walk: setup.py pyproject.toml | $(VENV)/bin/pip
 $(VENV)/.test: $(VENV)/.walk
 	$(VENV)/bin/pip install --quiet $(TORCH)
 	$(VENV)/bin/pip install --quiet --editable '.[sim,ros,view,train,test]'
+	touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(VENV)/bin/pip install --quiet --editable '.[lint]'
 	touch $@
 
 $(VENV)/.docs: $(VENV)/.test

@@ -29,6 +29,11 @@ RECORDINGS = ['pyarrow>=14', 'rosbags>=0.11.9']
 MCAP = ['mcap>=1.5']
 # the site of make docs
 DOCS = ['furo>=2024.8', 'myst-parser>=4', 'sphinx>=8', 'sphinx-copybutton>=0.5']
+# the linters of make lint
+LINT = ['flake8>=6', 'flake8-blind-except', 'flake8-builtins', 'flake8-class-newline',
+        'flake8-comprehensions', 'flake8-deprecated', 'flake8-docstrings', 'flake8-import-order',
+        'flake8-quotes', 'mypy>=1.15', 'ruff>=0.6', 'types-PyYAML', 'types-setuptools',
+        'types-tqdm']
 TEST = ['colcon-common-extensions', 'diffusers>=0.30', 'pytest>=7', 'pytest-xdist>=3.8',
         'ruff>=0.6', *COMPARE, *MCAP, *RECORDINGS, *VIEW]
 
@@ -72,7 +77,7 @@ setup(
         'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS, 'view': VIEW,
         'gpu': ['onnxruntime-gpu>=1.18'], 'compare': COMPARE,
         'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER,
-        'docs': DOCS},
+        'docs': DOCS, 'lint': LINT},
     zip_safe=False,
     entry_points={'console_scripts': [
         f'diffusion_planner = {PACKAGE}.commands.__main__:main',

@@ -41,12 +41,13 @@ def in_words(file: Path, *faults: type[Exception]) -> Iterator[None]:
     :param faults: what its writer raises beside ``OSError``.
     :raises OutputError: naming the file, if it is there already or cannot be written.
     """
+    refused: tuple[type[Exception], ...] = (OSError, *faults)
     try:
         yield
     except FileExistsError as error:
         raise OutputError(f'{file}: is there already, expected a new file; name another one or '
                           'delete it') from error
-    except (OSError, *faults) as error:
+    except refused as error:
         reason = getattr(error, 'strerror', None) or ' '.join(str(error).split())
         raise OutputError(f'{file}: cannot be written ({reason}), expected a file in a folder '
                           'that is there, yours to write to and not full') from error

@@ -222,7 +222,7 @@ def viewer(arguments: Arguments, remappings: Iterable[tuple[str, str]] = ()) -> 
 
 
 def optional_program(chosen: Arguments, argument: str, package: str, **node: Any
-              ) -> list[LaunchDescriptionEntity]:
+                     ) -> list[LaunchDescriptionEntity]:
     """
     Describe a program that the robot does not need, or log that it is not installed.
 

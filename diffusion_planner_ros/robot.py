@@ -78,6 +78,24 @@ class Robot:
         """Number of action entries, A."""
         return len(self.action)
 
+    @property
+    def joints(self) -> tuple[str, ...]:
+        """Names of the joints of the state, then of those that the action alone has."""
+        return tuple(dict.fromkeys([*(entry.joint for entry in self.state),
+                                    *(entry.joint for entry in self.action)]))
+
+    @property
+    def goal_space(self) -> GoalSpace:
+        """
+        Where it can be sent to.
+
+        :raises ConfigError: if it knows no goals.
+        """
+        if self.goal is None:
+            raise ConfigError(f"robot '{self.name}' knows no goals, expected a section goal in "
+                              'its layout')
+        return self.goal
+
     @cached_property
     def torque_limit(self) -> NDArray:
         """Largest torque of every action entry [N m], shape (A,)."""
@@ -158,7 +176,7 @@ class Robot:
 
     def to_dict(self) -> dict[str, Any]:
         """Return what ``from_dict`` reads."""
-        facts = {'name': self.name, 'control_period': self.control_period}
+        facts: dict[str, Any] = {'name': self.name, 'control_period': self.control_period}
         facts['state'] = [{k: v for k, v in asdict(entry).items() if v is not None}
                           for entry in self.state]
         facts['action'] = [asdict(entry) for entry in self.action]

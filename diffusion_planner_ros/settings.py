@@ -36,7 +36,7 @@ class Setting:
         """The choices or the range; empty where any value will do."""
         if self.choices:
             return ', '.join(self.choices)
-        if self.low is None:
+        if self.low is None or self.high is None:
             return ''
         return ' to '.join(str(int(b)) if self.type is int else f'{b:g}'
                            for b in (self.low, self.high))

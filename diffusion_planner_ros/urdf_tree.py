@@ -119,8 +119,10 @@ class Urdf:
         parent = {joint.child: joint.parent for joint in self.joints}
         inner = set()
         for link in self.segments:
-            while (link := parent.get(link)) is not None:
-                inner.add(link)
+            above = parent.get(link)
+            while above is not None:
+                inner.add(above)
+                above = parent.get(above)
         drawn = [link for link in self.links if link in self.segments]
         chosen = dict.fromkeys([*drawn[:1], *(link for link in drawn if link not in inner)])
         return {link: self.segments[link].mean(axis=(0, 1)) if len(self.segments[link])

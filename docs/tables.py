@@ -72,7 +72,7 @@ def parameter_table(owners: Sequence[type]) -> str:
 def verb_table() -> str:
     """Return the verbs of the command line with the first sentence of their help."""
     return table(('verb', 'what it does'), [
-        (f'`{name}`', ' '.join(inspect.getdoc(verb).split('\n\n')[0].split()))
+        (f'`{name}`', ' '.join((inspect.getdoc(verb) or '').split('\n\n')[0].split()))
         for name, verb in verbs().items()])
 
 

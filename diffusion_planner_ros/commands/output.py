@@ -41,7 +41,7 @@ class _Bar:
 
     @property
     def n(self) -> int:
-        return self._bar.n
+        return int(self._bar.n)
 
     def __call__(self, n_done: int, **figures: str) -> None:
         if figures:

@@ -10,6 +10,7 @@ import tyro
 
 from ..errors import ConfigError, PlannerError
 from ..presets.preset import Preset, preset_names
+from ..robots.robot_folder import DEFAULT_ROBOT
 from ..share import shipped_bundle
 
 OPTION = '--preset'
@@ -63,7 +64,8 @@ def _preset_of_bundle(verbs: Mapping[str, Callable[..., None]], words: Sequence[
     from ..planning.bundle import read_preset
 
     try:
-        return read_preset(shipped_bundle(robot) if folder is None else Path(folder)) or None
+        path = shipped_bundle(robot or DEFAULT_ROBOT) if folder is None else Path(folder)
+        return read_preset(path) or None
     except PlannerError:
         return None  # the verb will load the bundle, and say what is wrong with it
 
@@ -83,7 +85,8 @@ def _defaulting(verb: Callable[..., None], preset: Preset) -> Callable[..., None
         verb(**arguments)
 
     # By keyword only: then one with a default may come before one without.
-    run.__signature__ = signature.replace(parameters=[
+    # `inspect` and tyro look for this attribute.
+    run.__signature__ = signature.replace(parameters=[  # type: ignore[attr-defined]
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY, default=(
             types[name](**values[types[name]]) if types[name] in values else parameter.default))
         for name, parameter in signature.parameters.items()])

@@ -138,10 +138,12 @@ class LogWriter:
         :raises OutputError: if the file cannot be written.
         """
         n = len(episode)
+        is_last = np.arange(n) == n - 1
         arrays = {'observations': episode.observations, 'actions': episode.actions,
-                  'terminations': np.zeros(n, dtype=bool), 'truncations': np.zeros(n, dtype=bool),
-                  PLANS: episode.plans}
-        arrays['terminations' if episode.terminated else 'truncations'][-1] = True
+                  'terminations': is_last & episode.terminated,
+                  'truncations': is_last & (not episode.terminated)}
+        if episode.plans is not None:
+            arrays[PLANS] = episode.plans
         if episode.has_rewards:
             arrays['rewards'] = episode.rewards
         if self.has_failed:

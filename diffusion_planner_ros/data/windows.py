@@ -45,11 +45,13 @@ def _policy_torques(episodes: Sequence[Episode], robot: Robot) -> NDArray | None
 
 
 def _commands(episodes: Sequence[Episode]) -> NDArray | None:
-    if any(episode.commands is None for episode in episodes):
-        return None
-    return np.concatenate([
-        np.append(e.commands, e.commands[-1:]) if _has_fall_state(e) else e.commands
-        for e in episodes])
+    parts = []
+    for episode in episodes:
+        commands = episode.commands
+        if commands is None:
+            return None
+        parts.append(np.append(commands, commands[-1:]) if _has_fall_state(episode) else commands)
+    return np.concatenate(parts)
 
 
 def _values(episode: Episode, *, discount: float, fall_penalty: float) -> NDArray:

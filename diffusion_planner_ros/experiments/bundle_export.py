@@ -52,7 +52,7 @@ def export_model(model: TrainedModel, out: Path, episodes: Sequence[Episode], *,
                 raise ModelError(f'{source}: {name} of onnxruntime and torch differ by '
                                  f'{difference:.2e}, expected at most {MAX_DIFFERENCE:.0e}; '
                                  f'nothing was written to {out}')
-        prediction = 'not measured: no --data; the monitor will be off'
+        prediction: str | dict[str, Any] = 'not measured: no --data; the monitor will be off'
         if episodes:
             calibration = calibrate(bundle, transitions(episodes, model), planner)
             write_facts(folder, {**facts, **calibration})

@@ -122,7 +122,8 @@ def run_episode(seed: int, *, planner: Planner, execution: Execution = REPLANNED
     if robot.task.reaching:
         navigator = Navigator(planner.bundle.robot, horizon=planner.bundle.horizon)
         robot.reset(seed)  # the goal of the seed
-        navigator.go([robot.goal])
+        if robot.goal is not None:
+            navigator.go([robot.goal])
     controller = PlanController(planner, execution, seed=seed, navigator=navigator,
                                 on_plan=None if on_plan is None else partial(on_plan, robot))
     result, episode = walk(seed, robot, controller)
@@ -198,6 +199,8 @@ def _end_with_parent() -> None:
     """End this process when the one that started it is gone, which a worker cannot tell itself."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: our parent decides
     parent = multiprocessing.parent_process()
+    if parent is None:
+        return
 
     def wait() -> None:
         parent.join()
@@ -209,7 +212,7 @@ def _end_with_parent() -> None:
 def run_episodes(path: Path, config: PlannerConfig, seeds: Sequence[int], *,
                  pool: ProcessPoolExecutor, execution: Execution = REPLANNED,
                  perturbation: Robots = UNPERTURBED) -> Iterator[tuple[EpisodeResult,
-                                                                             Trace]]:
+                                                                       Trace]]:
     """
     Run one episode for every seed, as many at a time as ``pool`` has processes, in order.
 

@@ -170,9 +170,9 @@ def misalignment_of(branches: Iterable[Branch], bundle: Bundle) -> Misalignment:
 
 def forecast_error_of(branches: Iterable[Branch], bundle: Bundle) -> Misalignment:
     """Compare what the dynamics model makes of the plans' actions with what they give."""
-    branches = list(branches)
-    return compare_states(np.stack([b.forecast for b in branches]),
-                          np.stack([b.executed for b in branches]), bundle)
+    pairs = [(b.forecast, b.executed) for b in branches if b.forecast is not None]
+    return compare_states(np.stack([forecast for forecast, _ in pairs]),
+                          np.stack([executed for _, executed in pairs]), bundle)
 
 
 def compare_states(planned: NDArray, executed: NDArray, bundle: Bundle) -> Misalignment:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from ..planning.planner_config import PlannerConfig
 from ..state_error import entry_errors, root_mean_square
 
 N_WINDOWS = 10_000
-STATES = ('denoised', 'forecast')
+STATES: tuple[Literal['denoised', 'forecast'], ...] = ('denoised', 'forecast')
 
 
 def calibrate(bundle: Bundle, windows: Windows, planner: PlannerConfig | None = None, *,

@@ -39,14 +39,14 @@ class ArmGoals:
 
         :raises RobotError: if a key is missing or has a value that makes no sense.
         """
-        joints, links = section.texts('joints', 2), section.pair('links')
+        joints, links = section.two_texts('joints'), section.pair('links')
         if not min(links) > 0:
             section.refuse('links', list(links), 'two lengths above 0')
         ranges = section.optional_section('ranges')
         goals = cls(joints, links, section.number('tolerance', low=1e-6),
                     JointEntries.find(joints, state, source), section.pair('base', (0.0, 0.0)),
                     (ANY, ANY) if ranges is None else
-                    tuple(ranges.range(joint, ANY) for joint in joints))
+                    (ranges.range(joints[0], ANY), ranges.range(joints[1], ANY)))
         if ranges is not None:
             ranges.end()
         return goals

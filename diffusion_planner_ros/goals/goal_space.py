@@ -16,11 +16,13 @@ from .plane_goals import PlaneGoals
 class GoalSpace(Protocol):
     """Points (x, y) [m] that a robot can be sent to, in the frame of its simulation."""
 
-    tolerance: float
-    """Distance from a goal at which it is reached [m]."""
+    @property
+    def tolerance(self) -> float:
+        """Distance from a goal at which it is reached [m]."""
 
-    entries: JointEntries
-    """Where the joints that a goal fixes are in the state."""
+    @property
+    def entries(self) -> JointEntries:
+        """Where the joints that a goal fixes are in the state."""
 
     @property
     def grid(self) -> GridMap | None:
@@ -63,7 +65,7 @@ class GoalSpace(Protocol):
         """Return what ``read_goal_space`` reads."""
 
 
-KINDS = {'plane': PlaneGoals, 'arm': ArmGoals}
+KINDS: dict[str, type[PlaneGoals] | type[ArmGoals]] = {'plane': PlaneGoals, 'arm': ArmGoals}
 
 
 def read_goal_space(facts: Any, state: Sequence[Entry], source: str) -> GoalSpace:

@@ -82,8 +82,8 @@ class GridMap:
         low, high = np.clip(
             [self.cell_of(np.add(point, offset)) for offset in (
                 (-distance, distance), (distance, -distance))], 0, np.array(self.shape) - 1)
-        cells = product(*(range(first, last + 1) for first, last in zip(low, high, strict=True)))
-        return [cell for cell in cells if self.is_wall[cell]
+        rows, columns = (range(first, last + 1) for first, last in zip(low, high, strict=True))
+        return [cell for cell in product(rows, columns) if self.is_wall[cell]
                 and self._distance(point, *cell) < max(distance, 1e-9)]
 
     def _distance(self, point: NDArray, row: int, column: int) -> float:

@@ -13,8 +13,13 @@ from ..errors import RobotError
 class Entry(Protocol):
     """One number of a state, as ``StateEntry`` has it."""
 
-    joint: str
-    quantity: str
+    @property
+    def joint(self) -> str:
+        """Name of the joint."""
+
+    @property
+    def quantity(self) -> str:
+        """``position`` or ``velocity``."""
 
 
 @dataclass(frozen=True)

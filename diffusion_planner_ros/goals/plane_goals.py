@@ -37,7 +37,7 @@ class PlaneGoals:
 
         :raises RobotError: if a key is missing or has a value that makes no sense.
         """
-        joints = section.texts('joints', 2)
+        joints = section.two_texts('joints')
         grid, box = section.optional_section('map'), section.optional_section('workspace')
         if (grid is None) == (box is None):
             section.refuse('map', None if grid is None else '{...}',
@@ -111,4 +111,4 @@ class PlaneGoals:
                  'clearance': self.clearance}
         if self.grid is not None:
             return {**facts, 'map': self.grid.to_dict()}
-        return {**facts, 'workspace': dict(zip('xy', map(list, self.box), strict=True))}
+        return {**facts, 'workspace': dict(zip('xy', self.bounds.T.tolist(), strict=True))}

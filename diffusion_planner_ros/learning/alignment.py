@@ -177,7 +177,7 @@ class Aligner:
                               generator=learner.generator)
             x_t[:, 0, n_action:] = part
             t = torch.full((len(part),), self.config.n_diffusion_steps - 1)
-            values.append(learner.averaged['value'](x_t, t))
+            values.append(learner.averaged.value(x_t, t))
         normalized_values = torch.cat(values).double().numpy()
         return learner.value_normalizer.unnormalize(normalized_values[:, None])[:, 0]
 
@@ -234,7 +234,7 @@ class Aligner:
         losses = {
             'denoising': learner.denoising_loss(
                 x_0, t, eps, first_states(x_0, self.robot.action_dim), averaged=True),
-            'dynamics': learner.averaged['dynamics_model'].loss(
+            'dynamics': learner.averaged.dynamics_model.loss(
                 x_0[:, 0], x_0[:, 1, self.robot.action_dim:])}
         return {name: float(loss) for name, loss in losses.items()}
 

@@ -23,6 +23,9 @@ class Diffusion(nn.Module):
         are 0, the mean of the data, in every x_0.
     """
 
+    sqrt_alpha_bar: Tensor
+    sqrt_one_minus_alpha_bar: Tensor
+
     def __init__(self, network: nn.Module, schedule: NoiseSchedule, *, prediction: str,
                  seen: Tensor) -> None:
         super().__init__()

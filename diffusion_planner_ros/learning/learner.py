@@ -18,8 +18,9 @@ from ..files import written
 from ..normalizer import Normalizer
 from ..robot import Robot
 from ..schedule import CLEAN
-from .diffusion import loss_weight
+from .diffusion import Diffusion, loss_weight
 from .networks.builders import build_networks
+from .networks.model_networks import ModelNetworks
 from .objectives.consistency import consistency_target
 from .objectives.expectile import bootstrapped_returns, expectile_loss
 from .random_conditions import first_states, random_conditions
@@ -33,19 +34,25 @@ CHECKPOINT_KEYS = {'config', 'robot', 'facts', 'mean', 'std', 'value_mean', 'val
                    'reward_scale', 'data_sha256', 'n_updates', *STATEFUL, 'generator'}
 
 
-def averages_of(networks: nn.ModuleDict, decay: Callable[[], float]) -> AveragedModel:
+class Averages(AveragedModel):
+    """Averages of a model's weights over the updates."""
+
+    module: ModelNetworks
+
+
+def averages_of(networks: ModelNetworks, decay: Callable[[], float]) -> Averages:
     """
     Return exponential averages of the weights, which begin as the weights are now.
 
-    :param networks: as ``build_networks`` returns them; the averages are in ``.module``.
     :param decay: called at every update, for the share of the average that stays.
     """
-    def move(averaged: Sequence[Tensor], current: Sequence[Tensor], n_averaged: Tensor) -> None:
+    def move(averaged: Sequence[Tensor], current: Sequence[Tensor],
+             n_averaged: Tensor | int) -> None:
         del n_averaged
         for slow, fast in zip(averaged, current, strict=True):
             slow.lerp_(fast, 1.0 - decay())
 
-    averages = AveragedModel(networks, multi_avg_fn=move)
+    averages = Averages(networks, multi_avg_fn=move)
     averages.update_parameters(networks)  # torch copies the first weights instead of averaging
     return averages
 
@@ -110,7 +117,7 @@ class Learner:
                                    config.first_action_weight).to(self.device)
 
     @property
-    def averaged(self) -> nn.ModuleDict:
+    def averaged(self) -> ModelNetworks:
         """The networks with their averaged weights, which are the ones to be exported."""
         return self.averages.module
 
@@ -159,9 +166,9 @@ class Learner:
         :param averaged: whether of the averaged weights.
         """
         networks = self.averaged if averaged else self.networks
-        return networks['diffusion'].loss(x_0, t, eps, known, self._weight, wanted)
+        return networks.diffusion.loss(x_0, t, eps, known, self._weight, wanted)
 
-    def consistency_loss(self, teacher: nn.Module, x_0: Tensor, t: Tensor, eps: Tensor,
+    def consistency_loss(self, teacher: Diffusion, x_0: Tensor, t: Tensor, eps: Tensor,
                          known: Tensor) -> Tensor:
         """
         Loss of a denoiser that learns to denoise in one step from another one.
@@ -172,9 +179,9 @@ class Learner:
         :param eps: noise, shape (B, H, D).
         :param known: what is known beforehand, see ``draw_conditions``.
         """
-        diffusion = self.networks['diffusion']
+        diffusion = self.networks.diffusion
         x_t = diffusion.noised(x_0, t, eps, known)
-        target = consistency_target(teacher, self.averaged['diffusion'], x_t, t, known)
+        target = consistency_target(teacher, self.averaged.diffusion, x_t, t, known)
         return diffusion.weighted_error(diffusion(x_t, t, known), target, known, self._weight)
 
     def value_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, values: Tensor) -> Tensor:
@@ -187,8 +194,8 @@ class Learner:
         :param values: normalised return-to-go of their first rows, shape (B,).
         """
         known = first_states(x_0, self.robot.action_dim)
-        x_t = self.networks['diffusion'].noised(x_0, t, eps, known)
-        return ((self.networks['value'](x_t, t) - values) ** 2).mean()
+        x_t = self.networks.diffusion.noised(x_0, t, eps, known)
+        return ((self.networks.value(x_t, t) - values) ** 2).mean()
 
     def improved_values(self, x_0: Tensor, values: Tensor, end_values: Tensor, fallen: Tensor
                         ) -> tuple[Tensor, Tensor]:
@@ -204,9 +211,9 @@ class Learner:
         config, states = self.config, x_0[:, :, self.robot.action_dim:]
         clean = torch.full(values.shape, CLEAN, device=self.device)
         with torch.no_grad():
-            expected = self.averaged['state_value'](states[:, -1:], clean)
-            achieved = self.averaged['value'](x_0, clean)
-        loss = expectile_loss(achieved - self.networks['state_value'](states[:, :1], clean),
+            expected = self.averaged.state_value(states[:, -1:], clean)
+            achieved = self.averaged.value(x_0, clean)
+        loss = expectile_loss(achieved - self.networks.state_value(states[:, :1], clean),
                               config.expectile)
         return bootstrapped_returns(values, end_values, expected, fallen,
                                     config.discount ** (config.horizon - 1)), loss
@@ -217,16 +224,16 @@ class Learner:
         before, after = x_0[:, [0, -2]].flatten(0, 1), x_0[:, [1, -1]].flatten(0, 1)
         n_action = self.robot.action_dim
         next_state = after[:, n_action:]
-        losses = {'dynamics': self.networks['dynamics_model'].loss(before, next_state)}
+        losses = {'dynamics': self.networks.dynamics_model.loss(before, next_state)}
         if 'inverse_dynamics' in self.networks:
-            losses['inverse_dynamics'] = self.networks['inverse_dynamics'].loss(
+            losses['inverse_dynamics'] = self.networks.inverse_dynamics.loss(
                 before[:, n_action:], next_state, before[:, :n_action])
         return losses
 
     def descend(self, losses: dict[str, Tensor]) -> dict[str, Tensor]:
         """Take one gradient step on the sum of losses; return them detached."""
         self.optimizer.zero_grad()
-        sum(losses.values()).backward()
+        torch.stack(list(losses.values())).sum().backward()
         # The networks share no weight, so each is clipped on its own.
         for network in self.networks.values():
             nn.utils.clip_grad_norm_(network.parameters(), MAX_GRADIENT_NORM)

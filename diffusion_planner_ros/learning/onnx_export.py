@@ -15,7 +15,6 @@ from torch import nn, Tensor
 from torch._decomp import core_aten_decompositions
 from torch.func import functional_call
 from torch.fx.experimental.proxy_tensor import make_fx
-from torch.optim.swa_utils import AveragedModel
 
 from ..errors import ModelError
 from ..files import written
@@ -23,8 +22,9 @@ from ..robot import Robot
 from ..schedule import CLEAN
 from .graphs.half_weights import with_half_weights
 from .graphs.plan_graph import plan_graph
-from .learner import load_checkpoint
+from .learner import Averages, load_checkpoint
 from .networks.builders import build_networks
+from .networks.model_networks import ModelNetworks
 from .networks.return_conditioned import ClassifierFree
 from .random_conditions import first_states
 from .train_config import TrainConfig
@@ -54,8 +54,7 @@ def value_and_gradient(value: nn.Module, weights: dict[str, Tensor], x_t: Tensor
 class TrainedModel:
     """The averaged networks of a checkpoint, and the facts that go into the bundle."""
 
-    networks: nn.ModuleDict
-    """As ``build_networks`` returns them."""
+    networks: ModelNetworks
     robot: Robot
     config: TrainConfig
     facts: dict[str, Any]
@@ -67,18 +66,18 @@ class TrainedModel:
 
         One that can be told a return takes it and a weight, too, see ``ClassifierFree``.
         """
-        diffusion = self.networks['diffusion']
+        diffusion = self.networks.diffusion
         return ClassifierFree(diffusion) if self.config.return_share else diffusion
 
     @property
     def value(self) -> nn.Module:
         """Predicts the normalised return-to-go (B,) from x_t (B, H, D) and t (B,)."""
-        return self.networks['value']
+        return self.networks.value
 
     @property
     def dynamics_model(self) -> nn.Module:
         """Predicts the next state (B, S) from a row (B, D)."""
-        return self.networks['dynamics_model']
+        return self.networks.dynamics_model
 
     @property
     def inverse_dynamics(self) -> nn.Module | None:
@@ -104,7 +103,7 @@ class TrainedModel:
             raise ModelError(f'{checkpoint}: from another version of this program '
                              f'({error}); train again') from error
         robot = Robot.from_dict(saved['robot'], str(checkpoint))
-        averages = AveragedModel(build_networks(config, robot))
+        averages = Averages(build_networks(config, robot))
         averages.load_state_dict(saved['averages'])
         networks = averages.module.eval().requires_grad_(False)
         facts = {
@@ -173,8 +172,9 @@ class ValueWithGradient(nn.Module):
             self._graph = make_fx(
                 # The tracer must see nothing but tensors.
                 lambda weights, x_t, t: value_and_gradient(value, weights, x_t, t),
-                decomposition_table=core_aten_decompositions(), tracing_mode='symbolic',
-                _allow_non_fake_inputs=True)(self._weights(), x_t, t)
+                # Torch does not take its own table by the hint.
+                decomposition_table=core_aten_decompositions(),  # type: ignore[arg-type]
+                tracing_mode='symbolic', _allow_non_fake_inputs=True)(self._weights(), x_t, t)
 
     def _weights(self) -> dict[str, Tensor]:
         # As state_dict() has them, but so that the exporter knows whose they are.
@@ -193,6 +193,7 @@ def _save(model: nn.Module, example: dict[str, Tensor], outputs: list[str], file
             model, tuple(example.values()), dynamo=True, verbose=False, optimize=optimize,
             input_names=list(example), output_names=outputs,
             dynamic_shapes=tuple({0: batch} for _ in example))
+    assert program is not None  # with dynamo there always is one
     _write(program.model_proto, file)
 
 

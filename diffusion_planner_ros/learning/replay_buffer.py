@@ -38,8 +38,7 @@ class Buffer:
     def __init__(self, horizon: int) -> None:
         self.episodes: list[Episode] = []
         self._steps = torch.arange(horizon)
-        self._rows: Tensor | None = None
-        self._values = torch.empty(0)
+        self._rows = self._values = torch.empty(0)
         self._begins: list[int] = []
         self._n_steps = 0
 
@@ -54,15 +53,14 @@ class Buffer:
         :param rows: normalised rows of all of them as ``Windows.cut`` makes them, shape (n, D).
         :param values: normalised value of each row, shape (n,).
         """
-        begin = len(self._values)
+        first = begin = len(self._values)
         for episode in episodes:
             self._begins.append(begin)
             begin += n_rows(episode)
             self._n_steps += len(episode)
         self.episodes += episodes
-        first = self._rows is None
-        self._rows = rows if first else torch.cat([self._rows, rows])
-        self._values = values if first else torch.cat([self._values, values])
+        self._rows = torch.cat([self._rows, rows]) if first else rows
+        self._values = torch.cat([self._values, values]) if first else values
 
     def n_windows(self, number: int) -> int:
         """Return how many windows an episode has, by its number in ``episodes``."""
@@ -79,9 +77,9 @@ class Buffer:
         return bool(torch.isfinite(self._values).all())
 
     def windows(self, starts: Tensor) -> Tensor:
-        """Return windows (B, H, D) by their first rows (B,)."""
+        """Return the windows of first rows (B,), shape (B, H, D)."""
         return self._rows[starts[:, None] + self._steps]
 
     def values(self, starts: Tensor) -> Tensor:
-        """Return their normalised values (B,)."""
+        """Return the normalised values of their first rows, shape (B,)."""
         return self._values[starts]

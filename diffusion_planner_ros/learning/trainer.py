@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 import torch
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from ..errors import DatasetError, ModelError
 from ..normalizer import Normalizer
 from ..robot import Robot
 from ..schedule import CLEAN
+from .diffusion import Diffusion
 from .learner import CHECKPOINT_FILE, Learner, load_checkpoint, WARMUP_UPDATES
 from .train_config import TrainConfig
 
@@ -53,7 +55,10 @@ class Trainer:
         if config.label == 'policy' and windows.policy_torques is None:
             raise DatasetError("label is 'policy', but there are episodes that do not say what "
                                "their policy chose, expected 'executed', or data of collect alone")
-        if config.return_share and config.told == 'speed' and windows.commands is None:
+        told: NDArray | None = windows.values
+        if config.return_share and config.told == 'speed':
+            told = windows.commands
+        if told is None:
             raise DatasetError("told is 'speed', but there are episodes that do not say which "
                                "speed was commanded, expected 'return', or data of collect "
                                '--speeds alone')
@@ -72,18 +77,18 @@ class Trainer:
         self._values = learner.tensor(
             learner.value_normalizer.normalize(windows.values[:, None])[:, 0])
         # A speed is told in m/s, which needs no scaling.
-        self._told = (learner.tensor(windows.commands)
+        self._told = (learner.tensor(told)
                       if config.return_share and config.told == 'speed' else self._values)
         self._starts = torch.as_tensor(windows.starts)
         self._steps = torch.arange(config.horizon)
         for networks in (learner.networks, learner.averaged):
-            for name in ('dynamics_model', 'inverse_dynamics'):
-                if name in networks:
-                    networks[name].change_std.copy_(self._change_std())
+            networks.dynamics_model.change_std.copy_(self._change_std())
+            if 'inverse_dynamics' in networks:
+                networks.inverse_dynamics.change_std.copy_(self._change_std())
         self._fallen = torch.as_tensor(windows.fallen, device=learner.device)
         self._teacher = None if teacher is None else self._learn_from(teacher)
 
-    def _learn_from(self, file: Path) -> torch.nn.Module:
+    def _learn_from(self, file: Path) -> Diffusion:
         """Begin as a teacher is, and return it."""
         self._check_same(file, saved := load_checkpoint(file), NETWORK_SETTINGS,
                          'learn from a teacher with the same {}, or from data alone')
@@ -93,7 +98,7 @@ class Trainer:
                              "teacher that predicts 'x0' or 'v' and is told no return")
         self.learner.averages.load_state_dict(saved['averages'])
         self.learner.networks.load_state_dict(self.learner.averaged.state_dict())
-        return copy.deepcopy(self.learner.averaged['diffusion']).eval().requires_grad_(False)
+        return copy.deepcopy(self.learner.averaged.diffusion).eval().requires_grad_(False)
 
     def _change_std(self) -> Tensor:
         """Return the deviation of the change of every normalised state entry, shape (S,)."""

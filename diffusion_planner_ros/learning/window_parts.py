@@ -29,6 +29,8 @@ class Seen(torch.nn.Module):
     :param entries: true where an entry is seen, shape (H, D).
     """
 
+    entries: Tensor
+
     def __init__(self, entries: Tensor) -> None:
         super().__init__()
         self.sees_all = bool(entries.all())

@@ -44,8 +44,7 @@ class JointReader:
     def __init__(self, robot: Robot, elsewhere: Collection[str] = ()) -> None:
         self._robot = robot
         self._entries = [(k, e) for k, e in enumerate(robot.state) if e.joint not in elsewhere]
-        self._joints = [j for j in dict.fromkeys(e.joint for e in (*robot.state, *robot.action))
-                        if j not in elsewhere]
+        self._joints = [joint for joint in robot.joints if joint not in elsewhere]
         # For each quantity, the indices of its entries in the state, (n,).
         self._rows = {q: np.array([k for k, e in self._entries if e.quantity == q], dtype=int)
                       for q in QUANTITIES}

@@ -151,13 +151,13 @@ class MujocoBridge(Node):
 
     def _send_goal(self) -> None:
         """Send the robot to the goal of its episode, once it moves and somebody listens."""
-        episode, start = self._episode, self._episode.start_time
-        if (self._goals is None or start == self._sent or episode.state != 'running'
-                or not self._goals.get_subscription_count()):
+        episode, start, point = self._episode, self._episode.start_time, self._robot.goal
+        if (self._goals is None or point is None or start == self._sent
+                or episode.state != 'running' or not self._goals.get_subscription_count()):
             return
         goal = PoseStamped()
         goal.header.frame_id, goal.header.stamp = FRAME, stamp_from_nanoseconds(episode.time)
-        goal.pose.position.x, goal.pose.position.y = map(float, self._robot.goal)
+        goal.pose.position.x, goal.pose.position.y = map(float, point)
         self._goals.publish(goal)
         self._sent = start
 

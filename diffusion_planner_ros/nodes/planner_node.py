@@ -88,7 +88,7 @@ class PlannerNode(LifecycleNode):
         arguments = ['--ros-args', '-r', f'__ns:={namespace}'] if namespace else None
         super().__init__(PLANNER.node_name, cli_args=arguments)
         self._plan = plan
-        self._configs = {PlannerNodeConfig: declare(self, PlannerNodeConfig)}
+        self._configs: Configs = {PlannerNodeConfig: declare(self, PlannerNodeConfig)}
         preset = self._config.preset or _preset_of(bundle_path(self._config.bundle))
         defaults = Preset.load(preset).planner if preset else {}
         self._configs |= {config: declare(self, config, defaults)
@@ -107,8 +107,7 @@ class PlannerNode(LifecycleNode):
         self._conflict: dict[Gid, str] = {}  # names of other nodes that command now
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
         self._loader = BundleLoader(
-            lambda *call: self.executor.create_task(*call),
-            on_loaded=self._take_over, on_refused=self._keep)
+            self._soon, on_loaded=self._take_over, on_refused=self._keep)
         self._control = ControlThread(self, self._on_control_fault)
         self._conflicts = CommandConflicts(self, self._control.group,
                                            on_other=lambda: self._health.wake())
@@ -133,7 +132,12 @@ class PlannerNode(LifecycleNode):
 
     # The life of the process
 
-    def _once(self, delay: float, function: Callable[[], None]) -> None:
+    def _soon(self, function: Callable[..., object], *arguments: object) -> None:
+        """Call a function in the thread of the executor; any thread."""
+        if self.executor is not None:  # as it is but for the end of the process
+            self.executor.create_task(function, *arguments)
+
+    def _once(self, delay: float, function: Callable[[], object]) -> None:
         def run() -> None:
             self.destroy_timer(timer)
             function()
@@ -184,8 +188,7 @@ class PlannerNode(LifecycleNode):
             if urdf is not None:
                 robot = bundle.robot
                 # It measures no other joints: the target of an arm is one, a gripper another.
-                measured = {entry.joint for entry in (*robot.state, *robot.action)}
-                self._display = PlanDisplay(self, urdf.pruned(measured),
+                self._display = PlanDisplay(self, urdf.pruned(set(robot.joints)),
                                             self._configs[DisplayConfig])
             freeze_garbage()
         except PlannerError:
@@ -202,6 +205,8 @@ class PlannerNode(LifecycleNode):
         """Start commanding, unless another node does."""
         if self._is_told_to_stop:
             raise PlannerError('the process is about to end; start it again')
+        if self._model is None or self._limit is None or self._stop is None:
+            raise PlannerError('there is no bundle to plan with; configure the node')
         if self._loop is not None:
             self._finish()
         loop = ControlLoop(
@@ -237,6 +242,8 @@ class PlannerNode(LifecycleNode):
         self._free()
 
     def _deactivate(self, cause: str) -> None:
+        if self._loop is None:
+            return
         self._loop.stop(cause)
         if self._loop.is_finished:
             self._finish()
@@ -253,7 +260,8 @@ class PlannerNode(LifecycleNode):
 
     def _finish(self) -> None:
         loop, self._loop = self._loop, None
-        loop.close()
+        if loop is not None:
+            loop.close()
         self._conflicts.ignore()  # forget the senders: one of them may be this node
         self._conflicts.listen()
 
@@ -282,7 +290,7 @@ class PlannerNode(LifecycleNode):
                     raise RobotError(f"{bundle.path / FACTS_FILE}: commands joint "
                                      f"'{entry.joint}', expected joints whose effort the URDF "
                                      f'limits: {", ".join(urdf.effort_limits)}')
-            limits.append([urdf.effort_limits[entry.joint] for entry in robot.action])
+            limits.append(np.array([urdf.effort_limits[e.joint] for e in robot.action]))
         return np.min(limits, axis=0), urdf
 
     def _urdf(self, robot: Robot) -> Urdf | None:
@@ -308,9 +316,11 @@ class PlannerNode(LifecycleNode):
 
     def _tell_bundle(self) -> None:
         """Set parameter ``bundle`` to the bundle in use, unless another one is being loaded."""
-        if not self._loader.n_loading and bundle_path(self._config.bundle) != self._bundle_in_use:
+        in_use = self._bundle_in_use
+        if (in_use is not None and not self._loader.n_loading
+                and bundle_path(self._config.bundle) != in_use):
             self._is_telling = True
-            self.set_parameters([Parameter('bundle', value=str(self._bundle_in_use))])
+            self.set_parameters([Parameter('bundle', value=str(in_use))])
             self._is_telling = False
 
     @property
@@ -318,8 +328,8 @@ class PlannerNode(LifecycleNode):
         return self._is_configuring or self._loader.n_loading > 0
 
     @property
-    def _bundle_in_use(self) -> Path:
-        return self._model.planner.bundle.path
+    def _bundle_in_use(self) -> Path | None:
+        return None if self._model is None else self._model.planner.bundle.path
 
     # Parameters
 
@@ -353,13 +363,13 @@ class PlannerNode(LifecycleNode):
         """
         self._model = Model.build(bundle, self._configs[PlannerConfig],
                                   self._configs[MonitorConfig], before=self._model)
-        self._warn_of_calibration()
+        self._warn_of_calibration(self._model)
         if self._loop is not None:
             self._loop.apply(self._model, self._config.torque_scale)
 
-    def _warn_of_calibration(self) -> None:
+    def _warn_of_calibration(self, model: Model) -> None:
         """Warn, once for each reason, that the monitor was calibrated for another planner."""
-        before, self._calibration = self._calibration, self._model.calibration
+        before, self._calibration = self._calibration, model.calibration
         if (self._calibration in (AS_MEASURED, before)
                 or not self._configs[MonitorConfig].is_on):
             return
@@ -402,7 +412,7 @@ class PlannerNode(LifecycleNode):
         """Log the exception that ended inference, and deactivate; control thread."""
         self._fault = f'inference failed: {fault!r}'
         self.get_logger().fatal(''.join(traceback.format_exception(fault)))
-        self.executor.create_task(self._give_up)
+        self._soon(self._give_up)
 
     def _give_up(self) -> None:
         """Deactivate, unless that has happened meanwhile."""
@@ -455,9 +465,9 @@ class PlannerNode(LifecycleNode):
         if self._conflicts.yields(others):
             self._fault = f'left the robot to {", ".join(names)}, which had begun before'
             self.get_logger().error(self._fault)
-            self.executor.create_task(self._give_up)
+            self._soon(self._give_up)
         elif is_active and self._conflicts.is_listening and not self._conflicts.is_contested:
-            self.executor.create_task(self._stop_listening)
+            self._soon(self._stop_listening)
         self._conflict = others
 
     def _status(self, loop: ControlLoop | None) -> tuple[bytes, str, str]:

@@ -214,7 +214,8 @@ class Recorder(Node):
 
     def _on_odometry(self, msg: Odometry) -> None:
         pose = pose_and_rates(msg)
-        self._base.check(pose)
+        if self._base is not None:
+            self._base.check(pose)
         stamp = nanoseconds_from_stamp(msg.header.stamp)
         if self._odometry.newest is not None and stamp < self._odometry.newest:
             self._odometry.clear()  # time jumped back
@@ -223,7 +224,8 @@ class Recorder(Node):
     def _write(self, episode: Episode, n_left_out: int) -> None:
         number = self._writer.n_episodes
         self._writer.write(episode)
-        n_plans = int(np.isfinite(episode.plans[:, 0, 0]).sum())
+        plans = episode.plans
+        n_plans = 0 if plans is None else int(np.isfinite(plans[:, 0, 0]).sum())
         self._n_steps += len(episode)
         self._n_plans += n_plans
         self.get_logger().info(

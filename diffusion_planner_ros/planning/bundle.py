@@ -203,7 +203,9 @@ class Bundle:
     @cached_property
     def plans_several(self) -> bool:
         """Whether that graph plans from several states at once; before format 5.1 it did not."""
-        return self.has_plan and len(self._plan.get_inputs()[PLAN_INPUTS.index('known')].shape) > 2
+        if self._plan is None:
+            return False
+        return len(self._plan.get_inputs()[PLAN_INPUTS.index('known')].shape) > 2
 
     @property
     def largest_entry(self) -> float:
@@ -415,7 +417,7 @@ class Bundle:
         window, row = [self.horizon, self.row_dim], [self.row_dim]
         shapes = [(DENOISER_FILE, self._denoiser.get_inputs()[0], window),
                   (VALUE_FILE, self._value.get_inputs()[0], window)]
-        if self.has_dynamics:
+        if self._dynamics is not None:
             shapes += [(DYNAMICS_FILE, self._dynamics.get_inputs()[0], row),
                        (DYNAMICS_FILE, self._dynamics.get_outputs()[0], [self.robot.state_dim])]
         if self._inverse is not None:

@@ -24,7 +24,7 @@ class CompiledPlan:
     def __init__(self, bundle: Bundle, config: PlannerConfig) -> None:
         levels = bundle.schedule.levels(config.n_denoise_steps)
         factors_of = FACTORS[SAMPLERS[config.sampler]]
-        unit = LearnedValue(bundle, config).of_normalized(config.guide_weights[0])
+        unit = LearnedValue(bundle, config).unit * config.guide_weights[0]
         pushes = push_factors(config.guidance, config.guidance_strength * unit,
                               config.n_unguided_steps, levels)
         steps = []
@@ -37,7 +37,7 @@ class CompiledPlan:
         n_guided = sum(push != 0 for push in pushes)
         bound = min(config.clip_denoised, bundle.largest_entry)
         low, high = bundle.row_limits
-        self._inputs = {
+        self._inputs: dict[str, NDArray] = {
             'times': np.array([t for t, _ in levels], dtype=np.int64)[:, None],
             'steps': np.array(steps, dtype=np.float32),
             'n_guided': np.array(n_guided, dtype=np.int64),

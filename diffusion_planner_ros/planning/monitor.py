@@ -14,6 +14,9 @@ from ..state_error import entry_errors, root_mean_square
 from .bundle import Bundle
 from .planner import Plan
 
+Level = Literal['ok', 'warn', 'stop']
+Cause = Literal['', 'score', 'jump', 'deviation', 'equal states']
+
 
 @document_settings
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ class Surprise:
     """Largest distance of an entry from the training data's range [standard deviations]."""
     n_equal: int
     """States in a row that equal the one before though motion was predicted."""
-    level: Literal['ok', 'warn', 'stop']
-    cause: Literal['', 'score', 'jump', 'deviation', 'equal states'] = ''
+    level: Level
+    cause: Cause = ''
     """What the level follows from; a score only where nothing else does."""
 
 
@@ -156,14 +159,15 @@ class PredictionMonitor:
         return Surprise(error, percentile, score, jump, deviation, self._n_equal,
                         *self._level(score, jump, deviation))
 
-    def _level(self, score: float, jump: float, deviation: float) -> tuple[str, str]:
+    def _level(self, score: float, jump: float, deviation: float) -> tuple[Level, Cause]:
         """Return the level and its cause."""
         config = self.config
-        for cause, found, limit in (
-                ('deviation', deviation, config.max_state_deviation),
-                ('equal states', self._n_equal, config.max_equal_states),
-                ('jump', jump, config.max_jump),
-                ('score', score, config.ood_stop)):
+        stops: tuple[tuple[Cause, float, float], ...] = (
+            ('deviation', deviation, config.max_state_deviation),
+            ('equal states', self._n_equal, config.max_equal_states),
+            ('jump', jump, config.max_jump),
+            ('score', score, config.ood_stop))
+        for cause, found, limit in stops:
             if limit and found > limit:
                 return 'stop', cause
         return ('warn', 'score') if config.ood_warn and score > config.ood_warn else ('ok', '')

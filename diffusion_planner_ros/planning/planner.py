@@ -96,8 +96,9 @@ class Planner:
         self.config = config
         guides = {name: GUIDES[name](bundle, config) for name in config.guides}
         self._guides = WeightedGuides(guides, config.guide_weights)
-        self._speed: Target | None = guides.get('speed')
-        self._obstacles: Obstacles | None = guides.get('obstacles')
+        speed, obstacles = guides.get('speed'), guides.get('obstacles')
+        self._speed = speed if isinstance(speed, Target) else None
+        self._obstacles = obstacles if isinstance(obstacles, Obstacles) else None
         self._evasion = None if self._obstacles is None else Evasion(bundle, self._obstacles)
         self._is_told_speed = bundle.takes_speed and config.return_weight > 0
         self._wanted = config.target_speed if bundle.takes_speed else config.wanted_return
@@ -200,7 +201,7 @@ class Planner:
         if bundle.window == 'states':
             self._act(x_0, mask)
         changes = None
-        if self._known_obstacles:
+        if self._evasion is not None and self._known_obstacles:
             changes = self._evasion.evade(x_0, mask)
         candidates = bundle.normalizer.unnormalize(x_0.astype(np.float64))
         actions = candidates[:, :, :n_action]
@@ -217,9 +218,8 @@ class Planner:
         if changes is not None:
             preferred['obstacles'] = preferred['obstacles'] + changes
         scores = self._guides.score(preferred)
-        value = preferred.get('learned_value')
-        if value is None:
-            value = self._learned_value.value(x_0)
+        value = (preferred['learned_value'] if 'learned_value' in preferred
+                 else self._learned_value.value(x_0))
         values = self._learned_value.predicted_return(value)
         if not all(np.isfinite(array).all() for array in (candidates, values, scores)):
             raise StateError('the plan has values that are not finite; the state is too far from '
@@ -299,7 +299,7 @@ class Planner:
         steps = SAMPLERS[config.sampler](partial(self._predict, known=mask), x_t, self._levels)
         drawn = None
         for factor in self._push_factors:
-            s, x_s, std = steps.send(drawn)
+            s, x_s, std = next(steps) if drawn is None else steps.send(drawn)
             np.copyto(x_s, known, where=mask)
             if factor and config.guidance == 'diffuser':
                 self._push(x_s, s, factor, known, mask)
@@ -313,7 +313,8 @@ class Planner:
             drawn = x_s
         return x_s
 
-    def _push(self, x_s: NDArray, s: int, factor: float, known: NDArray, mask: NDArray) -> None:
+    def _push(self, x_s: NDArray, s: int, factor: float | np.floating, known: NDArray,
+              mask: NDArray) -> None:
         """Move trajectories (B, H, D) along the gradient of what the guides prefer, in place."""
         for _ in range(self.config.n_guide_steps):
             x_s += factor * self._guides.gradient(x_s, s)

@@ -37,9 +37,12 @@ class Reaching:
 
         :raises RobotError: if a key is missing, unknown, or has a value that makes no sense.
         """
-        reaching = cls(*(section.number(name, low=0.0) for name in (
-            'stiffness', 'damping', 'lookahead')),
-            section.integer('stay', low=1, high=MAX_STAY),
-            section.texts('goal_joints', 2, None), section.number('wall_height', None, low=1e-3))
+        reaching = cls(
+            stiffness=section.number('stiffness', low=0.0),
+            damping=section.number('damping', low=0.0),
+            lookahead=section.number('lookahead', low=0.0),
+            stay=section.integer('stay', low=1, high=MAX_STAY),
+            goal_joints=section.two_texts('goal_joints', None),
+            wall_height=section.number('wall_height', None, low=1e-3))
         section.end()
         return reaching

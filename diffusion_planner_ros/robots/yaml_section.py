@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 import math
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import RobotError
 
@@ -91,15 +91,15 @@ class YamlSection:
             self.refuse(key, value, 'two finite numbers, as [0.0, 0.5]')
         return float(value[0]), float(value[1])
 
-    def texts(self, key: str, n_texts: int, default: Any = REQUIRED) -> tuple[str, ...]:
-        """Return a list of so many texts."""
+    def two_texts(self, key: str, default: Any = REQUIRED) -> tuple[str, str]:
+        """Return a list of two texts."""
         value = self.take(key, default)
         if value is default:
             return value
-        if not (isinstance(value, list) and len(value) == n_texts
+        if not (isinstance(value, list) and len(value) == 2
                 and all(isinstance(text, str) and text.strip() for text in value)):
-            self.refuse(key, value, f'a list of {n_texts} texts')
-        return tuple(value)
+            self.refuse(key, value, 'a list of 2 texts')
+        return value[0], value[1]
 
     def section(self, key: str) -> 'YamlSection':
         """Return the mapping that a key holds."""
@@ -124,7 +124,7 @@ class YamlSection:
                 raise RobotError(f"{self._source}: key '{self._prefix}{key}' is unknown, expected "
                                  f'one of {", ".join(self._known)}; mend or delete it')
 
-    def refuse(self, key: str, value: Any, expected: str) -> None:
+    def refuse(self, key: str, value: Any, expected: str) -> NoReturn:
         """
         Refuse the value of a key.
 

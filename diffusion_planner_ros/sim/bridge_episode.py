@@ -294,9 +294,9 @@ class BridgeEpisode:
             self._warn_once(kind, f'command refused: {found}, expected {len(self._motors)} '
                             'finite torques [N m]')
             return
-        is_for_now = answered in (None, self.time)
-        if not is_for_now and (self._config.lockstep or not self._is_running
-                               or answered > self.time):
+        is_for_now = answered is None or answered == self.time
+        if answered is not None and not is_for_now and (
+                self._config.lockstep or not self._is_running or answered > self.time):
             return
         if self._end or (self._config.lockstep and self._is_answered):
             return

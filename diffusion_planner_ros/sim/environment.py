@@ -7,6 +7,7 @@ from typing import Protocol
 
 from numpy.typing import NDArray
 
+from ..errors import RobotError
 from ..goals.obstacle import Obstacle
 from ..robot import Robot
 from ..robots.robot_folder import robot_folder
@@ -98,6 +99,18 @@ class Environment(Protocol):
 
     def place(self, state: NDArray) -> None:
         """Put the robot, at rest from all pushes, where a recorded state (S,) says."""
+
+
+def in_mujoco(environment: Environment) -> MujocoEnvironment:
+    """
+    Return an environment for those who look into MuJoCo's model and data.
+
+    :raises RobotError: if something else simulates it.
+    """
+    if not isinstance(environment, MujocoEnvironment):
+        raise RobotError(f"robot '{environment.robot.name}' is simulated by "
+                         f'{type(environment).__name__}, expected MuJoCo')
+    return environment
 
 
 @cache

@@ -15,7 +15,7 @@ from ..robot import Robot
 from ..robots.task import Task
 from .mjcf import load_model, mjcf_path
 from .model_check import check_model, joints_of, torque_limit_of
-from .perturbation import Perturbation
+from .perturbation import Disturbance, Perturbation
 from .walls import OBSTACLE
 
 _load = cache(load_model)  # robots drawn anew in every episode are copies of one
@@ -39,25 +39,27 @@ class MujocoEnvironment:
     :raises RobotError: if layout, task and model do not fit together.
     """
 
+    _disturbance: Disturbance
+
     def __init__(self, robot: Robot, task: Task, perturbation: Perturbation,
                  obstacles: Sequence[Obstacle] = ()) -> None:
         self.robot = robot
         self.task = task
-        walls, height = None, task.reaching and task.reaching.wall_height
-        if height and robot.goal:
-            walls = robot.goal.grid
+        height = (None if task.reaching is None else task.reaching.wall_height) or 0.0
+        walls = robot.goal.grid if height and robot.goal else None
         if obstacles and not height:
             raise RobotError(f'{task.file}: there are {len(obstacles)} obstacles and no height of '
                              'them, expected wall_height in its section reaching')
         self.model = (load_model(mjcf_path(task), walls, height, obstacles) if obstacles else
-                      copy.copy(_load(mjcf_path(task), walls, walls and height)))
+                      copy.copy(_load(mjcf_path(task), walls, height if walls else 0.0)))
         check_model(self.model, robot, task)
         perturbation.alter(self.model)
         self.data = mujoco.MjData(self.model)
         self.joint_names = joints_of(self.model)
         self.actuated_joints = [entry.joint for entry in robot.action]
         self.control_period = float(self.model.opt.timestep) * task.frame_skip  # [s]
-        self.forward = 0 if task.reaching else self.joint_names.index(task.forward_joint)
+        self.forward = (0 if task.forward_joint is None
+                        else self.joint_names.index(task.forward_joint))
         self.goal: NDArray | None = None
         """Of an episode of a robot that is sent to goals [m], shape (2,)."""
         self.has_collided = False
@@ -102,7 +104,8 @@ class MujocoEnvironment:
     def position(self) -> float:
         """Forward position, or how far short of its goal the robot is, below 0 [m]."""
         if self.goal is not None:
-            return -float(np.linalg.norm(self.robot.goal.position(self._exact_state) - self.goal))
+            place = self.robot.goal_space.position(self._exact_state)
+            return -float(np.linalg.norm(place - self.goal))
         return float(self.data.qpos[self.forward])
 
     @property
@@ -126,19 +129,19 @@ class MujocoEnvironment:
         bound = noise.position_bound
         self.data.qpos[:] = model.qpos0 + rng.uniform(-bound, bound, model.nq)
         if noise.velocity_std is None:
-            bound = noise.velocity_bound
+            bound = noise.velocity_bound or 0.0
             self.data.qvel[:] = rng.uniform(-bound, bound, model.nv)
         else:
             self.data.qvel[:] = noise.velocity_std * rng.standard_normal(model.nv)
         if self.task.reaching:
             self._draw_start(rng)
-            self.aim(self.robot.goal.draw(rng))
+            self.aim(self.robot.goal_space.draw(rng))
         mujoco.mj_forward(model, self.data)
         return self.state
 
     def _draw_start(self, rng: np.random.Generator) -> None:
         """Move the robot from where its model puts it to a point that might be a goal."""
-        space = self.robot.goal
+        space = self.robot.goal_space
         start = space.state_at(space.draw(rng), rng.uniform(-1.0, 1.0, self.robot.state_dim))
         joints = self._entries[list(space.entries.positions)]
         self.data.qpos[joints] += space.entries.positions_of(start) - self.model.qpos0[joints]
@@ -150,7 +153,9 @@ class MujocoEnvironment:
         :param goal: [m], shape (2,).
         """
         self.goal = np.array(goal, dtype=np.float64)
-        for joint, place in zip(self.task.reaching.goal_joints or (), self.goal, strict=False):
+        reaching = self.task.reaching
+        shown = () if reaching is None else reaching.goal_joints or ()
+        for joint, place in zip(shown, self.goal, strict=False):
             i = self.joint_names.index(joint)
             self.data.qpos[i], self.data.qvel[i] = place, 0.0
 

@@ -1,6 +1,7 @@
 """Robots drawn at random, a new one in every episode: what a robust policy learns on."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ class PerturbationRanges:
         :param seed: of the episode; the same seed gives the same robot.
         """
         rng = np.random.default_rng((seed, ROBOT_STREAM))
-        drawn = {}
+        drawn: dict[str, Any] = {}
         for entry in settings_of(Perturbation):
             low, high = getattr(self, entry.name)
             drawn[entry.name] = (int(rng.integers(round(low), round(high) + 1))

@@ -62,7 +62,7 @@ def rollout_together(environments: Sequence[Environment], controller: BatchContr
         if not len(standing):
             break
         torques = controller(np.array([states[i][-1] for i in standing]), standing, step)
-        for i, torque in zip(standing, torques, strict=True):
+        for i, torque in zip(standing.tolist(), torques, strict=True):
             state, reward, fell[i] = environments[i].step(torque)
             states[i].append(state)
             actions[i].append(torque / environments[i].torque_limit)

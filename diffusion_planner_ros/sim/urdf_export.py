@@ -1,5 +1,6 @@
 """A URDF of a MuJoCo model: the same joints, inertias and shapes for the tools of ROS."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
@@ -228,6 +229,6 @@ def _add_origin(element: Element, at: NDArray, rotation: NDArray) -> None:
     SubElement(element, 'origin', xyz=_text(at), rpy=_text(_rpy(rotation)))
 
 
-def _text(numbers: object) -> str:
+def _text(numbers: Iterable[float]) -> str:
     """Write numbers so that a micrometre survives and rounding noise does not."""
     return ' '.join(f'{round(float(x), 12) + 0.0:.12g}' for x in numbers)

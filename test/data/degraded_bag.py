@@ -127,7 +127,7 @@ def odometry(position, velocity, stamp):
 
 
 def write(data: Path, out: Path, /, faults: tyro.conf.OmitArgPrefixes[Faults],
-         episodes: int = 200, robot: str = 'walker2d', seed: int = 0) -> None:
+          episodes: int = 200, robot: str = 'walker2d', seed: int = 0) -> None:
     """
     Write the first episodes of a data set as they are, and as a recording.
 

@@ -212,7 +212,7 @@ def test_joints_that_come_late_begin_the_episode(tmp_path, robot, walk):
 
 
 def test_a_joint_that_is_missing_or_not_finite_for_a_while_splits_the_episode(tmp_path, robot,
-                                                                            walk):
+                                                                              walk):
     messages = walk.sent()
     states = of_topic(messages, '/joint_states')
     states[30].msg = walk.joint_states(30, names=walk.names[:-1])
@@ -512,7 +512,7 @@ def test_an_mcap_file_of_a_killed_recorder_is_read_to_its_last_message(tmp_path,
 
 @pytest.mark.parametrize('share', [0.9, 0.5])
 def test_of_a_compressed_chunk_that_was_cut_off_the_beginning_is_read(tmp_path, robot, walk, share,
-                                                                     monkeypatch):
+                                                                      monkeypatch):
     monkeypatch.setattr(Writer, '__enter__', lambda self: (
         self.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD), self.open(),
         self)[-1])
@@ -561,7 +561,7 @@ def test_split_recordings_are_read_in_order(tmp_path, robot, walk):
 
 
 def test_with_jitter_loss_and_disorder_every_step_that_is_kept_is_as_it_was(tmp_path, robot,
-                                                                           walk):
+                                                                            walk):
     rng = np.random.default_rng(1)
     messages = [replace(s, msg=s.msg) for s in walk.sent()]
     shifts = rng.integers(-PERIOD // 8, PERIOD // 8, N + 1).tolist()

@@ -473,7 +473,7 @@ def test_the_list_is_long_enough():
 
 @pytest.mark.parametrize('fault', WRONG)
 def test_a_wrong_file_is_refused_in_one_line_and_nothing_is_written(folder, monkeypatch, capfd,
-                                                                   fault):
+                                                                    fault):
     write, expected = WRONG[fault]
     verb, path, options = write(folder)
     before = sorted(folder.rglob('*'))

@@ -62,7 +62,7 @@ class Stream:
         self._walk = walk
         self._states = node.create_publisher(
             JointState, JOINT_STATES.path, QoSProfile(depth=10,
-                                                   reliability=ReliabilityPolicy.RELIABLE))
+                                                      reliability=ReliabilityPolicy.RELIABLE))
         self._clock = node.create_publisher(Clock, CLOCK.path, 1)
         self.fault = None
         self.begun = None

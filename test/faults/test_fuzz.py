@@ -312,7 +312,7 @@ def test_bridge_and_recorder_bear_malformed_messages_and_requests(tmp_path):
         nodes.publish(Clock, CLOCK.path, fuzz.clock)
         nodes.send(2.0)
         for name, settings in (('mujoco_bridge', ('seed', 'lockstep', 'stop_damping')),
-                            ('recorder', ('file', 'max_episode_steps', 'odometry_joints'))):
+                               ('recorder', ('file', 'max_episode_steps', 'odometry_joints'))):
             nodes.ask(SetParameters, f'{name}/set_parameters',
                       [fuzz.parameters((*settings, 'use_sim_time')) for _ in range(40)])
         for k in range(4):

@@ -63,7 +63,7 @@ def test_a_single_episode_is_refused():
     no_step = Episode(np.zeros((1, 2)), np.zeros((1, 1)), np.zeros(1), False)
     with pytest.raises(DatasetError, match='1 episodes of two states or more, expected at least'):
         learn_inverse([episode, no_step], ROBOT, Normalizer(np.zeros(3), np.ones(3)),
-                               n_updates=1, seed=0)
+                      n_updates=1, seed=0)
 
 
 def test_jumps_are_of_every_joint_from_one_period_to_the_next():
@@ -73,7 +73,7 @@ def test_jumps_are_of_every_joint_from_one_period_to_the_next():
 def test_one_walk_is_that_of_the_plans_and_the_other_that_of_the_states(bundle, robot, recorded):
     planner = Planner(bundle, FEW)
     inverse = learn_inverse(recorded.episodes, robot, bundle.normalizer, n_updates=20,
-                                     seed=0)
+                            seed=0)
     found = walk_both(1, planner=planner, inverse=inverse)
     result, trace = run_episode(1, planner=planner)
     assert found.planned == result

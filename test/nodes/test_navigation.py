@@ -279,6 +279,7 @@ def test_goals_and_walls_are_drawn(user):
     drawn = []
     user.node.create_subscription(MarkerArray, MARKERS.path, drawn.append, 10)
     user.path(*[LEFT, RIGHT] * 10)
+
     def shown():
         return {m.ns: m for m in (drawn[-1].markers if drawn else ())}
     user.wait(lambda: {'goals', 'walls', 'chosen plan'} <= set(shown()), 'markers')

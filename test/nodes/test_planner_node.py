@@ -302,6 +302,7 @@ def test_two_publishers_of_the_clock_are_named_when_time_jumps_back(start):
     driver, process = start()
     driver.node.create_publisher(Clock, CLOCK.path, 1)
     text = "time jumped back: '/clock' has 2 publishers, expected one; end all but one of /obs"
+
     def is_reported():
         for step in (10, 0):
             driver.set_clock(step)

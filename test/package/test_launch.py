@@ -348,7 +348,7 @@ def test_autostart_use_sim_time_and_log_level_reach_the_nodes(prefix):
 
 @pytest.mark.parametrize(('file', 'names'), [
     ('simulation.launch.py', {'planner', 'mujoco_bridge', 'recorder', 'rviz2',
-                            'robot_state_publisher'}),
+                              'robot_state_publisher'}),
     ('hardware.launch.py', {'planner', 'recorder', 'ros2_control_node', 'spawner',
                             'robot_state_publisher'}),
 ])

@@ -17,6 +17,7 @@ from diffusion_planner_ros.planning.samplers import ddim, SAMPLERS
 
 H, S, A = 8, 17, 6
 
+
 @pytest.fixture(scope='module')
 def general(bundle):
     """The same bundle without the graph of whole plans: only the general loop is left."""

@@ -66,7 +66,7 @@ def planned(planner, walker):
 
 
 def test_a_planner_keeps_its_speed_until_the_first_command_and_then_follows(command, bundle,
-                                                                           walker):
+                                                                            walker):
     planner = Planner(bundle, PlannerConfig(target_speed=3.0, **SPEED))
     first = planned(planner, walker)
     command.steer(planner)
@@ -147,7 +147,7 @@ def test_the_age_of_a_stamped_command_counts_from_its_stamp(node):
 
 
 def test_without_the_guide_a_command_is_reported_once_and_changes_nothing(command, warnings,
-                                                                         bundle, walker):
+                                                                          bundle, walker):
     planner = Planner(bundle, PlannerConfig())
     before = planned(planner, walker)
     command.on_twist(twist(1.0))

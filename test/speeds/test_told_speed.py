@@ -47,7 +47,7 @@ def test_every_row_has_its_command_and_a_fall_the_last_one(commanded, robot):
 
 
 def test_the_denoiser_is_told_the_command_of_the_first_row(commanded, robot, config_of,
-                                                          monkeypatch):
+                                                           monkeypatch):
     trainer = Trainer(config_of(**TOLD), robot, cut(commanded, robot))
     told, windows = [], []
     learner, loss = trainer.learner, trainer.learner.denoising_loss

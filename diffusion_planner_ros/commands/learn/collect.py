@@ -99,20 +99,28 @@ def collect(
     if n_learn is None:
         n_learn = (N_IMPROVE if start else N_LEARN_ROBUST if robust else
                    N_LEARN_SPEEDS if speeds else N_LEARN)
-    robots = LESSONS[lesson].robots if start else DRAWN if robust else UNPERTURBED
+    robots = DRAWN if robust else UNPERTURBED
     with progress('learning to move', n_learn, unit='steps') as advance:
         def on_learned(n_done: int, recent_return: float) -> None:
             advance(n_done - advance.n, ret=f'{recent_return:.0f}')
-        how = {'n_transitions': n_learn, 'seed': seed, 'on_progress': on_learned}
-        learned = (behaviour.improve(name, start, LESSONS[lesson], **how) if start else
-                   behaviour.learn(name, robots=robots, commands=commands, **how))
+        if start is None:
+            learned = behaviour.learn(name, robots=robots, commands=commands,
+                                      n_transitions=n_learn, seed=seed, on_progress=on_learned)
+        else:
+            learned = behaviour.improve(name, start, LESSONS[lesson], n_transitions=n_learn,
+                                        seed=seed, on_progress=on_learned)
     n_recorded = n_transitions if robust or speeds else (
         2 * n_transitions + min(n_transitions, recording.N_POOR_TRANSITIONS))
     with progress('recording', n_recorded, unit='steps') as advance:
-        how = {'n_transitions': n_transitions, 'seed': seed, 'on_progress': advance}
-        data_sets = (recording.collect_robust(learned, robots, **how) if robust else
-                     collect_speeds(learned, commands, **how) if speeds else
-                     recording.collect(learned, **how))
+        how: dict[str, Any] = {'n_transitions': n_transitions, 'seed': seed,
+                               'on_progress': advance}
+        if robust:
+            acting = robots if start is None else LESSONS[lesson].robots
+            data_sets = recording.collect_robust(learned, acting, **how)
+        elif commands is not None:
+            data_sets = collect_speeds(learned, commands, **how)
+        else:
+            data_sets = recording.collect(learned, **how)
     report(_write(out, data_sets, seed=seed, n_learned=n_learn), as_json=json)
 
 

@@ -61,6 +61,6 @@ def reach(
                                      n_obstacles=obstacles, pool=pool, progress=progress)
     if picture is not None:
         with written(picture) as scratch:
-            draw_trips(found[:n_drawn], loaded.robot.goal, f'{loaded.robot.name}: plans to goals',
-                       scratch)
+            draw_trips(found[:n_drawn], loaded.robot.goal_space,
+                       f'{loaded.robot.name}: plans to goals', scratch)
     report({'bundle': str(loaded.path), 'bundle_hash': loaded.hash, **facts}, as_json=json)

@@ -92,16 +92,16 @@ class BagStreams:
         self._drop_incomplete()
 
     def _read(self, message: BagMessage) -> Any:
-        fault = None
+        faults = []
         for n in dict.fromkeys((self._padding.get(message.topic, 0), *PADDING)):
             try:
                 msg = self._deserialize(message.data[:len(message.data) - n], message.type)
             except SerdeError as error:
-                fault = fault or error
+                faults.append(error)
             else:
                 self._padding[message.topic] = n  # mostly that of the next one as well
                 return msg
-        raise fault
+        raise faults[0]
 
     def _stamp(self, message: BagMessage, msg: Any) -> int | None:
         """Return when something was measured [ns]; None if simulated time has not come yet."""
@@ -161,7 +161,7 @@ class BagStreams:
 
     def _on_odometry(self, order: int, message: BagMessage) -> None:
         msg = self._read(message)
-        if (stamp := self._stamp(message, msg)) is None:
+        if self._base is None or (stamp := self._stamp(message, msg)) is None:
             return
         try:
             pose = pose_and_rates(msg)

@@ -11,6 +11,7 @@ from .bag_message import BagMessage
 
 VFS_NAME = 'whole-pages'
 SMALLEST_PAGE = 512  # [bytes]
+FileName = str | apsw.URIFilename | None
 PAGE_SIZE_AT = 16  # in the head of a file, two bytes, big-endian; 1 is 65536
 
 
@@ -26,12 +27,13 @@ class _WholePages(apsw.VFS):
         self.name = name
         self.page_size = page_size
 
-    def xOpen(self, name: apsw.URIFilename, flags: list[int]) -> 'apsw.VFSFile':  # noqa: N802
+    def xOpen(self, name: FileName, flags: list[int]) -> 'apsw.VFSFile':  # noqa: N802
         return _WholePagesFile(name, flags, self.page_size)
 
 
 class _WholePagesFile(apsw.VFSFile):
-    def __init__(self, name: apsw.URIFilename, flags: list[int], page_size: int) -> None:
+
+    def __init__(self, name: FileName, flags: list[int], page_size: int) -> None:
         super().__init__('', name, flags)
         self._page_size = page_size
 

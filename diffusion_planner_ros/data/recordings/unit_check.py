@@ -46,7 +46,7 @@ def check_units(episodes: Sequence[Episode], robot: Robot,
                     f'are these in {other}? Record them in {entry.unit}')
         elif entry.quantity == 'velocity':
             if entry.clip is not None:
-                _check_clip(states[:, k], entry)
+                _check_clip(states[:, k], entry, entry.clip)
             if entry.joint in positions:
                 _check_velocity(episodes, robot.control_period, positions[entry.joint],
                                 (k, entry))
@@ -61,12 +61,12 @@ def check_units(episodes: Sequence[Episode], robot: Robot,
                 'in the YAML file of --robot')
 
 
-def _check_clip(velocities: NDArray, entry: StateEntry) -> None:
+def _check_clip(velocities: NDArray, entry: StateEntry, clip: float) -> None:
     """Refuse velocities (n,) most of which the layout cuts off."""
-    share = np.mean(abs(velocities) >= entry.clip)
+    share = np.mean(abs(velocities) >= clip)
     if share > MAX_CLIPPED:
         raise DatasetError(
-            f"the velocity of joint '{entry.joint}' is beyond its clip, {entry.clip:g} "
+            f"the velocity of joint '{entry.joint}' is beyond its clip, {clip:g} "
             f'{entry.unit}, in {share:.0%} of the states, expected at most {MAX_CLIPPED:.0%}; is '
             f'it in another unit? Record it in {entry.unit}, or mend the clip in the YAML file of '
             '--robot')

@@ -1,6 +1,7 @@
 """Alignments to compare: the improved one, Algorithm 2 as written, and what each part is worth."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
 from ...learning.align_config import AlignConfig
 from ...planning.planner_config import PlannerConfig
@@ -13,7 +14,7 @@ class Variant:
     """A way to align a model, and to plan with it."""
 
     align: AlignConfig
-    states: str = 'forecast'
+    states: Literal['denoised', 'forecast'] = 'forecast'
     """As ``PlannerConfig.states``, while the model is aligned and evaluated."""
     is_ranked: bool = True
     """Whether several candidates are ranked; otherwise the one that is denoised is executed."""
@@ -41,7 +42,7 @@ def variants(horizon: int) -> dict[str, Variant]:
     plain = replace(IMPROVED, n_execute=horizon, n_candidates=1, exploration=0.0,
                     offline_share=0.0, recent_steps=0, weighting='none', value_times='even',
                     settle_steps=0)
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         'no-offline-data': {'offline_share': 0.0}, 'no-exploration': {'exploration': 0.0},
         'no-weighting': {'weighting': 'none'}, 'no-settling': {'settle_steps': 0},
         'all-steps': {'recent_steps': 0}, 'value-first': {'value_first_steps': 20_000},
@@ -61,7 +62,9 @@ def scaled(config: AlignConfig, n_steps: int) -> AlignConfig:
     :param n_steps: steps of the robot to learn from.
     """
     ratio = n_steps / config.n_steps
-    numbers = {f.name: getattr(config, f.name) for f in fields(config)
-               if f.name.endswith('_steps')}
-    return replace(config, **{name: max(1, round(ratio * number)) if number else 0
-                              for name, number in numbers.items()} | {'n_steps': n_steps})
+    numbers: dict[str, Any] = {}
+    for field in fields(config):
+        if field.name.endswith('_steps'):
+            number = getattr(config, field.name)
+            numbers[field.name] = max(1, round(ratio * number)) if number else 0
+    return replace(config, **numbers | {'n_steps': n_steps})

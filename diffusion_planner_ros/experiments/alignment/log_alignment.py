@@ -55,7 +55,7 @@ def align_from_logs(aligner: Aligner, logs: Sequence[Path], offline: Sequence[Ep
     # Of a plan only the first action is sure to have been executed: the next one may have come.
     errors = np.concatenate([
         aligner.state_errors(episode.plans[:, 1], episode.observations[1:])
-        for episode in logged])
+        for episode in logged if episode.plans is not None])
     errors = errors[np.isfinite(errors)]
     facts = {'episodes': len(learned), 'held_out': n_held_out, 'steps': aligner.n_steps,
              'updates': aligner.n_updates,

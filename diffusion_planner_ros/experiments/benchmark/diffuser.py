@@ -12,7 +12,7 @@ import torch
 from torch import nn, Tensor
 
 from ...learning.networks.layers import TimeEmbedding
-from ...learning.networks.temporal_unet import ResidualBlock, TemporalUNet
+from ...learning.networks.temporal_unet import BlockPair, ResidualBlock, TemporalUNet
 from ...planning.planner_config import PlannerConfig
 from ...schedule import NoiseSchedule
 from .torch_planner import TorchPlanner
@@ -31,10 +31,10 @@ class TemporalValue(nn.Module):
         super().__init__()
         self.time = TimeEmbedding(WIDTH, WIDTH)
         dims = [row_dim, *(WIDTH * m for m in MULTIPLIERS)]
-        self.down = nn.ModuleList(
-            nn.ModuleList([ResidualBlock(in_dim, dim, WIDTH), ResidualBlock(dim, dim, WIDTH),
-                           nn.Conv1d(dim, dim, 3, stride=2, padding=1)])
-            for in_dim, dim in pairwise(dims))
+        self.down, self.shrink = nn.ModuleList(), nn.ModuleList()
+        for in_dim, dim in pairwise(dims):
+            self.down.append(BlockPair(in_dim, dim, WIDTH))
+            self.shrink.append(nn.Conv1d(dim, dim, 3, stride=2, padding=1))
         self.middle = ResidualBlock(dims[-1], dims[-1] // 2, WIDTH)
         left = dims[-1] // 2 * (horizon // 2 ** len(MULTIPLIERS))
         self.exit = nn.Sequential(nn.Linear(left + WIDTH, left // 2), nn.Mish(),
@@ -44,8 +44,8 @@ class TemporalValue(nn.Module):
         """Predict a value (B,) of x_t (B, H, D) at t (B,)."""
         time = self.time(t)
         h = x_t.transpose(1, 2)  # (B, D, H)
-        for first, second, shrink in self.down:
-            h = shrink(second(first(h, time), time))
+        for blocks, shrink in zip(self.down, self.shrink, strict=True):
+            h = shrink(blocks(h, time))
         h = self.middle(h, time).flatten(1)
         return self.exit(torch.cat([h, time], dim=1))[:, 0]
 

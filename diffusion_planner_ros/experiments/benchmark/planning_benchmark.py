@@ -53,10 +53,10 @@ def torch_planner(bundle: Bundle, config: PlannerConfig) -> TorchPlanner:
     settings = {f.name: training[f.name] for f in fields(TrainConfig) if f.name in training}
     networks = build_networks(TrainConfig(**settings), bundle.robot).eval().requires_grad_(False)
     return TorchPlanner(
-        denoiser=networks['diffusion'], value=networks['value'], schedule=bundle.schedule,
+        denoiser=networks.diffusion, value=networks.value, schedule=bundle.schedule,
         normalizer=bundle.normalizer, value_normalizer=bundle.value_normalizer,
         row_limits=bundle.row_limits, horizon=bundle.horizon,
-        value_unit=float(LearnedValue(bundle).of_normalized(1.0)), config=replace(
+        value_unit=float(LearnedValue(bundle).unit), config=replace(
             config, clip_denoised=min(config.clip_denoised, bundle.largest_entry)))
 
 
@@ -100,11 +100,13 @@ def measure_planning(bundle: Bundle, *, candidates: Sequence[int], steps: Sequen
     stages = _stages(bundle, state)
     diffuser = diffuser_planner(torch_planner(bundle, STAGED))
     at_rounds = np.linspace(0, n_rounds, n_diffuser_plans, endpoint=False).astype(int)
-    times, diffuser_times = defaultdict(list), []
+    times: dict[tuple[Any, str], list[float]] = defaultdict(list)
+    diffuser_times: list[float] = []
+    measured: dict[Any, dict[str, Planning]] = {**cells, 'stages': stages}
     shown = next(iter(cells))
     with torch_threads(n_threads), progress('benchmark', n_rounds, unit='round') as advance:
         for number in range(n_rounds):
-            for key, contenders in {**cells, 'stages': stages}.items():
+            for key, contenders in measured.items():
                 for name, plan in contenders.items():
                     times[key, name] += timed(plan, number)
             if number in at_rounds:
@@ -125,12 +127,16 @@ def measure_planning(bundle: Bundle, *, candidates: Sequence[int], steps: Sequen
 
 def _contenders(bundle: Bundle, config: PlannerConfig, state: NDArray) -> dict[str, Planning]:
     """Return all that make the same plan, by name; the first one is the reference of ratios."""
-    planners = {'general': Planner(bundle.without_plan(), config)}
+    planners: dict[str, Planner | TorchPlanner] = {
+        'general': Planner(bundle.without_plan(), config)}
     if bundle.has_plan:
         planners = {'compiled': Planner(bundle, config), **planners}
     planners['torch'] = torch_planner(bundle, config)
-    return {name: lambda step, planner=planner: planner.plan(state, step=step)
-            for name, planner in planners.items()}
+    return {name: _planning(planner, state) for name, planner in planners.items()}
+
+
+def _planning(planner: Planner | TorchPlanner, state: NDArray) -> Planning:
+    return lambda step: planner.plan(state, step=step)
 
 
 def _stages(bundle: Bundle, state: NDArray) -> dict[str, Planning]:

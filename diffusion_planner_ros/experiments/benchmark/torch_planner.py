@@ -77,11 +77,11 @@ class TorchPlanner:
             of_x_0, of_x_t, of_noise = factors_of(alpha_bar_t, alpha_bar_s)
             x_t = torch.where(mask, known, of_x_0 * x_0 + of_x_t * x_t)
             if factor and config.guidance == 'diffuser':
-                x_t = push(x_t, s, factor)
+                x_t = push(x_t, s, float(factor))
             if of_noise:
                 x_t = torch.where(mask, known, x_t + of_noise * noise())
             if factor and config.guidance == 'hu':
-                x_t = push(x_t, s, factor)
+                x_t = push(x_t, s, float(factor))
         x_0 = x_t.clamp(low, high)
         value = self.value(x_0, torch.full((len(x_0),), CLEAN))
         return (self.normalizer.unnormalize(x_0.double().numpy()),

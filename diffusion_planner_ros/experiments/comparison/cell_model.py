@@ -1,5 +1,6 @@
 """What a cell needs trained: networks or a policy, on one data set with one seed."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 import hashlib
@@ -17,7 +18,7 @@ from ...settings import as_facts
 from .baselines.baseline_registry import BASELINES
 from .baselines.transitions import Transitions
 from .diffusion_training import DiffusionTraining
-from .training import read_training, train_within
+from .training import read_training, train_within, Training
 
 MODELS_FOLDER = 'models'
 PLANNER = 'planner'
@@ -97,7 +98,9 @@ class CellModel:
 
     def facts(self, out: Path) -> dict[str, Any]:
         """Return what a training that is done came to."""
-        return read_training(self.folder(out))
+        facts = read_training(self.folder(out))
+        assert facts is not None  # it is done
+        return facts
 
     def minutes_taken(self, out: Path) -> float:
         """Return the time of its training [min], its teacher's included."""
@@ -114,16 +117,19 @@ class CellModel:
             return
         robot = Robot.load(self.data.robot)
         episodes = read_episodes(self.data.path, robot)
+        build: Callable[..., Training]
         if self.config is None:
             transitions = Transitions.of(episodes, robot)
             build = partial(BASELINES[self.kind], transitions, seed=self.seed)
         else:
-            teacher = self.teacher and self.teacher.folder(out) / CHECKPOINT_FILE
+            config = replace(self.config, seed=self.seed)
+            teacher = (None if self.teacher is None
+                       else self.teacher.folder(out) / CHECKPOINT_FILE)
             facts = data_facts({self.data.path: episodes})
 
-            def build(*, n_updates: int) -> DiffusionTraining:
-                config = replace(self.config, seed=self.seed, n_updates=n_updates)
-                return DiffusionTraining(config, robot, episodes, facts, teacher)
+            def build(*, n_updates: int) -> Training:
+                return DiffusionTraining(replace(config, n_updates=n_updates), robot, episodes,
+                                         facts, teacher)
         folder = self.folder(out)
         folder.mkdir(parents=True, exist_ok=True)
         train_within(self.minutes, lambda n: build(n_updates=n), folder, self.identity)

@@ -104,9 +104,10 @@ def _mean(figure: Callable[[Facts], float | None], form: str, scale: float = 1.0
           ) -> Callable[[Sequence[Facts]], str]:
     def cell(of_seeds: Sequence[Facts]) -> str:
         figures = [figure(cell) for cell in of_seeds if 'failed' not in cell]
-        if not figures or None in figures:
+        known = [value for value in figures if value is not None]
+        if not known or len(known) < len(figures):
             return NONE
-        return format(scale * float(np.mean(figures)), form)
+        return format(scale * float(np.mean(known)), form)
     return cell
 
 

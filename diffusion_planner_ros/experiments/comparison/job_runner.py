@@ -27,8 +27,8 @@ class Failure:
     reason: str
 
 
-def run_jobs(jobs: Mapping[Hashable, Job], n_processes: int, *,
-             on_end: Callable[[Hashable, Any], None]) -> dict[Hashable, Any]:
+def run_jobs(jobs: Mapping[Any, Job], n_processes: int, *,
+             on_end: Callable[[Any, Any], None]) -> dict[Any, Any]:
     """
     Run jobs; of those that wait for no other one, always the first.
 

@@ -35,7 +35,8 @@ def imagine_actions(planner: Planner, state: NDArray, n_plans: int, *, first_ste
     :return: states [SI], shape (n_plans (H - 1) + 1, S), and the torques between them [N m], of
         one row less.
     """
-    states, actions = [state], []
+    states = [state]
+    actions: list[NDArray] = []
     for _ in range(n_plans):
         plan = planner.plan(states[-1], step=first_step + len(actions))
         states += list(plan.states[1:])

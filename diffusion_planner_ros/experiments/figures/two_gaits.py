@@ -35,9 +35,10 @@ N_STARTS = 16  # initial states, none of them recorded, that trajectories are dr
 N_DRAWN = 16  # trajectories from each
 BETWEEN = 0.5  # of the way from the middle to either gait
 PLANS = PlannerConfig(n_candidates=N_DRAWN, sampler='ddpm', n_denoise_steps=20)
-CONFIG = {'width': 128, 'depth': 3, 'learning_rate': 1e-3, 'ema_decay': 0.995,
-          'first_action_weight': 1.0, 'value_width': 16, 'value_depth': 1, 'dynamics_width': 16,
-          'dynamics_depth': 1, 'n_diffusion_steps': PLANS.n_denoise_steps}
+CONFIG: dict[str, Any] = {
+    'width': 128, 'depth': 3, 'learning_rate': 1e-3, 'ema_decay': 0.995,
+    'first_action_weight': 1.0, 'value_width': 16, 'value_depth': 1, 'dynamics_width': 16,
+    'dynamics_depth': 1, 'n_diffusion_steps': PLANS.n_denoise_steps}
 RECORDED, DIFFUSION, GAUSSIAN = 'recorded', 'diffusion model', 'Gaussian'
 GAUSSIAN_MEAN = 'Gaussian, mean'
 
@@ -78,10 +79,12 @@ def record_gaits(policy: GaussianPolicy, robot: Robot, *, n_episodes: int, seed:
     :param seed: of noise and initial states; these are ``seed`` and those that follow.
     """
     rng = np.random.default_rng(seed)
-    return tuple(run_policy(robot.name, acting, seeds=range(first, first + n_episodes), rng=rng,
-                            noise_share=np.full(n_episodes, NOISE_SHARE), n_steps=N_STEPS)
-                 for first, acting in ((seed, policy),
-                                       (seed + n_episodes, mirrored_policy(policy, robot))))
+
+    def walks(acting: GaussianPolicy, first: int) -> list[Episode]:
+        return run_policy(robot.name, acting, seeds=range(first, first + n_episodes), rng=rng,
+                          noise_share=np.full(n_episodes, NOISE_SHARE), n_steps=N_STEPS)
+
+    return walks(policy, seed), walks(mirrored_policy(policy, robot), seed + n_episodes)
 
 
 def learn_gaits(episodes: tuple[list[Episode], list[Episode]], robot: Robot, *, n_updates: int,

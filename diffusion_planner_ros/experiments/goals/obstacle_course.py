@@ -6,6 +6,7 @@ from itertools import pairwise, product
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import ConfigError
 from ...goals.grid_map import GridMap
 from ...goals.obstacle import Box, Disc, nearest_obstacle, Obstacle
 from ...goals.plane_goals import PlaneGoals
@@ -29,8 +30,13 @@ def draw_course(space: PlaneGoals, start: NDArray, goal: NDArray, n_obstacles: i
     :param start: [m], shape (2,).
     :param goal: [m], shape (2,).
     :return: ``n_obstacles``, or fewer where the way has no room for more.
+    :raises ConfigError: if there is no map.
     """
-    grid, obstacles = space.grid, []
+    grid = space.grid
+    if grid is None:
+        raise ConfigError('there is no map of free cells, expected a robot whose section goal has '
+                          'one, to draw obstacles in its way')
+    obstacles: list[Obstacle] = []
     cells = shortest_path(grid, grid.cell_of(start), grid.cell_of(goal), rng)
     middle = _polyline([start, *(grid.centre(*cell) for cell in cells[1:-1]), goal])
     places = [p for p in middle if np.linalg.norm(p - start) > FROM_START
@@ -75,8 +81,8 @@ class _Passage:
     def __init__(self, grid: GridMap, cells: list[tuple[int, int]], distance: float) -> None:
         self._distance = distance
         half = grid.cell / 2
-        offsets = np.arange(-half + SPACING / 2, half, SPACING)
-        offsets = np.stack(np.meshgrid(offsets, offsets), axis=-1).reshape(-1, 2)
+        along = np.arange(-half + SPACING / 2, half, SPACING)
+        offsets = np.stack(np.meshgrid(along, along), axis=-1).reshape(-1, 2)
         points = np.concatenate([grid.centre(*cell) + offsets for cell in cells])
         around = {(row + i, column + j) for row, column in cells
                   for i, j in product((-1, 0, 1), repeat=2)}

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -48,7 +49,8 @@ def _draw(axes: Axes, trip: Trip, space: GoalSpace) -> None:
     if space.grid is not None:
         for row, column in np.argwhere(space.grid.is_wall):
             corner = space.grid.centre(row, column) - space.grid.cell / 2
-            axes.add_patch(Rectangle(corner, space.grid.cell, space.grid.cell, color=WALL, lw=0))
+            axes.add_patch(Rectangle((corner[0], corner[1]), space.grid.cell, space.grid.cell,
+                                     color=WALL, lw=0))
     for i, plan in enumerate(trip.first_plans[1:]):
         axes.plot(*plan.T, color=OTHER, lw=0.8, label='' if i else 'other candidates')
     plan = 'first plan that knows the obstacles' if trip.obstacles else 'first plan'
@@ -59,14 +61,15 @@ def _draw(axes: Axes, trip: Trip, space: GoalSpace) -> None:
     if trip.has_collided:
         axes.set_title('collided', fontsize=9, color=OBSTACLE)
     axes.plot(*trip.path[0], 'o', color=EXECUTED, ms=5, label='start')
-    axes.add_patch(Circle(trip.goal, space.tolerance, color='tab:green', alpha=0.35, lw=0))
+    axes.add_patch(Circle((trip.goal[0], trip.goal[1]), space.tolerance, color='tab:green',
+                          alpha=0.35, lw=0))
     axes.plot(*trip.goal, '*', color='tab:green', ms=9, label='goal and tolerance')
 
 
 def _patch(obstacle: Obstacle, label: str) -> Patch:
-    look = {'color': OBSTACLE, 'lw': 0, 'zorder': 3, 'label': label}
+    look: dict[str, Any] = {'color': OBSTACLE, 'lw': 0, 'zorder': 3, 'label': label}
     if isinstance(obstacle, Disc):
         return Circle(obstacle.centre, obstacle.radius, **look)
     corner = np.array(obstacle.centre) - obstacle.half
-    return Rectangle(corner, *(2 * np.array(obstacle.half)), angle=np.degrees(obstacle.yaw),
-                     rotation_point='center', **look)
+    return Rectangle((corner[0], corner[1]), *(2 * np.array(obstacle.half)),
+                     angle=np.degrees(obstacle.yaw), rotation_point='center', **look)

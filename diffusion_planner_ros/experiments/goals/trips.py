@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import RobotError
+from ...errors import ConfigError, RobotError
 from ...goals.goal_space import GoalSpace
 from ...goals.obstacle import Obstacle
 from ...goals.plane_goals import PlaneGoals
@@ -70,15 +70,15 @@ def run_trip(seed: int, path: Path, config: PlannerConfig, n_obstacles: int = 0)
         it has guide ``obstacles``.
     """
     planner = episode_planner(path, config, seed)
-    space = planner.bundle.robot.goal
+    space = planner.bundle.robot.goal_space
     obstacles = _course(planner.bundle.robot.name, seed, n_obstacles) if n_obstacles else ()
     plans: list[NDArray] = []
     n_plans = 0
-    simulated: Environment | None = None
+    robots: list[Environment] = []
 
     def watch(robot: Environment, plan: Plan) -> None:
-        nonlocal n_plans, simulated
-        simulated = robot
+        nonlocal n_plans
+        robots[:] = [robot]
         n_plans += 1
         if n_plans == N_UNAWARE and planner.avoids_obstacles:
             planner.avoid(obstacles)
@@ -86,16 +86,20 @@ def run_trip(seed: int, path: Path, config: PlannerConfig, n_obstacles: int = 0)
             order = [plan.best, *(i for i in range(len(plan.candidates)) if i != plan.best)]
             plans.append(_places(space, plan.candidates[order, :, plan.action_dim:]))
     _, trace = run_episode(seed, planner=planner, obstacles=obstacles, on_plan=watch)
-    return Trip(seed, simulated.goal, _places(space, trace.episode.observations), plans[0],
-                trace.seconds, obstacles, simulated.has_collided)
+    simulated, = robots
+    return Trip(seed, np.asarray(simulated.goal), _places(space, trace.episode.observations),
+                plans[0], trace.seconds, obstacles, simulated.has_collided)
 
 
 def _course(robot: str, seed: int, n_obstacles: int) -> tuple[Obstacle, ...]:
     """Return obstacles in the way from the start to the goal of an episode."""
     simulated = make_environment(robot)
     state = simulated.reset(seed)
-    space = simulated.robot.goal
-    return draw_course(space, space.position(state), simulated.goal, n_obstacles,
+    space, goal = simulated.robot.goal, simulated.goal
+    if not isinstance(space, PlaneGoals) or goal is None:
+        raise ConfigError(f"robot '{robot}' is not sent to goals in a plane, expected one that "
+                          'is, to draw obstacles in its way')
+    return draw_course(space, space.position(state), goal, n_obstacles,
                        np.random.default_rng((seed, COURSE_STREAM)))
 
 

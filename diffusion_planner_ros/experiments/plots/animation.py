@@ -57,9 +57,9 @@ def animate(robot: str, cycle: WalkCycle, file: Path) -> None:
     import mujoco
     from PIL import Image
 
-    from ...sim.environment import make_environment
+    from ...sim.environment import in_mujoco, make_environment
 
-    environment = make_environment(robot)
+    environment = in_mujoco(make_environment(robot))
     _dress(environment.model)
     images = []
     with mujoco.Renderer(environment.model, HEIGHT * SUPERSAMPLING, WIDTH * SUPERSAMPLING,

@@ -45,7 +45,7 @@ def draw_plan(array: MarkerArray, title: str, file: Path) -> None:
     chosen = [m for m in lines if m.ns == CHOSEN]
     figure = _figure((12.0, 8.6))
     figure.suptitle(title)
-    above, below = figure.subfigures(2, 1, height_ratios=(1.0, 4.2))
+    (above,), (below,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(1.0, 4.2))
     all_axes = [above.subplots()]
     _frame(all_axes[0], _extent(lines))
     left, right = below.subfigures(1, 2, width_ratios=(1.0, 1.1))
@@ -81,13 +81,14 @@ def draw_denoising(steps: Sequence[MarkerArray], title: str, file: Path) -> None
     panels = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).ravel()
     for axes, step in zip(panels, steps, strict=False):
         _frame(axes, extent)
-        axes.set_title(f't = {diffusion_time(step)[0]}')
+        if (time := diffusion_time(step)) is not None:
+            axes.set_title(f't = {time[0]}')
         axes.label_outer()
     for axes in panels[len(steps):]:
         axes.set_axis_off()
     figure.colorbar(ScalarMappable(_scale(everything), VALUES), ax=list(panels), pad=0.01,
                     label='value of a candidate when denoised')
-    _draw_all(figure, panels, drawn)
+    _draw_all(figure, list(panels), drawn)
     figure.savefig(file, dpi=DPI, format='png')
 
 
@@ -153,7 +154,7 @@ def _draw(axes: Axes, markers: Sequence[Marker]) -> None:
         colors = [(c.r, c.g, c.b, c.a) for c in list(marker.colors)[:-1:step] or [marker.color]]
         width = max(MIN_WIDTH, marker.scale.x * points_per_metre)
         axes.add_collection(LineCollection(
-            segments, colors=colors, linewidths=width, zorder=2 + order,
+            list(segments), colors=colors, linewidths=width, zorder=2 + order,
             # Round ends of neighbours that are half transparent would show as beads.
             capstyle='butt' if marker.colors and step == 1 else 'round'), autolim=False)
 

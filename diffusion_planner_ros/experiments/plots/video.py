@@ -29,7 +29,8 @@ def render_apart(robot: str, recordings: Sequence[Mapping[str, NDArray]], video:
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / f'{i}.npz' for i in range(len(recordings))]
         for file, recording in zip(files, recordings, strict=True):
-            np.savez(file, **recording)
+            # numpy's hint takes any name for `allow_pickle`.
+            np.savez(file, **recording)  # type: ignore[arg-type]
         return run_apart(__name__, [robot, *map(str, files), str(video)], video)
 
 
@@ -69,10 +70,10 @@ def render(robot: str, recordings: Sequence[Path], video: Path) -> None:
     import mujoco
     from PIL import Image, ImageDraw
 
-    from ...sim.environment import make_environment
+    from ...sim.environment import in_mujoco, make_environment
 
     everything = [dict(np.load(file)) for file in recordings]
-    simulated = make_environment(robot)
+    simulated = in_mujoco(make_environment(robot))
     names = [simulated.model.camera(i).name for i in range(simulated.model.ncam)]
     camera = CAMERA if CAMERA in names else FREE_CAMERA
     moments = np.arange(0, max(data['times'][-1] for data in everything), 1 / FRAME_RATE)
@@ -93,7 +94,8 @@ def render(robot: str, recordings: Sequence[Path], video: Path) -> None:
                     ImageDraw.Draw(frame).text((12, 10), str(data['labels'][k]), fill='white',
                                                font_size=TEXT_SIZE)
                 frames.append(np.asarray(frame))
-            writer.append_data(np.concatenate(frames, axis=1))
+            # imageio hints at readers and writers alike.
+            writer.append_data(np.concatenate(frames, axis=1))  # type: ignore[attr-defined]
 
 
 if __name__ == '__main__':

@@ -42,8 +42,9 @@ def draw_walk(times: NDArray, positions: dict[str, NDArray],
 
     path.plot(positions[forward], positions[first.joint], color=EXECUTED, lw=1)
     path.set(xlabel=f'{forward} [m]', ylabel=_label(first), title='executed path')
-    lowest = task.healthy and task.healthy.positions.get(first.joint, (-math.inf,))[0]
-    if lowest is not None and math.isfinite(lowest):
+    healthy = {} if task.healthy is None else task.healthy.positions
+    lowest = healthy.get(first.joint, (-math.inf, math.inf))[0]
+    if math.isfinite(lowest):
         path.axhline(lowest, color='tab:red', lw=0.8, ls=':')
         path.annotate('fallen below', (positions[forward][0], lowest), color='tab:red',
                       fontsize=8, xytext=(0, 2), textcoords='offset points')

@@ -73,7 +73,8 @@ def with_its_plans(episode: Episode, robot: Robot, seed: int) -> RecordedEpisode
     moving = _by_joint(episode.observations, robot, joints, start)
     starts = np.stack([moving[joint] for joint in joints], axis=1)
     plans = [KnownPlan(row, _by_joint(states[None], robot, joints, starts[row]))
-             for row, states in enumerate(episode.plans) if np.isfinite(states).all()]
+             for row, states in enumerate(() if episode.plans is None else episode.plans)
+             if np.isfinite(states).all()]
     return _of_episode(episode, robot, joints, seed, start, plans)
 
 

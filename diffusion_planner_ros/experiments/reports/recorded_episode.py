@@ -109,8 +109,10 @@ def recorded_episode(robot: Robot, *, seed: int, times: NDArray, states: NDArray
     chosen = [plans[k] for k in _thinned(len(plans), MAX_PLANS)]
     shown = _Shown.of(Urdf.load(file) if file is not None else None, positions, chosen)
     grid = None if robot.goal is None else robot.goal.grid
-    corners = [grid.centre(*cell) - grid.cell / 2 for cell in np.argwhere(grid.is_wall)
-               ] if grid is not None else []
+    walls: list[tuple[NDArray, NDArray]] = []
+    if grid is not None:
+        corners = [grid.centre(*cell) - grid.cell / 2 for cell in np.argwhere(grid.is_wall)]
+        walls = [(corner, corner + grid.cell) for corner in corners]
     return RecordedEpisode(
         seed=np.array(seed), times=times - times[0],
         state_names=np.array([f'{e.joint} {e.quantity} [{e.unit}]' for e in robot.state]),
@@ -118,7 +120,7 @@ def recorded_episode(robot: Robot, *, seed: int, times: NDArray, states: NDArray
         shapes=shown.shapes, radii=shown.radii, links=shown.links, paths=shown.paths,
         plan_rows=np.array([plan.row for plan in chosen], dtype=int), plans=shown.plans,
         goal=np.zeros(0) if goal is None else np.asarray(goal),
-        walls=np.array([(c, c + grid.cell) for c in corners]).reshape(-1, 2, 2))
+        walls=np.array(walls).reshape(-1, 2, 2))
 
 
 @dataclass(frozen=True)

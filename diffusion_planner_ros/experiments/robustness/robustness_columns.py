@@ -25,8 +25,13 @@ NO_TEACHER = 'none'
 class Column(Protocol):
     """Controls a robot in episodes; it can be sent to a worker process."""
 
-    robot: str
-    """Name of the robot that it controls."""
+    @property
+    def path(self) -> Path:
+        """File or folder of what controls."""
+
+    @property
+    def robot(self) -> str:
+        """Name of the robot that it controls."""
 
     def check(self, execution: Execution) -> None:
         """Refuse before anything runs what cannot be executed so."""

@@ -35,7 +35,7 @@ from ...nodes.common.conversions import NANOSECONDS, stamp_from_nanoseconds
 from ...nodes.common.diagnostics import msg_from_facts
 from ...nodes.common.run_node import freeze_garbage
 from ...nodes.common.topics import COMMANDS, DIAGNOSTICS, JOINT_STATES, ODOMETRY
-from ...sim.environment import make_environment
+from ...sim.environment import in_mujoco, make_environment
 
 BENCH_NAME = 'hardware_bench'
 TIMESTEP = 0.001  # [s], of physics and of joint states
@@ -52,7 +52,7 @@ class MeasuredRobot:
     """
 
     def __init__(self, robot: str = 'walker2d', seed: int = 0) -> None:
-        self.environment = environment = make_environment(robot)
+        self.environment = environment = in_mujoco(make_environment(robot))
         self._model = environment.model
         self._model.opt.timestep = TIMESTEP
         environment.reset(seed)

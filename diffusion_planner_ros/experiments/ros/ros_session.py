@@ -156,8 +156,8 @@ class Session(Observer):
 
         :raises PlannerError: if it does not for ``STALL_TIME``.
         """
-        self.wait_until(lambda: (self.count_publishers(PLAN.path)
-                                 and self.count_publishers(COMMANDS.path)),
+        self.wait_until(lambda: (self.count_publishers(PLAN.path) > 0
+                                 and self.count_publishers(COMMANDS.path) > 0),
                         f'the planner did not come up in {STALL_TIME} s')
 
     def wait_for_viewer(self, process: subprocess.Popen) -> None:
@@ -394,7 +394,8 @@ def executed_states(recording: Recording) -> tuple[np.ndarray, dict[str, np.ndar
             by_stamp.clear()  # these were repetitions of the last state of the episode before
         by_stamp[stamp] = message
     stamps = sorted(by_stamp)
-    rows = np.array([(m.position, m.velocity, m.effort) for m in map(by_stamp.get, stamps)])
+    ordered = [by_stamp[stamp] for stamp in stamps]
+    rows = np.array([(m.position, m.velocity, m.effort) for m in ordered])
     return (np.array(stamps) / NANOSECONDS,
             dict(zip(by_stamp[stamps[0]].name, np.moveaxis(rows, 2, 0), strict=True)))
 

@@ -78,8 +78,8 @@ def change_state(node: Node, client: Client, transition: int, *, turn: Callable[
     :param client: of the node's ``change_state``; ``turn`` and ``limit`` are as for ``ask``.
     :raises TimeoutError: if no answer comes.
     """
-    states = node.create_client(GetState,
-                                client.srv_name.removesuffix('change_state') + 'get_state')
+    states: Client = node.create_client(GetState,
+                                        client.srv_name.removesuffix('change_state') + 'get_state')
 
     def check(left: float) -> ChangeState.Response | None:
         # A node that is busy with the transition answers when it is over, which may take a while.

@@ -63,4 +63,4 @@ def _evaluate(model: ModelProto, nodes: list[NodeProto], outputs: list[str], tim
         [onnx.ValueInfoProto(name=name) for name in outputs], model.graph.initializer)
     evaluated = helper.make_model(graph, opset_imports=model.opset_import,
                                   ir_version=model.ir_version)
-    return ReferenceEvaluator(evaluated).run(outputs, {'times': times})
+    return list(ReferenceEvaluator(evaluated).run(outputs, {'times': times}))

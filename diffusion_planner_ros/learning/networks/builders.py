@@ -14,6 +14,7 @@ from ..window_parts import seen_entries
 from .denoiser_registry import DENOISERS
 from .dynamics_model import DynamicsModel
 from .inverse_dynamics import InverseDynamics
+from .model_networks import ModelNetworks
 from .return_conditioned import ReturnConditioned
 from .trajectory_value import TrajectoryValue
 
@@ -41,10 +42,10 @@ def build_value(config: TrainConfig, robot: Robot) -> TrajectoryValue:
 def build_dynamics_model(config: TrainConfig, robot: Robot) -> DynamicsModel:
     """Build the dynamics model, its weights drawn from torch's global generator."""
     return DynamicsModel(robot.action_dim, robot.state_dim, config.dynamics_width,
-                        config.dynamics_depth)
+                         config.dynamics_depth)
 
 
-def build_networks(config: TrainConfig, robot: Robot) -> nn.ModuleDict:
+def build_networks(config: TrainConfig, robot: Robot) -> ModelNetworks:
     """
     Build all that a model consists of, its weights drawn from torch's global generator.
 
@@ -52,9 +53,10 @@ def build_networks(config: TrainConfig, robot: Robot) -> nn.ModuleDict:
         ``inverse_dynamics`` and ``state_value``, in this order: the seed gives each network the
         weights that it would have without those that follow.
     """
-    networks = {'diffusion': build_diffusion(config, robot),
-                'value': build_value(config, robot),
-                'dynamics_model': build_dynamics_model(config, robot)}
+    networks: dict[str, nn.Module] = {
+        'diffusion': build_diffusion(config, robot),
+        'value': build_value(config, robot),
+        'dynamics_model': build_dynamics_model(config, robot)}
     if config.window == 'states':
         networks['inverse_dynamics'] = InverseDynamics(
             robot.action_dim, robot.state_dim, config.dynamics_width, config.dynamics_depth)
@@ -62,4 +64,4 @@ def build_networks(config: TrainConfig, robot: Robot) -> nn.ModuleDict:
         networks['state_value'] = TrajectoryValue(
             torch.ones(1, robot.state_dim, dtype=torch.bool), config.value_width,
             config.value_depth)
-    return nn.ModuleDict(networks)
+    return ModelNetworks(networks)

@@ -17,6 +17,8 @@ class DynamicsModel(nn.Module):
     denoiser spends little of its loss.
     """
 
+    change_std: Tensor
+
     def __init__(self, action_dim: int, state_dim: int, width: int, depth: int) -> None:
         super().__init__()
         self.action_dim = action_dim

@@ -13,6 +13,8 @@ class InverseDynamics(nn.Module):
     For models that plan states alone, see ``TrainConfig.window``.
     """
 
+    change_std: Tensor
+
     def __init__(self, action_dim: int, state_dim: int, width: int, depth: int) -> None:
         super().__init__()
         # Known from the data, not learned: changes are small beside states.

@@ -13,6 +13,8 @@ from torch import nn, Tensor
 class TimeEmbedding(nn.Module):
     """Sinusoidal embedding of the diffusion time and a small network on it (Ho et al. 2020)."""
 
+    frequencies: Tensor
+
     def __init__(self, frequency_dim: int, out_dim: int) -> None:
         super().__init__()
         half = frequency_dim // 2

@@ -1,4 +1,4 @@
-"""Denoiser: the temporal U-Net of Diffuser (Janner et al. 2022, https://arxiv.org/abs/2205.09991)."""
+"""Denoiser: the temporal U-Net of Janner et al. (2022, https://arxiv.org/abs/2205.09991)."""
 
 import torch
 from torch import nn, Tensor
@@ -15,7 +15,7 @@ def build(config: TrainConfig, row_dim: int) -> nn.Module:
     """Build the U-Net that a training configuration asks for; it has no ``depth``."""
     network = TemporalUNet(config.horizon, row_dim, config.width)
     if not config.condition_share:  # what it never sees in training must not disturb it later
-        entry = network.down[0][0]
+        entry = next(m for m in network.down.modules() if isinstance(m, ResidualBlock))
         with torch.no_grad():
             for layer in (entry.first[0], entry.skip):
                 if isinstance(layer, nn.Conv1d):
@@ -46,6 +46,20 @@ class ResidualBlock(nn.Module):
         return self.second(self.first(h) + self.time(time)[:, :, None]) + self.skip(h)
 
 
+class BlockPair(nn.ModuleList):
+    """Two residual blocks, one after the other."""
+
+    def __init__(self, in_dim: int, out_dim: int, time_dim: int) -> None:
+        super().__init__([ResidualBlock(in_dim, out_dim, time_dim),
+                          ResidualBlock(out_dim, out_dim, time_dim)])
+
+    def forward(self, h: Tensor, time: Tensor) -> Tensor:
+        """Map (B, in_dim, H) to (B, out_dim, H)."""
+        for block in self:
+            h = block(h, time)
+        return h
+
+
 class TemporalUNet(nn.Module):
     """
     Convolutions over plan time at several resolutions, local in time and of any horizon.
@@ -70,18 +84,16 @@ class TemporalUNet(nn.Module):
         self.shrink = nn.ModuleList()
         in_dim = 2 * row_dim
         for dim in dims:
-            self.down.append(nn.ModuleList([ResidualBlock(in_dim, dim, width),
-                                            ResidualBlock(dim, dim, width)]))
+            self.down.append(BlockPair(in_dim, dim, width))
             self.shrink.append(nn.Conv1d(dim, dim, 3, stride=2, padding=1))
             in_dim = dim
         self.shrink[-1] = nn.Identity()
-        self.middle = nn.ModuleList([ResidualBlock(in_dim, in_dim, width) for _ in range(2)])
+        self.middle = BlockPair(in_dim, in_dim, width)
         self.up = nn.ModuleList()
         self.grow = nn.ModuleList()
         for dim in reversed(dims[:-1]):
             self.grow.append(nn.ConvTranspose1d(in_dim, in_dim, 4, stride=2, padding=1))
-            self.up.append(nn.ModuleList([ResidualBlock(in_dim + dim, dim, width),
-                                          ResidualBlock(dim, dim, width)]))
+            self.up.append(BlockPair(in_dim + dim, dim, width))
             in_dim = dim
         self.exit = nn.Sequential(ConvBlock(in_dim, width), nn.Conv1d(width, row_dim, 1))
 
@@ -90,14 +102,12 @@ class TemporalUNet(nn.Module):
         time = self.time(t)
         h = torch.cat([x_t, known.to(x_t.dtype)], dim=2).transpose(1, 2)  # (B, 2 D, H)
         skips = []
-        for (first, second), shrink in zip(self.down, self.shrink, strict=True):
-            h = second(first(h, time), time)
+        for blocks, shrink in zip(self.down, self.shrink, strict=True):
+            h = blocks(h, time)
             skips.append(h)
             h = shrink(h)
-        for block in self.middle:
-            h = block(h, time)
+        h = self.middle(h, time)
         skips.pop()  # the coarsest resolution has nothing to skip over
-        for grow, (first, second) in zip(self.grow, self.up, strict=True):
-            h = torch.cat([grow(h), skips.pop()], dim=1)
-            h = second(first(h, time), time)
+        for grow, blocks in zip(self.grow, self.up, strict=True):
+            h = blocks(torch.cat([grow(h), skips.pop()], dim=1), time)
         return self.exit(h).transpose(1, 2)

@@ -6,17 +6,19 @@ times and the deterministic step of DDIM as the solver.
 """
 
 import torch
-from torch import nn, Tensor
+from torch import Tensor
+
+from ..diffusion import Diffusion
 
 
 @torch.no_grad()
-def consistency_target(teacher: nn.Module, student: nn.Module, x_t: Tensor, t: Tensor,
+def consistency_target(teacher: Diffusion, student: Diffusion, x_t: Tensor, t: Tensor,
                        known: Tensor) -> Tensor:
     """
     Return what a student should predict from x_t: what it predicts one teacher's step later.
 
-    :param teacher: a ``Diffusion``.
-    :param student: the averaged ``Diffusion`` that learns.
+    :param teacher: does not learn.
+    :param student: the averaged one that learns.
     :param x_t: noised windows, what is known kept clean, shape (B, H, D).
     :param t: diffusion times, 0 to T - 1, shape (B,).
     :param known: true where x_t is known, shape (B, H, D).

@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from functools import wraps
 import traceback
+from typing import TypeVar
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from ...errors import PlannerError
 
-Transition = Callable[[LifecycleNode, LifecycleState], TransitionCallbackReturn]
+Of = TypeVar('Of', bound=LifecycleNode)
+Transition = Callable[[Of, LifecycleState], TransitionCallbackReturn]
 
 
-def transition(callback: Callable[[LifecycleNode], None]) -> Transition:
+def transition(callback: Callable[[Of], None]) -> Transition[Of]:
     """
     Make a transition callback of a method that returns nothing.
 
@@ -20,7 +22,7 @@ def transition(callback: Callable[[LifecycleNode], None]) -> Transition:
     ``on_error``. rclpy itself would drop every exception without logging it.
     """
     @wraps(callback)
-    def run(node: LifecycleNode, state: LifecycleState) -> TransitionCallbackReturn:
+    def run(node: Of, state: LifecycleState) -> TransitionCallbackReturn:
         del state
         try:
             callback(node)

@@ -22,7 +22,7 @@ def descriptor_of(setting: Setting) -> ParameterDescriptor:
                                      read_only=setting.read_only)
     if setting.is_list:  # ROS has no ranges for arrays
         descriptor.additional_constraints = setting.expectation
-    elif setting.low is not None:
+    elif setting.low is not None and setting.high is not None:
         if setting.type is int:
             descriptor.integer_range = [IntegerRange(
                 from_value=int(setting.low), to_value=int(setting.high), step=1)]

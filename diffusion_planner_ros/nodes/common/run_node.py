@@ -5,10 +5,10 @@ from contextlib import ExitStack
 import gc
 import os
 import sys
+from typing import Protocol
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from ...errors import PlannerError
@@ -17,6 +17,23 @@ from .warning_executor import WarningExecutor
 
 SWITCH_INTERVAL = 0.0005  # [s]
 POLL_PERIOD = 0.1  # [s], longest wait before a signal is noticed
+
+
+class Spun(Protocol):
+    """A node that can be run as a process."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the process may end."""
+
+    def stop(self) -> None:
+        """Come to an end, because of a signal."""
+
+    def close(self) -> None:
+        """Free everything; it may still publish."""
+
+    def destroy_node(self) -> None:
+        """Leave the graph, as every ``Node`` can."""
 
 
 def freeze_garbage() -> None:
@@ -29,12 +46,12 @@ def freeze_garbage() -> None:
     gc.freeze()
 
 
-def run_node(build: Callable[[], Node], argv: list[str] | None = None) -> None:
+def run_node(build: Callable[[], Spun], argv: list[str] | None = None) -> None:
     """Spin a single node; see ``run_nodes``."""
     run_nodes(build.__name__, lambda: [build()], argv)
 
 
-def run_nodes(name: str, build: Callable[[], Sequence[Node]], argv: list[str] | None = None
+def run_nodes(name: str, build: Callable[[], Sequence[Spun]], argv: list[str] | None = None
               ) -> None:
     """
     Spin nodes until each of them ``is_done``; then close them.
@@ -45,8 +62,7 @@ def run_nodes(name: str, build: Callable[[], Sequence[Node]], argv: list[str] | 
     says why, and its exit code is 1.
 
     :param name: of the process, for this line.
-    :param build: makes the nodes, which have ``is_done``, ``stop()`` and ``close()``; ``close``
-        may still publish.
+    :param build: makes the nodes.
     :param argv: arguments of ROS; those of the process by default.
     """
     # If a process is killed while it holds a lock of Fast DDS's shared memory, all processes that
@@ -67,7 +83,8 @@ def run_nodes(name: str, build: Callable[[], Sequence[Node]], argv: list[str] | 
         sys.setswitchinterval(SWITCH_INTERVAL)
         executor = WarningExecutor()
         for node in nodes:
-            executor.add_node(node)
+            # No type says that it is a `Node`, too.
+            executor.add_node(node)  # type: ignore[arg-type]
         try:
             with ExitStack() as closing:  # all, also if one raises what had ended it
                 for node in nodes:

@@ -142,6 +142,7 @@ class ControlLoop:
         self._source.forget()
         if self._navigation is not None:
             self._navigation.forget()
+        if self._obstacles is not None:
             self._obstacles.forget()
         self._speed.forget()
 
@@ -196,7 +197,9 @@ class ControlLoop:
         no such pause: simulated time waits for the planner.) Without simulated time there is no
         leap, so that on hardware a latched stop stays.
         """
-        if self._newest is None or not self._clock.ros_time_is_active:
+        # The clock of a node is a `ROSClock`.
+        is_simulated = self._clock.ros_time_is_active  # type: ignore[attr-defined]
+        if self._newest is None or not is_simulated:
             return False
         stamp, came = self._newest
         step = (measured.stamp - stamp) / NANOSECONDS
@@ -223,6 +226,7 @@ class ControlLoop:
     def _on_new_plan(self, model: Model, plan: Plan, measured: Measurement, redo: Redo) -> None:
         if self._navigation is not None:
             self._navigation.tell(measured.state)
+        if self._obstacles is not None:
             self._obstacles.watch(model.planner, plan)
         self._on_plan(model, plan, measured, redo)
 

@@ -108,5 +108,5 @@ class Disturbances:
         if usual is None:
             self._pace = pace
             return False
-        self._pace += SMOOTHING * (min(pace, 2 * usual) - usual)
+        self._pace = usual + SMOOTHING * (min(pace, 2 * usual) - usual)
         return pace > STALL * usual

@@ -10,6 +10,7 @@ from visualization_msgs.msg import Marker
 
 from ...errors import ObstacleError
 from ...goals.obstacle import nearest_obstacle, Obstacle
+from ...goals.plane_goals import PlaneGoals
 from ...messages.names import shortened
 from ...messages.obstacle_markers import obstacle_from_marker
 from ...messages.stamps import nanoseconds_from_stamp
@@ -75,7 +76,7 @@ class ObstacleTopic:
     def watch(self, planner: Planner, plan: Plan) -> None:
         """Warn if a plan leads into an obstacle all the same."""
         space, obstacles = planner.bundle.robot.goal, self._told
-        if not (obstacles and planner.avoids_obstacles):
+        if not (isinstance(space, PlaneGoals) and obstacles and planner.avoids_obstacles):
             return
         ahead = plan.states[:1 + n_foreseen_rows(planner.bundle)]
         distance, _ = nearest_obstacle(obstacles, np.array([space.position(s) for s in ahead]))

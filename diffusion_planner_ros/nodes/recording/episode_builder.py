@@ -156,7 +156,7 @@ class EpisodeLog:
             step = (stamp - newest) / self._period
             if SHORTEST_STEP <= step <= LONGEST_STEP and np.isfinite(action).all():
                 if current.n_steps >= self._max_steps:
-                    current = self._continue_in_a_new_one(now)
+                    current = self._continue_in_a_new_one(current, now)
                 current.rows[stamp] = state, action
                 self._end_if_terminated(now, stamp)
                 return
@@ -203,8 +203,8 @@ class EpisodeLog:
             self._hand_over()
             self._ended, self._current, self._ended_at = self._current, None, now
 
-    def _continue_in_a_new_one(self, now: int) -> _Open:
-        current, stamp = self._current, self._current.newest
+    def _continue_in_a_new_one(self, current: _Open, now: int) -> _Open:
+        stamp = current.newest
         self._end(now)
         self._current = _Open({stamp: current.rows[stamp]})
         if stamp in current.plans:

@@ -3,6 +3,7 @@
 from pathlib import Path
 import re
 import sys
+from typing import Any
 
 from ...errors import OutputError
 
@@ -20,7 +21,7 @@ def message_definition(kind: type) -> str:
     :raises OutputError: if a file is not installed.
     """
     texts: dict[type, str] = {}
-    waiting = [kind]
+    waiting: list[Any] = [kind]
     while waiting:
         found = waiting.pop(0)
         if found in texts:
@@ -44,7 +45,7 @@ def _class(package: str, name: str) -> type:
 def _file(kind: type) -> Path:
     """Return the .msg file, which is in the share folder of where the class is installed."""
     name = Path('share', _package(kind), 'msg', f'{kind.__name__}.msg')
-    for prefix in Path(sys.modules[kind.__module__].__file__).parents:
+    for prefix in Path(sys.modules[kind.__module__].__file__ or '').parents:
         if (prefix / name).is_file():
             return prefix / name
     raise OutputError(f'{name} is in no folder above that of {kind.__module__}, expected the '

@@ -48,7 +48,8 @@ class StampCheck:
         if abs(age) <= self._max_age:
             self._misfit_since = None
             return True
-        is_simulated = self._clock.ros_time_is_active
+        # That of a node is a `ROSClock`.
+        is_simulated = self._clock.ros_time_is_active  # type: ignore[attr-defined]
         now = time.monotonic()
         if self._misfit_since is None:
             self._misfit_since = now

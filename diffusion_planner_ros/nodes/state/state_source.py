@@ -192,7 +192,8 @@ class StateSource:
             if self._odometry_stamps.advance(stamp):
                 self._odometry.clear()
             pose = pose_and_rates(msg)
-            self._base.check(pose)
+            if self._base is not None:
+                self._base.check(pose)
         except StateError as error:
             self._on_refused(error)
             return
@@ -219,7 +220,7 @@ class StateSource:
         for k in reversed(range(len(self._waiting))):
             measured = self._waiting[k]
             pose = self._odometry.at(measured.stamp)
-            if pose is not None:
+            if pose is not None and self._base is not None:
                 for _ in range(k + 1):
                     self._waiting.popleft()
                 self._base.fill(pose, measured.state, measured.positions, measured.velocities)

@@ -61,6 +61,7 @@ class BatchPlanner:
             self._plan_for_all_like(request)
         if request.fault is not None:
             raise request.fault
+        assert request.plan is not None  # it is answered
         return request.plan
 
     def _plan_for_all_like(self, request: _Request) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 import threading
+from typing import Any
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
@@ -68,7 +69,7 @@ class ControlThread:
     @property
     def identifiers(self) -> list[int]:
         """The identifiers of its threads in Linux."""
-        return [thread.native_id for thread in self._threads]
+        return [thread.native_id for thread in self._threads if thread.native_id is not None]
 
     def adopt_clock(self) -> None:
         """Serve the subscription of the clock, too, which rclpy makes with ``use_sim_time``."""
@@ -77,7 +78,8 @@ class ControlThread:
             if subscription.topic_name == topic:
                 # Its events, too: rmw_fastrtps wakes an executor that waits for them at every
                 # message.
-                for entity in (subscription, *subscription.event_handlers):
+                entities: tuple[Any, ...] = (subscription, *subscription.event_handlers)
+                for entity in entities:
                     entity.callback_group = self.group
         self._server.wake()
 

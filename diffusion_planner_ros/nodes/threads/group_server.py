@@ -1,9 +1,9 @@
 """Wait for the subscriptions and timers of one callback group, and call their callbacks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from rclpy.callback_groups import CallbackGroup
 from rclpy.exceptions import InvalidHandle
@@ -16,6 +16,7 @@ from rclpy.timer import Timer
 from ..common.conversions import NANOSECONDS
 from ..common.warning_executor import warning_of, WarningExecutor
 
+Entity = TypeVar('Entity')
 EVENT_PERIOD = 1.0  # [s] between two looks for events, such as a publisher of another quality
 
 
@@ -67,15 +68,18 @@ class GroupServer:
         :param until: whether to leave what else has come to the next call, asked after a callback.
         """
         with warning_of(self._node), ExitStack() as held:
-            subscriptions, timers, services = (
-                [e for e in entities if e.callback_group is self._group and _is_held(e, held)]
-                for entities in (self._node.subscriptions, self._node.timers, self._node.services))
-            held.enter_context(self._node.context.handle)
-            ready = self._wait(timeout, subscriptions, timers, services)
+            subscriptions = self._held(self._node.subscriptions, held)
+            timers = self._held(self._node.timers, held)
+            services = self._held(self._node.services, held)
+            context = self._node.context.handle
+            assert context is not None  # rclpy is initialised where there are nodes
+            held.enter_context(context)
+            ready = self._wait(context, timeout, subscriptions, timers, services)
             for timer in timers:
                 if timer.handle.pointer in ready['timer'] and timer.handle.is_timer_ready():
                     timer.handle.call_timer()
-                    timer.callback()
+                    # No timer of a group that is served takes more than nothing.
+                    timer.callback()  # type: ignore[misc, call-arg]
                     if until():
                         return
             for subscription in subscriptions:
@@ -88,12 +92,16 @@ class GroupServer:
             self._look_at = now + EVENT_PERIOD
             self._executor.spin_once(timeout_sec=0)
 
-    def _wait(self, timeout: float, subscriptions: list[Subscription], timers: list[Timer],
-              services: list[Any]) -> dict[str, list[int]]:
+    def _held(self, entities: Iterable[Entity], held: ExitStack) -> list[Entity]:
+        """Return those of the group, kept until the stack ends."""
+        ours: list[Any] = [*entities]
+        return [e for e in ours if e.callback_group is self._group and _is_held(e, held)]
+
+    def _wait(self, context: Any, timeout: float, subscriptions: list[Subscription],
+              timers: list[Timer], services: list[Any]) -> dict[str, list[int]]:
         """Wait; return the pointers of what is ready by the kind of entity."""
         wait_set = rclpy_implementation.WaitSet(
-            len(subscriptions), 1, len(timers), 0, len(services), 0,
-            self._node.context.handle)
+            len(subscriptions), 1, len(timers), 0, len(services), 0, context)
         wait_set.clear_entities()
         wait_set.add_guard_condition(self._wakes.handle)
         for subscription in subscriptions:
@@ -122,7 +130,8 @@ def _take(subscription: Subscription) -> None:
     if taken is None:
         return
     message, info = taken
+    callback: Callable[..., None] = subscription.callback
     if subscription._callback_type is Subscription.CallbackType.MessageOnly:
-        subscription.callback(message)
+        callback(message)
     else:
-        subscription.callback(message, info)
+        callback(message, info)

@@ -29,7 +29,8 @@ class SchedulingConfig:
         check_settings(self)
 
 
-def schedule(config: SchedulingConfig, first: Iterable[int], warn: Callable[[str], None]) -> None:
+def schedule(config: SchedulingConfig, first: Iterable[int],
+             warn: Callable[[str], object]) -> None:
     """
     Treat this process as the settings say.
 
@@ -43,8 +44,8 @@ def schedule(config: SchedulingConfig, first: Iterable[int], warn: Callable[[str
         try:
             for thread in os.listdir('/proc/self/task'):
                 _set_fifo(int(thread), priority)
-            for thread in first:
-                _set_fifo(thread, priority + 1)
+            for identifier in first:
+                _set_fifo(identifier, priority + 1)
         except OSError as error:
             limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
             warn(f'realtime_priority is {priority}, but the system refuses it: {error.strerror} '

@@ -110,7 +110,9 @@ def _mesh(geometry: Element | None) -> tuple[NDArray, NDArray]:
     :raises OSError: if a file cannot be read.
     """
     shape = next(iter(geometry if geometry is not None else ()), None)
-    kind = 'nothing' if shape is None else shape.tag
+    if shape is None:
+        raise ValueError('geometry is nothing, expected cylinder, sphere, box or mesh')
+    kind = shape.tag
     if kind == 'cylinder':
         return cylinder(float(shape.get('radius', '')), float(shape.get('length', '')))
     if kind == 'sphere':
@@ -147,6 +149,7 @@ def _loaded(file: Path) -> tuple[NDArray, NDArray]:
     import trimesh  # comes with viser
 
     mesh = trimesh.load(file, force='mesh')
+    assert isinstance(mesh, trimesh.Trimesh)  # as it is forced to be
     return np.asarray(mesh.vertices), np.asarray(mesh.faces)
 
 

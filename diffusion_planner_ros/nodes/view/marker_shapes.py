@@ -69,12 +69,9 @@ def _lines(markers: Sequence[Marker]) -> Lines:
     for marker in markers:
         along = _points(marker.points)
         shade = _colors(marker, len(along))
-        pairs = (np.stack([along[:-1], along[1:]], axis=1), np.stack([shade[:-1], shade[1:]],
-                                                                     axis=1))
-        if marker.type == Marker.LINE_LIST:
-            pairs = tuple(pair[::2] for pair in pairs)
-        points.append(pairs[0])
-        colors.append(pairs[1])
+        step = 2 if marker.type == Marker.LINE_LIST else 1
+        points.append(np.stack([along[:-1], along[1:]], axis=1)[::step])
+        colors.append(np.stack([shade[:-1], shade[1:]], axis=1)[::step])
     return Lines(np.concatenate(points), np.concatenate(colors), markers[0].scale.x)
 
 

@@ -48,7 +48,7 @@ class ViewerConfig:
         except OSError as error:
             raise ConfigError(f"host is '{self.host}', expected an address or a name of this "
                               f'machine ({error.strerror or error})') from error
-        return all(ipaddress.ip_address(address.partition('%')[0]).is_loopback
+        return all(ipaddress.ip_address(str(address).partition('%')[0]).is_loopback
                    for address in found)
 
     @property

@@ -30,7 +30,7 @@ class Effort:
         return -0.5 * np.square(self._effort(x_0)).sum(axis=(1, 2))
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
-        """Return its gradient (N, H, D) at x_t (N, H, D), whatever the diffusion time."""
+        """Return its gradient at x_t, both (N, H, D), whatever the diffusion time."""
         del t
         gradient = np.zeros_like(x_t)
         gradient[:, :, :self._n_action] = -self._scale * self._effort(x_t)

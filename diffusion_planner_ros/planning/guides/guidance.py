@@ -10,6 +10,8 @@ same scale so means the same with any number of steps.
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
+import numpy as np
+
 from ...schedule import posterior_variance, step_variance
 
 FORMS: dict[str, Callable[[float, float], float]] = {
@@ -23,8 +25,8 @@ The variance between two ``alpha_bar`` that scales the push, by the form of guid
 """
 
 
-def push_factors(form: str, scale: float, n_unguided_steps: int,
-                 levels: Sequence[tuple[int, float]]) -> list[float]:
+def push_factors(form: str, scale: float | np.floating, n_unguided_steps: int,
+                 levels: Sequence[tuple[int, float]]) -> list[float | np.floating]:
     """
     Return the factor on the gradient in every denoising step; 0 where nothing is pushed.
 

@@ -1,6 +1,8 @@
 """What a guide is, and the sum of several."""
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import add
 from typing import Protocol
 
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ class Guide(Protocol):
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
         """
-        Return the gradient (N, H, D) of the preference with respect to x_t (N, H, D).
+        Return the gradient of the preference with respect to x_t, both (N, H, D).
 
         :param t: diffusion time of x_t, from T - 1 (the most noise) to 0, or ``CLEAN``.
         """
@@ -46,9 +48,9 @@ class WeightedGuides:
 
     def score(self, values: Mapping[str, NDArray]) -> NDArray:
         """Return the weighted sum (N,) of what ``values`` returned."""
-        return sum(self._weights[name] * value for name, value in values.items())
+        return reduce(add, (self._weights[name] * value for name, value in values.items()))
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
         """Return the gradient of the weighted sum at x_t, shape (N, H, D)."""
-        return sum(self._weights[name] * guide.gradient(x_t, t)
-                   for name, guide in self._guides.items())
+        return reduce(add, (self._weights[name] * guide.gradient(x_t, t)
+                            for name, guide in self._guides.items()))

@@ -29,22 +29,22 @@ class LearnedValue:
         self._bundle = bundle
 
     @property
-    def _unit(self) -> np.float32:
-        """Standard deviations of the returns in this unit."""
+    def unit(self) -> np.float32:
+        """Standard deviation of the returns in the guide's unit."""
         return np.float32(self._bundle.value_normalizer.std[0] / self._bundle.reward_scale)
 
     def value(self, x_0: NDArray) -> NDArray:
-        """Return the value (N,) of clean trajectories (N, H, D)."""
+        """Return values (N,) of clean trajectories (N, H, D)."""
         return self.of_normalized(self._bundle.clean_value(x_0))
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
-        """Return its gradient (N, H, D) at x_t (N, H, D) of diffusion time t."""
+        """Return its gradient at x_t of diffusion time t, both (N, H, D)."""
         t = self._bundle.value_clean_time if t == CLEAN else t
-        return self._unit * self._bundle.value_gradient(x_t, t)
+        return self.unit * self._bundle.value_gradient(x_t, t)
 
     def of_normalized(self, value: NDArray) -> NDArray:
         """Return values (N,) in the guide's unit from those that the network gives."""
-        return self._unit * value
+        return self.unit * value
 
     def predicted_return(self, value: NDArray) -> NDArray:
         """Return discounted returns (N,) from values in the guide's unit."""

@@ -29,7 +29,7 @@ class Smoothness:
         return -0.5 * np.square(self._changes(x_0)).sum(axis=(1, 2))
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
-        """Return its gradient (N, H, D) at x_t (N, H, D), whatever the diffusion time."""
+        """Return its gradient at x_t, both (N, H, D), whatever the diffusion time."""
         del t
         gradient = np.zeros_like(x_t)
         changes = self._scale * self._changes(x_t)

@@ -36,7 +36,7 @@ class State:
         return -0.5 * np.square(x_0[:, :, self._n_action:] - self._target).sum(axis=(1, 2))
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
-        """Return its gradient (N, H, D) at x_t (N, H, D), whatever the diffusion time."""
+        """Return its gradient at x_t, both (N, H, D), whatever the diffusion time."""
         del t
         gradient = np.zeros_like(x_t)
         gradient[:, :, self._n_action:] = self._target - x_t[:, :, self._n_action:]

@@ -35,7 +35,7 @@ class Target:
         return -0.5 * np.square(self._error(x_0)).sum(axis=1)
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
-        """Return its gradient (N, H, D) at x_t (N, H, D), whatever the diffusion time."""
+        """Return its gradient at x_t, both (N, H, D), whatever the diffusion time."""
         del t
         gradient = np.zeros_like(x_t)
         gradient[:, :, self._column] = -self._std * self._error(x_t)

@@ -37,11 +37,11 @@ class Obstacles:
                               "'plane' in it, or no such guide")
         self.obstacles: tuple[Obstacle, ...] = ()
         """Those to keep clear of; they may change before every plan."""
-        self._distance = robot.goal.clearance + config.obstacle_margin
-        self._columns = robot.action_dim + np.array(robot.goal.entries.positions)
-        self._mean, self._std = (of_row[self._columns].astype(np.float32) for of_row in (
-            bundle.normalizer.mean, bundle.normalizer.std))
-        self._n_rows = 1 + n_foreseen_rows(bundle)
+        self._distance: float = robot.goal.clearance + config.obstacle_margin
+        self._columns: NDArray = robot.action_dim + np.array(robot.goal.entries.positions)
+        self._mean: NDArray = bundle.normalizer.mean[self._columns].astype(np.float32)
+        self._std: NDArray = bundle.normalizer.std[self._columns].astype(np.float32)
+        self._n_rows: int = 1 + n_foreseen_rows(bundle)
 
     def value(self, x_0: NDArray) -> NDArray:
         """Return the preference (N,) of clean trajectories (N, H, D)."""
@@ -49,7 +49,7 @@ class Obstacles:
         return -depth.sum(axis=1) / DEPTH
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
-        """Return its gradient (N, H, D) at x_t (N, H, D), whatever the diffusion time."""
+        """Return its gradient at x_t, both (N, H, D), whatever the diffusion time."""
         del t
         gradient = np.zeros_like(x_t)
         depth, outwards = self.depth(x_t[:, :self._n_rows])

@@ -42,7 +42,7 @@ class Walls:
         return -np.linalg.norm(self._way_out(x_0), axis=2).sum(axis=1) / DEPTH
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
-        """Return its gradient (N, H, D) at x_t (N, H, D), whatever the diffusion time."""
+        """Return its gradient at x_t, both (N, H, D), whatever the diffusion time."""
         del t
         way = self._way_out(x_t)
         length = np.linalg.norm(way, axis=2, keepdims=True)

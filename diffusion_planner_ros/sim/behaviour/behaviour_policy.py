@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.running_mean_std import RunningMeanStd
 from stable_baselines3.common.vec_env import DummyVecEnv, VecNormalize
 import torch
 
@@ -38,7 +40,7 @@ class PolicyMean:
     """The mean of a policy's actions, as its network last computed it for all environments."""
 
     def __init__(self) -> None:
-        self.latest: NDArray | None = None
+        self.latest = np.empty((0, 0))
         """Shape (B, A), in units of torque limits, not clipped."""
 
     def watch(self, network: ActorCriticPolicy) -> None:
@@ -69,7 +71,7 @@ class EpisodeRecorder(gymnasium.Wrapper):
         self._policy_actions: list[NDArray] = []
         self._rewards: list[float] = []
 
-    def reset(self, **kwargs: object) -> tuple[NDArray, dict]:
+    def reset(self, **kwargs: Any) -> tuple[NDArray, dict]:
         """Start a new episode; an unfinished one is dropped."""
         observation, info = self.env.reset(**kwargs)
         self._observations, self._rewards = [observation], []
@@ -82,7 +84,8 @@ class EpisodeRecorder(gymnasium.Wrapper):
         self._observations.append(observation)
         self._actions.append(np.array(action))
         self._policy_actions.append(np.clip(self._mean.latest[self._index], -1.0, 1.0))
-        self._rewards.append(float(reward))
+        reward = float(reward)
+        self._rewards.append(reward)
         if terminated or truncated:
             self._episodes.append(Episode(
                 np.array(self._observations), np.array(self._actions), np.array(self._rewards),
@@ -103,9 +106,10 @@ class Checkpoint:
 
 
 class _Checkpointer(BaseCallback):
-    def __init__(self, episodes: list[Episode], course: Course, n_transitions: int,
-                 on_progress: Callable[[int, float], None]) -> None:
+    def __init__(self, venv: VecNormalize, episodes: list[Episode], course: Course,
+                 n_transitions: int, on_progress: Callable[[int, float], None]) -> None:
         super().__init__()
+        self._venv = venv
         self.checkpoints: list[Checkpoint] = []
         self._episodes = episodes
         self._course = course
@@ -125,7 +129,7 @@ class _Checkpointer(BaseCallback):
         self._course.advance(self.num_timesteps / self._n_transitions)
         if self._rollouts % CHECKPOINT_ROLLOUTS:
             return
-        statistics = self.training_env.obs_rms
+        statistics = _statistics(self._venv)
         self.checkpoints.append(Checkpoint(
             transitions=self.num_timesteps,
             n_episodes=len(self._episodes),
@@ -133,7 +137,7 @@ class _Checkpointer(BaseCallback):
             share=share,
             policy=GaussianPolicy.from_parameters(
                 self.model.policy.state_dict(), statistics.mean,
-                np.sqrt(statistics.var + self.training_env.epsilon))))
+                np.sqrt(statistics.var + self._venv.epsilon))))
 
 
 @dataclass(frozen=True)
@@ -205,8 +209,8 @@ def _learn(robot: str, course: Course, commands: SpeedCommands | None,
         gamma=0.99, gae_lambda=0.95, ent_coef=0.0, seed=seed, device='cpu',
         policy_kwargs={'net_arch': [128, 128], 'log_std_init': -0.5})
     mean.watch(ppo.policy)
-    checkpointer = _Checkpointer(episodes, course, n_transitions, on_progress)
-    callbacks = [checkpointer]
+    checkpointer = _Checkpointer(venv, episodes, course, n_transitions, on_progress)
+    callbacks: list[BaseCallback] = [checkpointer]
     if teacher is not None:
         _take_over(teacher, ppo.policy, venv)
         callbacks.append(_ValueFirst())
@@ -224,8 +228,15 @@ def _take_over(teacher: GaussianPolicy, network: ActorCriticPolicy, venv: VecNor
                              'collect')
     network.load_state_dict(own | {
         name: torch.as_tensor(array, dtype=torch.float32) for name, array in taken.items()})
-    venv.obs_rms.mean, venv.obs_rms.var = teacher.mean.copy(), np.square(teacher.std)
-    venv.obs_rms.count = STATISTICS_WEIGHT
+    statistics = _statistics(venv)
+    statistics.mean, statistics.var = teacher.mean.copy(), np.square(teacher.std)
+    statistics.count = STATISTICS_WEIGHT
+
+
+def _statistics(venv: VecNormalize) -> RunningMeanStd:
+    """Return the statistics of the observations, which are arrays, not dictionaries of them."""
+    assert isinstance(venv.obs_rms, RunningMeanStd)
+    return venv.obs_rms
 
 
 class _ValueFirst(BaseCallback):

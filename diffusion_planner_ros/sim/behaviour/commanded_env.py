@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ...robot import Robot
 from ...robots.robot_folder import robot_folder
 from ...robots.task import Task
+from ..environment import Environment
 from ..mujoco_environment import MujocoEnvironment
 from ..perturbation import Perturbation
 from .gymnasium_env import GymnasiumEnv
@@ -32,7 +33,7 @@ def unhurried(robot: str, perturbation: Perturbation) -> MujocoEnvironment:
     return MujocoEnvironment(*_described(str(robot_folder(robot))), perturbation)
 
 
-def forward_entry(environment: MujocoEnvironment) -> int:
+def forward_entry(environment: Environment) -> int:
     """
     Return which entry of the state is the forward velocity [m/s].
 
@@ -50,6 +51,8 @@ class CommandedEnv(gymnasium.Wrapper):
     :param env: of ``unhurried`` robots.
     :param commands: of the episodes.
     """
+
+    env: GymnasiumEnv
 
     def __init__(self, env: GymnasiumEnv, commands: SpeedCommands) -> None:
         super().__init__(env)

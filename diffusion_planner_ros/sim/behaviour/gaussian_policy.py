@@ -86,7 +86,9 @@ class GaussianPolicy:
         for i, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             arrays |= {f'weight_{i}': weight, f'bias_{i}': bias}
         with written(file) as scratch, scratch.open('wb') as stream:
-            np.savez(stream, **{k: v.astype(np.float32) for k, v in arrays.items()})
+            # numpy's hint takes any name for `allow_pickle`.
+            np.savez(stream, **{  # type: ignore[arg-type]
+                k: v.astype(np.float32) for k, v in arrays.items()})
 
     @classmethod
     def load(cls, file: Path) -> 'GaussianPolicy':

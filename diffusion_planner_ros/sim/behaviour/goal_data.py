@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...episode import Episode
+from ...errors import RobotError
 from ..environment import Environment, make_environment
 from ..rollout import rollout
 from .behaviour_data import RecordedData
@@ -27,14 +28,20 @@ class WayController:
     :param robot: as it was reset or placed; its goal is where the way leads.
     :param noise_share: of ``NOISE`` on the torques.
     :param rng: draws way and noise.
+    :raises RobotError: if the robot is not sent to goals.
     """
 
     def __init__(self, robot: Environment, noise_share: float, rng: np.random.Generator) -> None:
         self._robot, self._rng, self._std = robot, rng, NOISE * noise_share
-        self._how = robot.task.reaching
-        self._entries = robot.robot.goal.entries
-        self._follower = Follower(way_to(robot.robot.goal, robot.state, robot.goal, rng),
-                                  self._how.lookahead)
+        space, how, goal = robot.robot.goal_space, robot.task.reaching, robot.goal
+        if how is None or goal is None:
+            raise RobotError(f'{robot.task.file}: the robot is not sent to goals, expected a '
+                             'section reaching')
+        self._how, self._entries = how, space.entries
+        self.goal = goal
+        self.stay = how.stay
+        """How long to go on at the goal [control periods]."""
+        self._follower = Follower(way_to(space, robot.state, goal, rng), how.lookahead)
         self._noise = np.zeros(len(robot.torque_limit))
         self.chosen: list[NDArray] = []
         """Actions without the noise [torque limits], shape (A,) each."""
@@ -62,19 +69,18 @@ def record_trip(robot: Environment, seed: int, noise_share: float) -> Episode:
     """
     rng = np.random.default_rng((seed, 1))
     robot.reset(seed)
-    if rng.random() < MOVING_SHARE:
-        goal = robot.goal
-        robot.aim(robot.robot.goal.draw(rng))
+    if (goal := robot.goal) is not None and rng.random() < MOVING_SHARE:
+        robot.aim(robot.robot.goal_space.draw(rng))
         rollout(robot, WayController(robot, noise_share, rng),
                 n_steps=int(rng.integers(MAX_BEFORE)))
         robot.aim(goal)
     controller = WayController(robot, noise_share, rng)
     episode = rollout(robot, controller)
-    space, chosen = robot.robot.goal, np.array(controller.chosen)
+    space, chosen = robot.robot.goal_space, np.array(controller.chosen)
     places = np.array([space.position(state) for state in episode.observations])
-    is_there = np.linalg.norm(places - robot.goal, axis=1) <= space.tolerance
+    is_there = np.linalg.norm(places - controller.goal, axis=1) <= space.tolerance
     arrival = int(np.argmax(is_there)) if is_there.any() else len(episode)
-    n = min(len(episode), arrival + robot.task.reaching.stay)
+    n = min(len(episode), arrival + controller.stay)
     return replace(episode, observations=episode.observations[:n + 1],
                    actions=episode.actions[:n], rewards=episode.rewards[:n],
                    policy_actions=chosen[:n])

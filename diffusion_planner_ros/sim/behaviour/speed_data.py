@@ -53,8 +53,8 @@ def run_commanded(robot: str, policy: GaussianPolicy, commands: SpeedCommands, *
                 for episode, actions, row in zip(rollout_together(environments, act), own, told,
                                                  strict=True)]
     forward = forward_entry(first)
-    returns = [e.total_return + following_reward(e.observations[1:, forward], e.commands).sum()
-               for e in episodes]
+    returns = [e.total_return + np.sum(following_reward(e.observations[1:, forward], row[:len(e)]))
+               for e, row in zip(episodes, told, strict=True)]
     return episodes, float(np.mean(returns))
 
 

@@ -45,7 +45,7 @@ def layout_text(name: str, file: str, facts: RobotFacts) -> str:
                            for joint in facts.joints)]),
         action='\n'.join(f'  - {{joint: {name_text(joint.name)}, '
                          f'limit: {number_text(joint.torque_limit)}}}  # [{joint.torque_unit}]'
-                         for joint in facts.motors))
+                         for joint in facts.motors if joint.torque_limit is not None))
 
 
 def _position(joint: JointFacts, facts: RobotFacts) -> str:

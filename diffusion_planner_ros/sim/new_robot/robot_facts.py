@@ -90,7 +90,7 @@ def robot_facts(model: mujoco.MjModel, source: str, control_period: float | None
     limits = dict(zip(driven, map(float, torque_limit_of(model)), strict=True))
     joints = tuple(JointFacts(
         model.joint(i).name, model.jnt_type[i] == mujoco.mjtJoint.mjJNT_SLIDE,
-        tuple(map(float, model.jnt_range[i])) if model.jnt_limited[i] else None, limits.get(i))
+        _range(model, i), limits.get(i))
         for i in range(model.njnt))
     timestep = float(model.opt.timestep)
     return RobotFacts(
@@ -116,6 +116,14 @@ def _frame_skip(timestep: float, control_period: float | None, source: str) -> i
         raise ConfigError(f'control_period is {control_period:g} s, expected a multiple of the '
                           f'{timestep:g} s of the timestep of {source}')
     return round(n)
+
+
+def _range(model: mujoco.MjModel, joint: int) -> tuple[float, float] | None:
+    """Return lowest and highest position of a joint [m, rad]; None without limits."""
+    if not model.jnt_limited[joint]:
+        return None
+    low, high = map(float, model.jnt_range[joint])
+    return low, high
 
 
 def _forward(model: mujoco.MjModel) -> int:

@@ -21,6 +21,9 @@ SMALLEST_STD = 1e-3  # of a state entry, as in d3rlpy's scaler
 class ClonedPolicy(nn.Module):
     """An MLP from states to actions, with the statistics of the states inside."""
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, mean: Tensor, std: Tensor, action_dim: int) -> None:
         super().__init__()
         self.register_buffer('mean', mean)

@@ -35,7 +35,7 @@ class Transitions:
         Where an episode ran out of time, its last action is left out if the state after it was not
         recorded.
         """
-        parts = []
+        parts: list[tuple[NDArray, ...]] = []
         for episode in episodes:
             states = np.clip(episode.observations, -robot.state_clip, robot.state_clip)
             if episode.last_state is None and episode.terminated:
@@ -45,8 +45,9 @@ class Transitions:
             falls[-1:] = episode.terminated
             parts.append((states[:-1], episode.actions[:n], episode.rewards[:n, None], states[1:],
                           falls))
-        return cls(*(np.concatenate(column).astype(np.float32)
-                     for column in zip(*parts, strict=True)),
+        before, actions, rewards, after, fallen = (
+            np.concatenate(column).astype(np.float32) for column in zip(*parts, strict=True))
+        return cls(before, actions, rewards, after, fallen,
                    np.array([episode.total_return for episode in episodes]))
 
     def __len__(self) -> int:

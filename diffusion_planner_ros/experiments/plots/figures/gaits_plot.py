@@ -1,6 +1,7 @@
 """Draw what two models make of two gaits."""
 
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -19,7 +20,7 @@ from ...figures.two_gaits import (
 
 COLORS = {RECORDED: '#888888', DIFFUSION: '#d95f02', GAUSSIAN: '#1f4e8c',
           GAUSSIAN_MEAN: '#1f4e8c'}
-MARKS = {  # in the order in which they are drawn
+MARKS: dict[str, dict[str, Any]] = {  # in the order in which they are drawn
     GAUSSIAN: {'marker': '^', 'ms': 5, 'alpha': 0.4, 'mec': 'none'},
     RECORDED: {'marker': '+', 'ms': 7, 'alpha': 0.7},
     DIFFUSION: {'marker': 'o', 'ms': 6, 'alpha': 0.6, 'mec': 'none'},

@@ -144,7 +144,8 @@ class ControlPanel:
         return on_update
 
     def _on_picked(self, x: float, y: float) -> None:
-        self._goal.value = round(x, 3), round(y, 3)
+        # A hint of viser's hides that it can be set.
+        self._goal.value = round(x, 3), round(y, 3)  # type: ignore[misc]
         self._act(lambda: self._do_goal('go there'))
 
     # The same in the thread of the executor

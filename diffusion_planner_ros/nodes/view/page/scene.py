@@ -77,7 +77,7 @@ class Scene:
                     handle.wxyz, handle.position = turns[i], poses[link][1]
             self._follow(poses[self._model.torso][1])
         if not self._is_framed:
-            self._frame(poses)
+            self._frame(self._model, poses)
 
     def draw(self, shapes: MarkerShapes) -> None:
         """Draw the markers of a plan in place of those before."""
@@ -131,7 +131,8 @@ class Scene:
     def _draw_lines(self, name: str, lines: Lines | None) -> None:
         handle = self._lines.get(name)
         if lines is None:
-            handle.visible = False
+            if handle is not None:
+                handle.visible = False
             return
         # Relative to where they begin: browsers leave out what was out of sight when it was
         # drawn first, and 32 bits are coarse far from the origin.
@@ -197,9 +198,9 @@ class Scene:
 
     # Camera
 
-    def _frame(self, poses: Poses) -> None:
+    def _frame(self, model: RobotModel, poses: Poses) -> None:
         """Let every camera see the whole robot, or the whole room that it is in."""
-        corners = [corner for pair in extent(self._model.shapes, poses) for corner in pair]
+        corners = [corner for pair in extent(model.shapes, poses) for corner in pair]
         corners += [end for solid, _ in self._solids.values()
                     for end in (solid.vertices.min(axis=0), solid.vertices.max(axis=0))]
         if not corners:

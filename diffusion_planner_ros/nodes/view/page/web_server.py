@@ -107,7 +107,7 @@ def _free_port(config: ViewerConfig) -> int:
             try:
                 probe.bind((address[0], port, *address[2:]))
             except OSError as error:
-                reason = error.strerror
+                reason = error.strerror or str(error)
                 continue
             return probe.getsockname()[1]
     raise ConfigError(f"host is '{config.host}' and port {config.port}: the page cannot be served "

@@ -1,6 +1,6 @@
 """Words and colours of the page, as HTML; what comes from elsewhere is escaped."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 
 from ...display.markers import CHOSEN_COLOR, EXECUTED_COLOR, VALUE_COLORS
@@ -67,5 +67,5 @@ def legend() -> str:
     return f'<div style="margin:0.3em 0.7em;font-size:0.8em;color:#444">{rows}</div>'
 
 
-def _hex(rgb: object) -> str:
+def _hex(rgb: Iterable[float]) -> str:
     return '#' + ''.join(f'{round(255 * float(channel)):02x}' for channel in rgb)
