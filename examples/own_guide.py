@@ -26,7 +26,7 @@ class SpareMotor:
         self._offset = np.float32(bundle.normalizer.mean[self._column] / limit)
 
     def value(self, x_0: NDArray) -> NDArray:
-        """Return the preference (N,) of trajectories (N, H, D): the larger, the better."""
+        """Return how good trajectories (N, H, D) are, shape (N,): the larger, the better."""
         return -0.5 * np.square(self._share(x_0)).sum(axis=1)
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:

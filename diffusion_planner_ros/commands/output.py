@@ -23,8 +23,9 @@ FIRST_LINE, LOG_PERIOD = 2.0, 10.0  # [s] until, and between, lines where there 
 class Progress(Protocol):
     """Shows how far a piece of work is; call it with the steps done since the last call."""
 
-    n: int
-    """Steps done so far."""
+    @property
+    def n(self) -> int:
+        """Steps done so far."""
 
     def __call__(self, n_done: int, **figures: str) -> None:
         """Move on by ``n_done`` steps and show figures beside them, until there are others."""

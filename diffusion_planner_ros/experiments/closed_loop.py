@@ -10,6 +10,7 @@ from pathlib import Path
 import signal
 import threading
 import time
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -177,7 +178,8 @@ def open_pool(n_processes: int) -> ProcessPoolExecutor:
 class _Workers(ProcessPoolExecutor):
     """Workers that end at once when whoever uses them was interrupted."""
 
-    def __exit__(self, kind: type[BaseException] | None, *rest: object) -> bool | None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 where: TracebackType | None) -> bool | None:
         if kind is not None and not issubclass(kind, Exception):
             items = self._pending_work_items  # its thread cannot stand cancelled ones at the end
             self.shutdown(wait=False, cancel_futures=True)
@@ -186,7 +188,7 @@ class _Workers(ProcessPoolExecutor):
                    and time.monotonic() < deadline):
                 time.sleep(0.01)
             end_workers()
-        return super().__exit__(kind, *rest)
+        return super().__exit__(kind, error, where)
 
 
 def end_workers() -> None:

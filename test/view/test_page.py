@@ -111,6 +111,7 @@ def test_a_browser_that_draws_by_software_draws_seldom_while_the_robot_walks(wat
     watched.wait_until(lambda bridge, _: bridge.get('state') == 'running', 'walking')
     renderer = watched.page.evaluate('document.documentElement.dataset.renderer')
     assert 'SwiftShader' in renderer
+
     def n_drawn():
         return watched.page.evaluate('window.__viserTestpoints.rendererInfo.render.frame')
     before, begin = n_drawn(), time.monotonic()

@@ -129,7 +129,7 @@ def _write(out: Path, data_sets: 'Sequence[RecordedData]', *, seed: int, n_learn
     """Write data sets and return what to report of each."""
     from ...sim.behaviour import behaviour_data as recording
 
-    facts = {}
+    facts: dict[str, dict[str, Any]] = {}
     with leaving(lambda: f'{", ".join(facts) or "no data set"} is written; begin again with the '
                  'same command'):
         for data in data_sets:

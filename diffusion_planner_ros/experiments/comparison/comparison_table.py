@@ -44,9 +44,9 @@ def falls_over_seeds(cells: Sequence[Facts]) -> float | None:
     return float(np.mean(shares)) if shares else None
 
 
-def figures_of(cells: Sequence[Facts]) -> dict[str, dict[str, dict[str, float]]]:
+def figures_of(cells: Sequence[Facts]) -> dict[str, dict[str, dict[str, float | None]]]:
     """Return nominal return and share of falls by data set and method, where measured."""
-    figures: dict[str, dict[str, dict[str, float]]] = {}
+    figures: dict[str, dict[str, dict[str, float | None]]] = {}
     for data, by_method in by_data_and_method(cells).items():
         for method, of_seeds in by_method.items():
             if (found := return_over_seeds(of_seeds, NOMINAL)) is not None:

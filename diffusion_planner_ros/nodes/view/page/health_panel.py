@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 import math
-from typing import Any
 
 import viser
 

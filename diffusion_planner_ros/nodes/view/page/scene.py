@@ -123,7 +123,8 @@ class Scene:
         at = np.asarray(event.end_position)
         if event.phase == 'start':
             self._grabbed[event.client_id] = at
-        elif event.phase == 'end' and event.client_id in self._grabbed:
+        elif (event.phase == 'end' and event.client_id in self._grabbed
+                and self._then is not None):
             drag = (at - self._grabbed.pop(event.client_id))[[0, 2]]
             if (length := np.linalg.norm(drag)) > SHORTEST_DRAG:
                 self._then(*(drag / length).tolist())

@@ -1,6 +1,7 @@
 """Numbers over time, as lines."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,9 +22,10 @@ def line_plot(gui: viser.GuiApi, title: str, *names: str, span: float,
     :param names: of the lines, the lowest first, at most as many as there are colours.
     :param span: what it shows [s].
     """
-    series = ({'label': 's'}, *({'label': name, 'stroke': color, 'width': 1.5, 'spanGaps': False,
-                                 'points': {'show': False}}
-                                for name, color in zip(names, colors, strict=False)))
+    look = {'width': 1.5, 'spanGaps': False, 'points': {'show': False}}
+    series: tuple[Any, ...] = ({'label': 's'}, *(
+        {'label': name, 'stroke': color, **look}
+        for name, color in zip(names, colors, strict=False)))
     return gui.add_uplot(
         tuple(np.zeros(0) for _ in series), series, title=title, height=HEIGHT,
         scales={'x': {'time': False, 'range': (-span, 0.0)}, 'y': {'auto': True}},
