@@ -30,7 +30,7 @@ class SpareMotor:
         return -0.5 * np.square(self._share(x_0)).sum(axis=1)
 
     def gradient(self, x_t: NDArray, t: int) -> NDArray:
-        """Return its gradient (N, H, D), which pushes trajectories while they are denoised."""
+        """Return its slope, shape (N, H, D): it pushes trajectories while they are denoised."""
         gradient = np.zeros_like(x_t)
         gradient[:, :, self._column] = -self._scale * self._share(x_t)
         return gradient
