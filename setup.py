@@ -49,7 +49,7 @@ def shared(folder: str) -> list[tuple[str, list[str]]]:
 
 setup(
     name=PACKAGE,
-    version='0.1.0',
+    version='0.2.0',
     description='Plan with a diffusion model of trajectories on a robot, from data to torques.',
     long_description=README.read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
