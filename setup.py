@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Package for ROS 2 (ament_python) and for pip alike."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """One recorded episode, the unit of every data set."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Faults that a caller may catch; each message names the thing, the value, the expectation."""
 
 

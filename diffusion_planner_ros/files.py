@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Write files so that a full disk leaves nothing behind that looks complete, and say so."""
 
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What the launch files of this package have in common; only they import it."""
 
 from collections.abc import Iterable, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Scaling between SI units and the numbers that a network sees."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Facts of a robot: what the planner measures and commands, in which order and unit."""
 
 from dataclasses import asdict, dataclass, fields

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Noise schedule of a diffusion model: how much of a trajectory is left at diffusion time t."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Files that are installed beside the code: launch files, parameters, shipped models."""
 
 from pathlib import Path

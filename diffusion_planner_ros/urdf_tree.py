@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A robot's URDF: link tree, effort limits, forward kinematics, and what to draw of a link."""
 
 from collections.abc import Collection, Mapping

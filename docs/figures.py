@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw the figures of docs/concepts from the models that ship: ``python docs/figures.py``."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Send a robot to a goal, with an obstacle in its way that no training data had."""
 
 import numpy as np

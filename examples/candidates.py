@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What one plan holds: the candidates, what is predicted of each, and which one is chosen."""
 
 import time

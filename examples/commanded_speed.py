@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Tell a robot how fast to go, and change that while it goes."""
 
 from diffusion_planner_ros.planning.bundle import Bundle

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A preference of your own, in your own file: spare a motor that gets hot."""
 
 import numpy as np

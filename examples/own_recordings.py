@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """From arrays that you recorded to a data set that a model can learn from."""
 
 from pathlib import Path

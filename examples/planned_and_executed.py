@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Do plans come true? Execute plans and compare the states that follow with the planned ones."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Start ros2_control with a robot's drives, and the planner, which a person activates."""
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity

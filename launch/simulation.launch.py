@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Start simulated robots, their planner, and rviz2 to watch them."""
 
 from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity

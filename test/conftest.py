@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What several tests share: a data set that was really recorded, models really trained on it."""
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Threads in place of processes: to start a process that imports the package takes seconds."""
 
 from collections.abc import Callable

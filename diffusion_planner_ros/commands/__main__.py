@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The command line: ``diffusion_planner VERB``."""
 
 from collections.abc import Callable

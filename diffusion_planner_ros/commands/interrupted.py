@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What Ctrl-C leaves of long work, and how to go on; said in one line."""
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What the verbs print: progress while they work, a report at the end."""
 
 from collections.abc import Iterator, Mapping

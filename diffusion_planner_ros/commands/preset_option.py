@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Option ``--preset`` of the verbs that train or plan: other defaults of their settings."""
 
 from collections.abc import Callable, Mapping, Sequence

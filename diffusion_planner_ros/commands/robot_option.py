@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Option ``--robot`` of the verbs that simulate: which robot, and with which bundle."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner walk``: the main job, a robot that walks through ROS 2."""
 
 from importlib.util import find_spec

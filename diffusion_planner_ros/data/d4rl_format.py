@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """D4RL's layout: one HDF5 file of flat arrays, in which flags end the episodes."""
 
 from collections.abc import Sequence

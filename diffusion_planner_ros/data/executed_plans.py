@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Logs of executed plans: Minari's layout with the plans beside what came of them."""
 
 from collections.abc import Iterator

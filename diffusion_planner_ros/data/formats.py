@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 The formats in which recorded episodes are read; a new one is one more line in ``FORMATS``.
 

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Make a data set of recordings: of ``ros2 bag``, of LeRobot, or of any format that is known."""
 
 from collections.abc import Callable, Mapping, Sequence

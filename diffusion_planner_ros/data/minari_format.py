@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Minari's layout: a folder with an HDF5 file in which every episode is a group."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Where an episode is cut because steps have no reward: the same for every recording."""
 
 from collections.abc import Sequence

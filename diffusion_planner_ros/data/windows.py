@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Windows of fixed length, cut from recorded episodes: what a model is trained on."""
 
 from collections.abc import Sequence

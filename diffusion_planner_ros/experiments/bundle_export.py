@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """From a checkpoint to a model bundle, checked against torch and calibrated on data."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Closed-loop evaluation: episodes of a planner on its simulated robot."""
 
 from collections.abc import Callable, Iterator, Sequence

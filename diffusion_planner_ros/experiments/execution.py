@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How plans are executed: how many of their actions, and how late."""
 
 from dataclasses import dataclass

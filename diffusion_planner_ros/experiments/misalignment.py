@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Misalignment: how far the states that a plan promises are from those that its actions give."""
 
 from collections.abc import Iterable, Iterator, Sequence

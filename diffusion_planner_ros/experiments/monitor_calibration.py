@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Measure what the monitor compares a robot with: how well plans predict recorded states."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A planner as the controller of a rollout: plans, and which of their actions are executed."""
 
 from collections import deque

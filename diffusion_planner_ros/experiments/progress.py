@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How a long experiment tells whoever waits for it that it goes on."""
 
 from collections.abc import Iterator

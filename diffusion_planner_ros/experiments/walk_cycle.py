@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """One cycle of a walk with the plans that were made in it: what the moving picture shows."""
 
 from dataclasses import dataclass

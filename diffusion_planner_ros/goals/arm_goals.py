@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Goals of a planar arm of two links: where its tip is to be."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What a robot's goals are: the section ``goal`` of its layout."""
 
 from collections.abc import Sequence

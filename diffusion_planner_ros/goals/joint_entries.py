@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Where positions and velocities of some joints are in a state."""
 
 from collections.abc import Sequence

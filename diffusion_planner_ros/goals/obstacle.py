@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Obstacles in the plane: discs and boxes, and how far points are from them."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Goals of a robot that slides: the positions of two joints are x and y."""
 
 from collections.abc import Sequence

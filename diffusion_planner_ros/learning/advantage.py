@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How much better actions turned out than was expected, and how often to imitate them for it."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Online alignment: learn from what executed plans really did (Hu 2024, Algorithm 2)."""
 
 from collections.abc import Callable, Sequence

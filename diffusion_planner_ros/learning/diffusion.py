@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Diffusion of trajectories: forward process, loss, and the denoiser that is exported."""
 
 import torch

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What training and alignment share: networks, optimiser, averages, checkpoints."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Turn a checkpoint into the files of a model bundle."""
 
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Conditions drawn at random for training, so that whatever is known of a plan is honoured."""
 
 import torch

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Episodes that an alignment learns from, and the windows in them."""
 
 from collections.abc import Sequence

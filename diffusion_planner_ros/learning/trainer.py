@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Train a diffusion model of trajectories, its value and a dynamics model on windows."""
 
 from collections.abc import Callable, Collection

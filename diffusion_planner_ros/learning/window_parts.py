@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What a network sees of a window: all of it, its states, or its actions and the first state."""
 
 import torch

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Read messages of joint states in the order of a robot's layout, by joint name."""
 
 from collections import Counter

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The base of a robot from odometry: its axes, and its pose at any recent time."""
 
 from collections import deque

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The reward of a control period, as our bridge publishes it."""
 
 from math import isfinite

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 Start a node as a process: ``python -m diffusion_planner_ros.nodes NODE --ros-args ...``.
 

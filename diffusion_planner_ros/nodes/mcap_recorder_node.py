@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Records what the nodes of a robot publish, for the tools of others: MCAP."""
 
 from collections import deque

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The simulated robot: MuJoCo as a ROS 2 node."""
 
 import time

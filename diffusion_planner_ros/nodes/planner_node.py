@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The planner node: joint states in, joint torques out, for any robot whose bundle it loads."""
 
 from collections.abc import Callable

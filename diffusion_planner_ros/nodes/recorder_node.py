@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Records episodes: states, torques, rewards, and the plans that led to them."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The viewer: a page for browsers that shows any robot that these nodes move."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The model bundle: a folder with all that a planner needs, checked when it is loaded."""
 
 from collections.abc import Collection, Mapping

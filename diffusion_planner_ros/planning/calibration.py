@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How a model and its training data agree: what the monitor compares a robot with."""
 
 from collections.abc import Mapping

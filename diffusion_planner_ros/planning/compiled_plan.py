@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What the graph of whole plans is given, where it can do what the settings ask for."""
 
 from collections.abc import Sequence

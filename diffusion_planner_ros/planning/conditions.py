@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Conditions: entries of a trajectory that are fixed while it is denoised (inpainting)."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Late plans: what the robot does until a plan is ready is known when the plan is made."""
 
 from collections.abc import Callable

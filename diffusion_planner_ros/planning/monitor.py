@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Out-of-distribution monitor: whether the robot arrives where its torque should lead it."""
 
 from collections import deque

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Plan by denoising: from a state to trajectories ranked by guides."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How a planner plans: everything that may change without training again."""
 
 from dataclasses import dataclass

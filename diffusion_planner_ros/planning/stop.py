@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """When a robot is stopped, and what its joints are told then."""
 
 from collections.abc import Mapping

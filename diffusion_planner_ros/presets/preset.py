@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A published planning method, as settings of training and of planning."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The task of a robot that is sent to goals: the section ``reaching`` of a task."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What a simulated robot is and is to do: its model, reward, end and beginning of an episode."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A mapping of a YAML file: its keys are checked one by one, and none is left over."""
 
 from collections.abc import Mapping

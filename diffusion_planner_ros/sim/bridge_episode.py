@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What a simulated robot does with commands and time, free of ROS."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What a simulated robot must be able to do, and how one is built from its folder."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """MuJoCo's models: where they are, and how they are loaded."""
 
 from collections.abc import Iterator, Sequence

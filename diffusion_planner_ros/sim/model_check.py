@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Whether layout and task of a robot fit MuJoCo's model of it."""
 
 import math

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Robots in MuJoCo, simulated as their task says: torques in; states, rewards and falls out."""
 
 from collections import deque

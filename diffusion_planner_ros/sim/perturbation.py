@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A robot that is not the one in the data: other masses, other friction, pushes, noise."""
 
 from collections.abc import Iterator

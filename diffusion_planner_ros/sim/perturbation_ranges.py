@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Robots drawn at random, a new one in every episode: what a robust policy learns on."""
 
 from dataclasses import dataclass, replace

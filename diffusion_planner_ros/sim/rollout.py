@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The one loop that steps simulated robots: until the fall or the time limit."""
 
 from collections.abc import Callable, Sequence

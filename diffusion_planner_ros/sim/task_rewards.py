@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What recorded steps of a robot would have been worth in its simulation."""
 
 from collections.abc import Callable

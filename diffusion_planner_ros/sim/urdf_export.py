@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A URDF of a MuJoCo model: the same joints, inertias and shapes for the tools of ROS."""
 
 from collections.abc import Iterable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What is in the way of a robot, in MuJoCo's model: walls of a map, and obstacles."""
 
 from collections.abc import Iterator, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The policies that methods are compared with: what they learn from, and that they learn."""
 
 import sys

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Jobs side by side: one that fails or dies takes only those with it that come after it."""
 
 from functools import partial

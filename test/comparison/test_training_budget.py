@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A training takes its budget of time, and goes on where it was interrupted."""
 
 import json

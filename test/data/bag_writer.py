@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Recordings of ``ros2 bag``, of messages as our nodes build and ROS serialises them."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 A data set as if it had been recorded from a robot: with noise, jitter, loss and disorder.
 

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Wrong recordings: each is refused with what was found, what was expected and what to do."""
 
 import re

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Recordings of ``ros2 bag``: what a robot did is read back, whatever happened to its messages."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A data set that is recorded with noise, jitter, loss and disorder comes back as it was."""
 
 from degraded_bag import Faults, noise_of, places, write, wrong_torques

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Formats of recorded episodes: what is written is read back, and what is damaged is refused."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Data sets of LeRobot: frames become episodes of a robot, and what does not fit is refused."""
 
 import json

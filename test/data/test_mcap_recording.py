@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Recordings of all topics as MCAP: rosbags, which did not write them, reads what happened."""
 
 from contextlib import contextmanager

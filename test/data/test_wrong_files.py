@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 Wrong files that a user gives to a command: each is refused in one line, and nothing is written.
 

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Files that a hosting service reads: the citation, forms for issues, where mail goes to."""
 
 from xml.etree import ElementTree

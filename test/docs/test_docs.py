@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """README and docs/ say what the code does: tables, commands, Python, links, files, interfaces."""
 
 import functools

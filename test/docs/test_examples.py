@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Every script of examples/ runs as it stands, with the shipped models, and shows what it says."""
 
 import os

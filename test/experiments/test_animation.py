@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The moving picture: a cycle that closes, its plans, and a GIF of them."""
 
 import re

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The verb ``benchmark``: all contenders make the same plans, and their times are told."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Closed-loop evaluation: what is simulated for a bundle, and what episodes come to."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The verb ``endure``: real episodes beside busy processes, real walks on the bench."""
 
 import json

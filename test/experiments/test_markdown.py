@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Tables in Markdown."""
 
 from diffusion_planner_ros.experiments.markdown import table

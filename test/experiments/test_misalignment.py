@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Misalignment: known errors, branches that are the simulator's own future, recorded windows."""
 
 from concurrent.futures import ThreadPoolExecutor

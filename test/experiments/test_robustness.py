@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The verb ``robustness``: rows of the table are the episodes that they say they are."""
 
 from dataclasses import replace

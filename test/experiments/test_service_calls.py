@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Requests and answers that DDS loses are asked for again: real processes, real DDS."""
 
 from contextlib import contextmanager

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The verb ``study``: alignments that are done once, a table and a picture of what they gave."""
 
 from concurrent.futures import ThreadPoolExecutor

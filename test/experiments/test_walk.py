@@ -1,3 +1,6 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 from dataclasses import replace
 import json
 import os

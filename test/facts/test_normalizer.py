@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Normalisation: there and back, and what it does to a constant."""
 
 import numpy as np

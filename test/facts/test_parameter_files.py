@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The shipped parameter files name parameters that exist, with values that are allowed."""
 
 from paths import SOURCE

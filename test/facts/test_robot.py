@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A robot's description: it is read as it was written, and what is not known is refused."""
 
 import pytest

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Noise schedules against diffusers and against the definitions."""
 
 from itertools import pairwise

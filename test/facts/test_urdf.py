@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The URDF of Walker2D is MuJoCo's robot: same kinematics, same masses, same torque limits."""
 
 import subprocess

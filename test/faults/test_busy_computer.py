@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A planner that does not get the computer goes on by itself afterwards: nothing is latched."""
 
 import signal

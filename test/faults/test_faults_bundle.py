@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Models that fail while they plan, and bundles that should never get to plan."""
 
 import shutil

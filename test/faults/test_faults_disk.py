@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Full disks: whatever cannot be written is named in one line, and nothing half-written stays."""
 
 import filecmp

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Processes that die, hang, come back or fight: a real planner and a real simulated robot."""
 
 import signal

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A robot's driver that lies, stutters or lags: a real planner, fed at 125 Hz by the test."""
 
 from copy import deepcopy

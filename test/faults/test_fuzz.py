@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Malformed messages and requests, made up from a seed: no node may die of one."""
 
 import math

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A torque that acts too late leads elsewhere, which says nothing of the sensors or the model."""
 
 import time

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``compounding``: errors of whole trajectories and of steps, row by row."""
 
 from dataclasses import replace

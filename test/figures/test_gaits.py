@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``gaits``: a mirrored gait is a gait, and of two gaits a model keeps both or neither."""
 
 import json

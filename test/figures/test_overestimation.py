@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``overestimation``: returns that plans predict, and those that were achieved."""
 
 from concurrent.futures import ThreadPoolExecutor

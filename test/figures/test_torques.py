@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``torques``: inverse dynamics that is known, jumps that are known, two kinds of walks."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Several robots in one ROS domain, each with a planner or all with one: none sees the others."""
 
 from contextlib import ExitStack

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Goals for the tip of an arm: kinematics both ways, and what is beyond reach."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Obstacles: how far they are, which plans are preferred, and how plans evade them."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Goals of a robot that slides: what they fix, and which are refused with what reason."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Trips to goals: what counts as reached, and models that ship reach goals."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Alignment: what is learned from, how it is weighted, and that nothing is lost on the way."""
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Forward process, loss and networks of a diffusion of trajectories."""
 
 from collections import Counter

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """From checkpoint to bundle: the same numbers, and no damaged bundle is ever loaded."""
 
 from pathlib import Path

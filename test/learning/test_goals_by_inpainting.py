@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What is known of a plan is honoured: a mass that random forces push learns to reach goals."""
 
 from mass import follow, trained

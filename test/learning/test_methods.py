@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Windows of states or actions alone, wanted returns, improved values, and one step for many."""
 
 from dataclasses import replace

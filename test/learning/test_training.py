@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Training: it learns, it goes on where it stopped, and it refuses what it cannot go on with."""
 
 from dataclasses import replace

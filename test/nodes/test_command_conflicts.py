@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Who may command: two planners never do, whatever process they are in."""
 
 from contextlib import contextmanager

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Facts of health reports travel unchanged."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The planner node against a driver that behaves as real ones do, with the shipped settings."""
 
 from contextlib import contextmanager

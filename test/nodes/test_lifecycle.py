@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The planner as a managed node: real transitions over real DDS."""
 
 import shutil

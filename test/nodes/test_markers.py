@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What is drawn is what is planned: every line is compared with MuJoCo's own kinematics."""
 
 from dataclasses import replace

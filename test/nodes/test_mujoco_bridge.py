@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The simulated robot's topics, services, parameters and reports, with a real process.
 
 What it does with them is tested in test_bridge_episode.

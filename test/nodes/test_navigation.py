@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Goals from a user of ROS: a puck between walls goes there, with a model trained on its data."""
 
 from contextlib import contextmanager

@@ -1,3 +1,6 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 from contextlib import ExitStack
 import os
 import signal

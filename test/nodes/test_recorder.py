@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Executed plans: how messages become episodes, and that a real run is recorded as it was."""
 
 from contextlib import contextmanager

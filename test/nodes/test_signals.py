@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Ctrl-C and SIGTERM at any moment of a process: quiet, and never without effect."""
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Stamps that do not fit the clock or each other; time is that of the test."""
 
 import pytest

@@ -1,3 +1,6 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
+
 import time
 
 from hardware_driver import driver_process

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The command line: complete help, one real run of the path of the data, clear errors."""
 
 import contextlib

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Ctrl-C, as a terminal sends it, ends long work at once, and leaves what can be used."""
 
 from contextlib import contextmanager

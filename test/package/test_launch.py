@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The launch files and what they hand over, up to the command lines of the processes."""
 
 from contextlib import contextmanager, ExitStack

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Imports point one way: each layer is imported in a fresh process, to see what comes along."""
 
 import ast

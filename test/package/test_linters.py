@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Linters of ROS, where they are installed, and XML."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What colcon installs, and that it runs from there without the source tree."""
 
 import ast

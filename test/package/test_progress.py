@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Long work says how far it is, in clean lines where there is no terminal."""
 
 import signal

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Test runs side by side never meet in one ROS domain."""
 
 from collections.abc import Iterator

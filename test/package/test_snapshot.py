@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The picture of a planner's markers, taken by the command over DDS."""
 
 from contextlib import contextmanager

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What is released: the wheel made of the source archive, complete, runs without the checkout."""
 
 import json

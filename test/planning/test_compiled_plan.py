@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The compiled plan is that of the general loop, and serves only what it computes."""
 
 import shutil

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Late plans: the committed actions are kept, and consecutive plans meet."""
 
 import shutil

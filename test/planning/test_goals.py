@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Goals: plans whose last state is fixed lead there, and what is measured is what is executed."""
 
 import json

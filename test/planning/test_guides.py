@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Guides: what they prefer is pushed for while denoising and ranked by afterwards."""
 
 from dataclasses import replace

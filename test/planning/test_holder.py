@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A robot without a goal is held where it was when holding began."""
 
 import numpy as np

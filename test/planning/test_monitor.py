@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The monitor: quiet while the robot walks as planned, not when its state is wrong."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Navigation: what of a plan a goal fixes, which goal is next, and when it is reached."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The planner: what is fixed stays fixed, and the same seed gives the same plan."""
 
 from dataclasses import fields, replace

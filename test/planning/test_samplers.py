@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The denoising loop against diffusers, and against the exact answer on a Gaussian."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The stop behaviours, the ramp and the limits, each seen in the commands of a real planner."""
 
 import time

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The guide walls: plans through walls are worth less, and are pushed out of them."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Reports: one page that needs nothing else, made of the files of a run."""
 
 from html.parser import HTMLParser

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A robot that is configuration alone, from nothing to a walk through ROS: no Python knows it."""
 
 from dataclasses import replace

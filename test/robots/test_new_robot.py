@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The folder of a new robot: what it says, that it runs, and which models are refused."""
 
 import json

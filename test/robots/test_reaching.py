@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Robots that are sent to goals: walls of a map, starts and goals of episodes, what they earn."""
 
 import shutil

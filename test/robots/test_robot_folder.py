@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Robots are found by name or path; what layout, task and model disagree about is named."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A robot's task: what ships is as it is written, and a wrong file is refused with the remedy."""
 
 from pathlib import Path

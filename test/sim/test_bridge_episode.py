@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What the simulated robot does with commands, stops, resets and pauses, on simulated clocks."""
 
 import heapq

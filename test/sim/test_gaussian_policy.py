@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The policy that acts is the one that PPO learned, number by number."""
 
 import gymnasium

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Data of robots that are sent to goals: ways around walls, and what is recorded of trips."""
 
 from collections import Counter

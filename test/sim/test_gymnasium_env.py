@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What PPO learns on is Gymnasium's Walker2d-v5, number by number, and our simulation alone."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Robots that ship against those of Gymnasium, number by number; what pushes and torques do."""
 
 import gymnasium

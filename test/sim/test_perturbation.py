@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Changed robots: each setting does what physics says, at random only where that is asked for."""
 
 import itertools

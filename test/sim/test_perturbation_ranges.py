@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Robots that are drawn: within their ranges, and the same ones for the same seed."""
 
 from dataclasses import asdict

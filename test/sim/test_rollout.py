@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The loop that steps robots: what it records is what the robots did, one or many at once."""
 
 import numpy as np

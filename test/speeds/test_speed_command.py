@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Topic ``cmd_vel``: what is followed, for how long, and what is refused; once over real DDS."""
 
 import time

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Data at commanded speeds: the commands, what the policy is told and paid, what is recorded."""
 
 import json

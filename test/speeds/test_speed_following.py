@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How near a planner keeps to commanded speeds: what counts, and that the shipped model does."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A denoiser that is told the commanded speed: what it learns from, and what it plans."""
 
 from dataclasses import replace

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Hears all that a robot is told and all that it does, to measure how a fault is stopped."""
 
 from collections.abc import Callable, Iterator

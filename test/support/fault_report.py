@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Print what the fault tests saw, in Markdown: python test/support/fault_report.py."""
 
 import json

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Bundles whose real network fails at run time, on states of the test's choice."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The bench that plays hardware, with faults, as a process of its own."""
 
 from collections.abc import Iterator

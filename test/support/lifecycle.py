@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Drive a managed node through its states, and read its health, as a test."""
 
 from diagnostic_msgs.msg import DiagnosticArray

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A mass of 1 kg on a rail, pushed by forces: the smallest robot that a planner can move."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A ROS domain that no other test run on this machine uses."""
 
 import fcntl

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Start our nodes as processes for a test, on a domain of their own, and leave none behind."""
 
 from collections.abc import Callable, Iterable, Iterator

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 A managed node that loses what DDS loses now and then: the first request or answer of each service.
 

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Plans of several threads are made together; each thread gets its own, or its own fault."""
 
 from concurrent.futures import ThreadPoolExecutor

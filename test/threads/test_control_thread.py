@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A thread of its own for measurements and the clock: what it serves, and what it leaves alone."""
 
 import threading

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Priority and locked memory: what Linux really does, and what is said where it refuses."""
 
 import ctypes

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The tutorial "Align a model on its robot": what it says is done here, in its order, in small."""
 
 from pathlib import Path

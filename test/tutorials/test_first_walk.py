@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The tutorial "Walk in five minutes": every line of it lets a robot walk, until it falls."""
 
 import re

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The tutorial "On hardware": its lines, step by step, on a bench that plays the drives."""
 
 from hardware_driver import driver_process

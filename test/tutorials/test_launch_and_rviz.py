@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The tutorial "`ros2 launch` and rviz": its lines, in their order, on the launched nodes."""
 
 import re

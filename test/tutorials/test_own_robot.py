@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The tutorial "A robot of your own": what it says is done here, in its order, in small."""
 
 import os

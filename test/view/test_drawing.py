@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What is drawn of a robot and of its plans, before any browser sees it."""
 
 from builtin_interfaces.msg import Time

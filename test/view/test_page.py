@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The page in a real browser, on the real nodes: it shows the robot, and its controls work."""
 
 from contextlib import ExitStack

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The robot is shown as late as its plans; numbers over time; the steps from noise to plan."""
 
 from builtin_interfaces.msg import Time

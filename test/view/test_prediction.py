@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What plans predicted of an entry of the state is laid over what was measured."""
 
 from builtin_interfaces.msg import Duration

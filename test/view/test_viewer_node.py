@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The viewer as a process: what it listens to, whom it serves, and what it refuses."""
 
 import gzip

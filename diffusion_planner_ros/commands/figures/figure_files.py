@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Where the verbs of this folder write, and what they print."""
 
 from collections.abc import Callable, Mapping

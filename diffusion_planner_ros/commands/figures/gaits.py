@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner gaits``: a diffusion model keeps two gaits, a Gaussian averages them."""
 
 from pathlib import Path

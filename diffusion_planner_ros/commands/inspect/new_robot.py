@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner new-robot``: the folder of a robot, made of its MuJoCo model or URDF."""
 
 from pathlib import Path

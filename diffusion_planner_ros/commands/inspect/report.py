@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner report``: the page of a run, or of two runs side by side."""
 
 from pathlib import Path

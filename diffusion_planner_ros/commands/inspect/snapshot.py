@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner snapshot``: a picture of what a running planner draws for rviz2."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner collect``: behaviour data of a simulated robot."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner train``: diffusion model, value and dynamics model from recorded data."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner benchmark``: how long plans take, and the way from state to torque."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner diagnose``: whether a model's actions give the states that it plans."""
 
 from dataclasses import asdict

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner endure``: whether the robot stays on its feet when the computer is busy."""
 
 from dataclasses import asdict

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner reach``: how many goals a robot reaches that is sent to them."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner robustness``: what a changed robot, pushes, noise and delay do."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """``diffusion_planner speeds``: how near a robot keeps to commanded speeds."""
 
 import os

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Whether the files of a recording can be what their names say, before they are read."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How a recording of ``ros2 bag`` is read."""
 
 from dataclasses import dataclass

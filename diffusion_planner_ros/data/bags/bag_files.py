@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Open a recording of ``ros2 bag``: whole ones through ``rosbags``, damaged ones by ourselves."""
 
 from collections import Counter

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A message of a recording that nobody has read yet."""
 
 from typing import NamedTuple

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Read a recording of ``ros2 bag`` into episodes of a robot."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Join the topics of a recording: states, the torques that acted before them, and rewards."""
 
 from dataclasses import dataclass

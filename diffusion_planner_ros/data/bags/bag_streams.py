@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What the messages of a recording say, topic by topic, in the order of the recording."""
 
 from collections.abc import Callable

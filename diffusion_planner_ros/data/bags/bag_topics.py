@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Find the topics of a robot in a recording, and check their types."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 Messages of an MCAP file that was cut off: it has neither an index nor an end.
 

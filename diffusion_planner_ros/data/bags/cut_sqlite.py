@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Messages of an SQLite file of ``ros2 bag`` that was cut off."""
 
 from collections.abc import Iterator

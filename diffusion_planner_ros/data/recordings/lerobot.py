@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 LeRobot data sets, versions 2 and 3: a folder with ``meta/info.json`` and Parquet files.
 

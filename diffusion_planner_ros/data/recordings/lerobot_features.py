@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What the entries of a LeRobot data set are: joints and quantities, by the names of features."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Measurements of a robot in the order of time: what every kind of recording is read into."""
 
 from collections.abc import Mapping

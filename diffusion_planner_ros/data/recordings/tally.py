@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What was dropped of a recording, counted by reason."""
 
 from collections import Counter

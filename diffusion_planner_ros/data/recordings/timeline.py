@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """One axis of time for all messages of a recording, whose clock may jump back."""
 
 from dataclasses import dataclass

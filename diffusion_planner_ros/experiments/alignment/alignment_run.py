@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The loop of an online alignment: execute plans, learn from them, keep what is not worse."""
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A study of alignments: several ways, several seeds, evaluated before and after."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Alignments to compare: the improved one, Algorithm 2 as written, and what each part is worth."""
 
 from dataclasses import dataclass, fields, replace

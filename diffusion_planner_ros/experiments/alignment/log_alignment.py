@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """An alignment from logs of any robot: nothing is simulated."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """An alignment in simulators from its beginning, or where it stopped, to the exported model."""
 
 from collections.abc import Sequence

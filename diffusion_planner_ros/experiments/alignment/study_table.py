@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What a study of alignments came to: figures per variant, and their table."""
 
 from collections.abc import Mapping, Sequence

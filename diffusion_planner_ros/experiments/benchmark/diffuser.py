@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 The released locomotion setting of Diffuser, for its time: its weights are not needed.
 

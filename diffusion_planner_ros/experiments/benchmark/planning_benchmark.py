@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Measure how long a plan takes: compiled, in the general loop, and in PyTorch eager."""
 
 from collections import defaultdict

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How long planning takes for several robots: in process, and from their states to torques."""
 
 from collections.abc import Mapping, Sequence

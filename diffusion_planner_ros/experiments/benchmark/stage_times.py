@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Where the time goes from a state to its torque: both nodes run, and report it."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The planner in PyTorch eager: what one would run without an export."""
 
 from dataclasses import dataclass

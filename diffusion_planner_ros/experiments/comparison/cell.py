@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """One cell of a comparison: a method on a data set with a seed, trained and evaluated."""
 
 from dataclasses import asdict, dataclass, replace

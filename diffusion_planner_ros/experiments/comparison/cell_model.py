@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What a cell needs trained: networks or a policy, on one data set with one seed."""
 
 from collections.abc import Callable

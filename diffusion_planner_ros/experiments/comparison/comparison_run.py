@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Methods on data sets: what is trained, what is measured, and in which order."""
 
 from collections.abc import Iterable, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The table of a comparison: one row for every method on a data set, over the seeds."""
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Who walks in a cell: a planner or a policy, with the time that each of their actions takes."""
 
 from collections import deque

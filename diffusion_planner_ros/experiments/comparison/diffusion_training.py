@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A diffusion model, its value and its dynamics model as a training of a comparison."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Episodes of a contestant under the conditions of a comparison, within a limit of time."""
 
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Jobs side by side, each in a process of its own; one that fails does not stop the others."""
 
 from collections.abc import Callable, Hashable, Iterator, Mapping

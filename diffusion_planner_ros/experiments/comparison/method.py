@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Who is compared: a preset, perhaps with other settings, or a baseline."""
 
 from collections.abc import Sequence

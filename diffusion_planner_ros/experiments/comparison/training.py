@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Training within a budget of time on one core, resumed where it was interrupted."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A diagnosis of a bundle: measures, pictures and a video of what its plans come to."""
 
 from collections.abc import Sequence

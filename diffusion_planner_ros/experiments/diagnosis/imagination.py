@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Imagination: where the robot would be if it did what its plans say, beside where it is."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How far visited states and plans are from the data, and whether that tells of a fall."""
 
 from collections.abc import Sequence

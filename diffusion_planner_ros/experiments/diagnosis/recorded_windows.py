@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Recorded windows on the simulated robot: as they were recorded, and planned from their start."""
 
 from collections.abc import Sequence

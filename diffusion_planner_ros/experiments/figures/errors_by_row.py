@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Compounding errors: whole trajectories against a dynamics model that goes on step by step."""
 
 from collections.abc import Mapping

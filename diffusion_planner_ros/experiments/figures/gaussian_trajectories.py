@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What a Gaussian makes of the data that a diffusion model learns from."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Inverse dynamics of recordings: which torque leads from one state to the next."""
 
 from collections.abc import Sequence

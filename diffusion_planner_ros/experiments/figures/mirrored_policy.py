@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A second gait: the same policy with left and right exchanged."""
 
 from collections.abc import Sequence

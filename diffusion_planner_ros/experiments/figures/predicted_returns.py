@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Over-estimation: the return that plans predict against the one that is then achieved."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Smoothness of torques: planned ones against those of inverse dynamics on the same states."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Two gaits in the data: a diffusion model keeps both, a Gaussian averages them."""
 
 from collections.abc import Callable, Mapping

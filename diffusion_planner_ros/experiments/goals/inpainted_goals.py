@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Goals: how near plans bring the robot to a last state that is fixed (inpainting)."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Courses: obstacles on the way of a robot from a start to a goal."""
 
 from collections import deque

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw trips to goals: what was planned at first, and where the robot went."""
 
 from collections.abc import Sequence

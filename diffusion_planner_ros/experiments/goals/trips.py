@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Trips: a robot is sent from random starts to random goals, in closed loop."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Render a walk with its planned candidates to a GIF, in a process of its own as a video is."""
 
 from dataclasses import asdict

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw a comparison: return and falls of every method, one column for every data set."""
 
 from collections.abc import Sequence

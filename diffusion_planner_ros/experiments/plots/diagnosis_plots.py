@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw what a diagnosis found: a plan and what came of it, misalignment, scores before falls."""
 
 from collections.abc import Mapping, Sequence

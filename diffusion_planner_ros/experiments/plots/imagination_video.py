@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A video of planned states, imposed on the robot, beside the execution of their actions."""
 
 from pathlib import Path

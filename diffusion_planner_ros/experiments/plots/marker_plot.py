@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw markers seen from the side: the x-z plane of a ``visualization_msgs/MarkerArray``."""
 
 from collections import Counter

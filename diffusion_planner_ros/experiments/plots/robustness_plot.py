@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw the robustness of one or more planners, condition by condition."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw a soak: memory and latency over time."""
 
 from collections.abc import Mapping, Sequence

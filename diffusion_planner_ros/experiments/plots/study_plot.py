@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw how alignments went: return and misalignment over the steps that were learned from."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Render recorded motion to a video, in a process of its own: a broken OpenGL can crash it."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw a recorded walk: the planned against the executed path."""
 
 from collections.abc import Sequence

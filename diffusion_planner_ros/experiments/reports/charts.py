@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Charts as SVG; the page's own script shows the values under the pointer."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Where a recorded episode comes from: an episode in process, or a log of executed plans."""
 
 from concurrent.futures import ProcessPoolExecutor

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Parts of a page that long measurements have: compare, benchmark, endure and soak."""
 
 from collections.abc import Mapping, Sequence

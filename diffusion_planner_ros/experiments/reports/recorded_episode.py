@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """One episode as a report plays it back: the robot's shape, states, torques and plans."""
 
 from collections.abc import Mapping, Sequence

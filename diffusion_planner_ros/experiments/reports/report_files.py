@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The files that a report is made of: facts as JSON, an episode, pictures and videos."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The page of one run, and that of two runs side by side; both are written here."""
 
 from base64 import b64encode

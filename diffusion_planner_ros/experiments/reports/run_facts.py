@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What was run, by which version, on which machine: the part ``run`` of a report."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Parts of a page that one verb alone has: conditions, alignments, misalignment."""
 
 from collections.abc import Mapping, Sequence

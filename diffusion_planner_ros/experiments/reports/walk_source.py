@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A recorded episode of a walk through ROS 2."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The planner node's out-of-distribution monitor in an episode without ROS."""
 
 from typing import Literal

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Who walks in a table of robustness: planners, and the teacher whose data they learned from."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The conditions under which the robustness of a planner is measured."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Episodes of planners and a teacher under many conditions, and the table of what came of it."""
 
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Walks on the bench that plays hardware, with the settings of ``config/hardware.yaml``."""
 
 from dataclasses import dataclass

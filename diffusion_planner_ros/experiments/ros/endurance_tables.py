@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The two tables of endurance: in real time beside busy processes, and on the bench."""
 
 from collections.abc import Mapping, Sequence

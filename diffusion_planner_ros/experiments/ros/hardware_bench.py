@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 A robot as drivers present it: in wall time, measured and commanded as on a bench.
 

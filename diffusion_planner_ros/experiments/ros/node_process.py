@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Run nodes and other programs as processes of their own, and leave none behind."""
 
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A node that watches the planner and whatever it commands, each a process, from outside."""
 
 from collections.abc import Callable, Iterator

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Memory, open handles and threads of a process, and whether they grow."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Closed-loop evaluation through the two ROS 2 nodes."""
 
 from collections.abc import Sequence

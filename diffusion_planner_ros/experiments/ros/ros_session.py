@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Run both nodes, drive episodes through ROS, and watch them from outside."""
 
 from collections import Counter

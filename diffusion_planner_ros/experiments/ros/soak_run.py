@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Disturb a walking robot for hours: pushes, resets, pauses and parameter changes."""
 
 from collections import Counter

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How near a planner keeps to commanded speeds, in closed-loop episodes."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Store weights in half of the space where nothing is lost by that."""
 
 import numpy as np

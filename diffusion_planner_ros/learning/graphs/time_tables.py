@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Compute ahead what a network makes of the diffusion time alone."""
 
 import numpy as np

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 The denoisers that can be trained, by name; a new one is one more line in ``DENOISERS``.
 

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Dynamics model: the state that one action leads to."""
 
 from itertools import pairwise

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A denoiser that can be told the return that a trajectory shall have."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Denoiser: the temporal U-Net of Janner et al. (2022, https://arxiv.org/abs/2205.09991)."""
 
 import torch

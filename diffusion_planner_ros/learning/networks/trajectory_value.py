@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Value of a trajectory, noised or not."""
 
 from torch import nn, Tensor

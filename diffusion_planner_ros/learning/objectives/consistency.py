@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 Consistency distillation: one denoising step that leads where many small ones of a teacher lead.
 

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Messages from numbers, and numbers from messages; joints are matched by name, not by order."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Lifecycle transitions that log why they failed."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """ROS parameters from settings: declared once, with description, unit, range and read-only."""
 
 from collections.abc import Iterable, Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Percentiles of what is measured in every control period."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Run nodes as a process; after a signal they can still publish before they end."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """SIGINT and SIGTERM: the first asks a node to stop, the second ends its process in any case."""
 
 import atexit

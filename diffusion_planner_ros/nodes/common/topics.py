@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 Every topic and service of the nodes: its name, type and quality of service, and what it is for.
 

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Go on after a message or a request that rclpy refuses."""
 
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Load another bundle while the planner goes on with the one in use."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Notice other nodes that command the same joints: one robot must follow one node only."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The only publisher of torques: it scales, ramps and clamps them, and stops the robot."""
 
 from collections import Counter, deque

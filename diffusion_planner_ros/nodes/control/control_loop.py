@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """From joint states to joint torques, for as long as the planner node is active."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Notice that another torque acted than was planned, because something was late."""
 
 import numpy as np

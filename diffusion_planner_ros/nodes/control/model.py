@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A planner and the monitor that judges its predictions, both of one bundle."""
 
 from dataclasses import dataclass

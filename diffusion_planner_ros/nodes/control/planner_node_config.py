@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Settings of the planner node that are not those of one of its parts."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Who publishes on a topic: the publishers that DDS lists, and those whose messages come."""
 
 from collections.abc import Container, Mapping

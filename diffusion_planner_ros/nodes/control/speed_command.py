@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The walking speed that a user commands on topic ``cmd_vel``, as ROS users do."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Goals, and the walls between which they are, as markers for rviz2."""
 
 from collections.abc import Sequence

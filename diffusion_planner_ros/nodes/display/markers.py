@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Plans as messages for rviz2: markers and a path, in the frame of the URDF's root link."""
 
 from collections.abc import Mapping, Sequence

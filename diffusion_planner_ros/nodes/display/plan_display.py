@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Show plans in rviz2: path, markers and denoising, drawn in a thread of its own."""
 
 from collections import deque

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Goals as ROS users give them: a pose, a path, and topics that say what becomes of them."""
 
 from collections.abc import Sequence

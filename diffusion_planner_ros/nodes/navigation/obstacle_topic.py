@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Obstacles that a user publishes on topic ``~/obstacles`` while the robot moves."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Cut a stream of states, actions, plans and rewards into episodes."""
 
 from collections import deque

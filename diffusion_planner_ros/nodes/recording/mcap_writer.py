@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Write serialised messages to an MCAP file, as ``ros2 bag`` does."""
 
 from collections.abc import Iterable

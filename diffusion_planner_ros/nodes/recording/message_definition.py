@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The text that defines a message type, as recordings hold it so that anyone can read them."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Messages of several topics, in the order in which they were published."""
 
 from collections import deque

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Down-sample a stream of states of any rate to one state per control period."""
 
 SMOOTHING = 1 / 16  # weight of the newest spacing in its running mean

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Check the stamps of a stream of measurements against the clock and each other."""
 
 import time

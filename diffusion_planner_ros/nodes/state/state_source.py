@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The measured state of a robot: its joints, and its base from odometry, at the same time."""
 
 from collections import deque

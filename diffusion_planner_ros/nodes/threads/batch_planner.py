@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Plan for several robots at once: for all whose states wait when planning begins."""
 
 import threading

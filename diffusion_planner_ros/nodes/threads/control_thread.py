@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Serve measurements and the clock, which must not wait, in threads of their own."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Wait for the subscriptions and timers of one callback group, and call their callbacks."""
 
 from collections.abc import Callable, Iterable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Call a function periodically, whatever the executor is doing."""
 
 from collections.abc import Callable

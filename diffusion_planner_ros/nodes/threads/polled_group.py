@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Subscriptions that hand over their newest message when asked, and not every one that comes."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Let a node go before other processes, and keep its memory from being paged out."""
 
 from collections.abc import Callable, Iterable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Notice that something no longer happens, in a thread that does nothing else."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The steps from noise to one plan, collected from the messages that show them one by one."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What to draw of a robot's links: triangles of the visual geometry of its URDF."""
 
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What markers show, as lines and triangles; any ``MarkerArray`` that rviz2 shows will do."""
 
 from collections.abc import Iterable, Sequence

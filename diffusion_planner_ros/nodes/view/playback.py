@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Show the robot where it was when the plan that is shown was made."""
 
 from collections import deque

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What plans predicted of one entry of the state, and what was measured then."""
 
 from collections import deque

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Call services without waiting; the answer comes later, or none does."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What a person may do to a robot through ROS; nothing here knows of the page."""
 
 from collections.abc import Callable

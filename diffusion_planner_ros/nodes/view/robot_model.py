@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The robot that is drawn: its URDF, and where its links are."""
 
 from ast import literal_eval

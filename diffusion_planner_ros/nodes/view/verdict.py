@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """How the robot is, in one sentence and a colour, from what was heard and when."""
 
 from dataclasses import dataclass, field

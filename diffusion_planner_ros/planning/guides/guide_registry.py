@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Guides by the names that ``PlannerConfig.guides`` takes."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What guides are to aim at, as settings of the planner."""
 
 from dataclasses import dataclass

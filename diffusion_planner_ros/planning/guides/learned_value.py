@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The guide that every bundle brings along: the learned value."""
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A guide that prefers torques that change little."""
 
 from typing import TYPE_CHECKING

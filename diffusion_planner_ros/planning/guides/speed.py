@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A guide that prefers a speed."""
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What guides share that prefer one entry of the state to be near a target."""
 
 from typing import TYPE_CHECKING

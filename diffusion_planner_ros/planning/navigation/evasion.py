@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Evade: change the first actions of plans as little as needed to keep clear of obstacles."""
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Hold a robot where it is, as long as it has no goal."""
 
 import numpy as np

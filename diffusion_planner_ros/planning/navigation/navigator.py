@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Navigate: goals, one after the other, as what is known of plans (Janner et al. 2022)."""
 
 from collections.abc import Sequence

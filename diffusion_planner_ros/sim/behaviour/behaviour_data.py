@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Behaviour data of simulated robots: as D4RL has them, poor ones, those of a robust teacher."""
 
 from collections.abc import Callable, Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Behaviour policies of simulated robots: PPO of stable-baselines3, with all that it saw."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A simulated robot that is told how fast to be, as Gymnasium's learners want it."""
 
 from dataclasses import replace

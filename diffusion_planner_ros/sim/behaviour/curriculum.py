@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Which robots a policy learns on: ever more different ones, or a mixture of all."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A Gaussian policy: a small network with the observation statistics that it was trained with."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Behaviour data of a robot that is sent to goals: a controller follows ways, with noise."""
 
 from collections.abc import Callable

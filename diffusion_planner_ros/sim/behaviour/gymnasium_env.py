@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A simulated robot as Gymnasium's learners want it: same rewards, same falls, one source."""
 
 from collections.abc import Callable

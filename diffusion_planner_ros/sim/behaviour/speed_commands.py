@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Commanded speeds: those of an episode, and what following them is worth."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Behaviour data at commanded speeds: one policy that is told how fast to be."""
 
 from collections.abc import Callable, Sequence

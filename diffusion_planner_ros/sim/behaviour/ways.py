@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Ways to goals: corners that a controller follows, around the walls of a map."""
 
 from collections import deque

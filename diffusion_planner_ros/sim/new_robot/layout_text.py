@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The layout that the folder of a new robot begins with: YAML, with what every line means."""
 
 from .robot_facts import JointFacts, RobotFacts

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A file that describes a robot, MJCF or URDF, as a MuJoCo model with motors."""
 
 from dataclasses import dataclass

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What a model says of a robot, and the guesses that its folder begins with."""
 
 from dataclasses import dataclass

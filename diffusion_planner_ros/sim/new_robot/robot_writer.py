@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Write the folder of a new robot, and check it by simulating it."""
 
 from contextlib import ExitStack

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The task that the folder of a new robot begins with: one that can be simulated."""
 
 from .robot_facts import JointFacts, RobotFacts

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Names and numbers as YAML has them, in a text with comments, which PyYAML cannot write."""
 
 import yaml

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A browser without a screen: connects to a page as viser's own client does."""
 
 from collections.abc import Iterator

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 Install Chromium where that is allowed: ``python test/support/browser/get_chromium.py``.
 

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Chromium without a screen, which draws by software where there is no graphics card."""
 
 from collections.abc import Iterator

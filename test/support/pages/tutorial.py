@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Do what a tutorial tells its reader to do, in its order, with small numbers."""
 
 from collections import defaultdict

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """The policies that methods are compared with, by name; one line makes another one known."""
 
 from collections.abc import Callable

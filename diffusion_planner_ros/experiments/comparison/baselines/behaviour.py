@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """What the episodes of a data set came to: the behaviour that methods learn from."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Behaviour cloning: a network that imitates the actions of the data."""
 
 from io import BytesIO

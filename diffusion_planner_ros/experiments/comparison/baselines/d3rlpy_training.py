@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """
 CQL, AWAC, IQL and TD3+BC of the library d3rlpy (Seno and Imai 2022).
 

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A policy from an ONNX file, as a controller asks it for actions."""
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Recorded episodes as single transitions: what a policy learns from."""
 
 from collections.abc import Sequence

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw how errors grow over the rows of trajectories."""
 
 from collections.abc import Mapping

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw the torques of plans and of inverse dynamics, and how they jump."""
 
 from collections.abc import Mapping, Sequence

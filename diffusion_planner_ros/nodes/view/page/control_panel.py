@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Buttons and inputs: each is one call of a service, one parameter or one message."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """A slider from noise to plan, for a plan that was really executed."""
 
 import viser

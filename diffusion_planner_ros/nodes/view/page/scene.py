@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Draw robot, plans and ground in three dimensions."""
 
 from collections.abc import Callable

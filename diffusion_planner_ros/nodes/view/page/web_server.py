@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Serve the page: where, to whom, and what viser would do that a robot must not."""
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+# Copyright 2026 diffusion_planner_ros developers
+# SPDX-License-Identifier: Apache-2.0
 """Words and colours of the page, as HTML; what comes from elsewhere is escaped."""
 
 from collections.abc import Iterable, Mapping
