@@ -77,8 +77,7 @@ setup(
     install_requires=ROBOT,
     extras_require={
         'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS, 'view': VIEW,
-        'gpu': ['onnxruntime-gpu>=1.18'], 'compare': COMPARE,
-        'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER,
+        'compare': COMPARE, 'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER,
         'docs': DOCS, 'lint': LINT},
     zip_safe=False,
     entry_points={'console_scripts': [

@@ -46,5 +46,5 @@ def open_session(content: bytes, provider: str, n_threads: int) -> onnxruntime.I
     used = session.get_providers()[0]
     if used != PROVIDERS[provider]:
         raise ProviderError(f"provider '{provider}' was asked for, but onnxruntime uses {used}; "
-                            'its libraries could not be loaded')
+                            "its libraries could not be loaded; say 'cpu' where there is no GPU")
     return session
