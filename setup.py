@@ -77,8 +77,8 @@ setup(
     install_requires=ROBOT,
     extras_require={
         'robot': ROBOT, 'sim': SIM, 'train': TRAIN, 'ros': ROS, 'view': VIEW,
-        'compare': COMPARE, 'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST, 'browser': BROWSER,
-        'docs': DOCS, 'lint': LINT},
+        'compare': COMPARE, 'mcap': MCAP, 'recordings': RECORDINGS, 'test': TEST,
+        'browser': BROWSER, 'docs': DOCS, 'lint': LINT},
     zip_safe=False,
     entry_points={'console_scripts': [
         f'diffusion_planner = {PACKAGE}.commands.__main__:main',
