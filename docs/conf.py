@@ -38,7 +38,7 @@ copyright = 'diffusion_planner_ros developers, Apache-2.0'
 release = version = _version()
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.viewcode', 'sphinx_copybutton']
 html_theme = 'furo'
-html_title = f'{project} {release}'
+html_title = f'diffusion planner {release}'  # one word would be torn apart
 html_show_sphinx = False
 smartquotes = False  # options begin with two hyphens
 myst_heading_anchors = 4  # the anchors that GitHub gives headings
