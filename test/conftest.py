@@ -8,6 +8,7 @@ from functools import cache
 import os
 from pathlib import Path
 import pickle
+import signal
 
 from copying_threads import CopyingThreads
 import numpy as np
@@ -52,6 +53,11 @@ HORIZON = 8
 N_DIFFUSION_STEPS = 10
 N_UPDATES = {'mlp': 400, 'unet': 40}
 WIDTH = {'mlp': 32, 'unet': 8, 'transformer': 32}
+
+
+def pytest_configure() -> None:
+    # Jobs in the background of a shell are deaf to Ctrl-C, and so would be all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -116,7 +116,7 @@ def test_every_script_is_in_the_table_and_run_here_and_short():
     scripts = sorted(file.name for file in FOLDER.glob('*.py'))
     table = re.findall(r'(?m)^\| \[(\w+\.py)\]\(\1\)', (FOLDER / 'README.md').read_text())
     assert sorted(table) == scripts
-    tests = (SOURCE / 'test' / 'package' / 'test_examples.py').read_text()
+    tests = (SOURCE / 'test' / 'docs' / 'test_examples.py').read_text()
     assert {name for name in scripts if f"run('{name}'" not in tests} == set()
     lines = {name: len((FOLDER / name).read_text().splitlines()) for name in scripts}
     assert {name: n for name, n in lines.items() if n > MAX_LINES} == {}

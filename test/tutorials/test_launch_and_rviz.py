@@ -83,7 +83,7 @@ def test_it_is_built_as_the_page_install_says(page):
     installing = (SOURCE / 'docs' / 'how_to' / 'install.md').read_text()
     section = installing.partition('## In a ROS 2 workspace')[2]
     (block,) = (block for block in re.findall(r'^```sh\n(.*?)^```', section, re.DOTALL | re.M)
-                if 'colcon build' in block)
+                if 'colcon)" build' in block)
     told = [shlex.split(line, comments=True) for line in block.splitlines()]
     built = page.steps[:page.steps.index(page.of('ros2')[0])]
     assert [s.words for s in built[1:]] == told[:len(built) - 1]

@@ -25,11 +25,11 @@ def benchmark(
     Measure planning: compiled, in the general loop, and in PyTorch eager, as ratios.
 
     Prints a table in Markdown; writes OUT/report.html, OUT/summary.json and OUT/benchmark.png.
-    Plans without
-    guidance take the sampler ddim, guided ones ddpm. The setting that Diffuser was released with
-    is measured in PyTorch, too; it takes seconds a plan. Then the robot walks through ROS in real
-    time, and a second table says where the time from a state to its torque goes. Two more tables
-    say how long it takes for several robots: to plan for all, and through ROS.
+    Plans without guidance take the sampler ddim, guided ones ddpm. The setting that Diffuser was
+    released with is measured in PyTorch, too; it takes seconds a plan. Then the robot walks
+    through ROS in real time, and a second table says where the time from a state to its torque
+    goes. Two more tables say how long it takes for several robots: to plan for all, and through
+    ROS.
 
     :param bundle: folder of the model bundle; the shipped one by default.
     :param candidates: numbers of candidates to plan with.
@@ -90,7 +90,7 @@ def benchmark(
     with written(picture) as scratch:
         draw_benchmark(facts, scratch)
     facts = write_report(out, {
-        **facts, 'plan_p50_ms': plan_medians(facts['cells']), 'files': [str(picture)],
+        **facts, 'planning_p50_ms': plan_medians(facts['cells']), 'files': [str(picture)],
         'run': run_facts('benchmark', loaded.robot.name, planner=as_facts(planner))})
     if json:
         report(facts, as_json=True)
