@@ -27,6 +27,7 @@ from .goal_markers import goal_markers
 from .markers import delete_all, denoising_markers, header_at, plan_markers, plan_path
 
 EXECUTED_PERIOD = NANOSECONDS // 50  # [ns], shortest time between two points of the executed path
+MAX_WAIT = 0.1  # [s] for a plan, before something is drawn without a new one
 STEP_PERIOD = 0.2  # [s] for which a denoising step is shown
 DENOISING_PERIOD = 2.0  # [s] between two plans whose denoising is shown
 N_SHOWN_STEPS = 8
@@ -94,6 +95,7 @@ class PlanDisplay:
         self._steps: deque[MarkerArray] = deque()
         self._denoise_at = 0.0
         self._closing = threading.Event()
+        self._has_new = threading.Event()
         self._threads = ThreadPoolExecutor(1, thread_name_prefix='display')
         self._threads.submit(self._draw).add_done_callback(self._report)
 
@@ -108,6 +110,7 @@ class PlanDisplay:
             self._latest = shown
             if not self._executed or stamp - self._executed[-1][0] >= EXECUTED_PERIOD:
                 self._executed.append((stamp, shown.positions))
+        self._has_new.set()
 
     def forget(self) -> None:
         """Delete all that is drawn, because time jumped."""
@@ -119,6 +122,7 @@ class PlanDisplay:
     def close(self) -> None:
         """End the drawing."""
         self._closing.set()
+        self._has_new.set()
         self._threads.shutdown()
 
     def _report(self, drawing: 'Future[None]') -> None:
@@ -129,6 +133,9 @@ class PlanDisplay:
     def _draw(self) -> None:
         now = draw_at = step_at = time.monotonic()
         while not self._closing.wait(max(0.0, min(draw_at, step_at) - now)):
+            # Right after a plan there is time until the next state comes.
+            self._has_new.clear()
+            self._has_new.wait(MAX_WAIT)
             with self._lock:
                 shown, executed = self._latest, list(self._executed)
                 is_forgotten, self._is_forgotten = self._is_forgotten, False
