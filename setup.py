@@ -15,7 +15,7 @@ ROBOT = ['numpy>=1.24', 'onnxruntime>=1.18', 'PyYAML>=6']
 SIM = ['gymnasium>=1.0', 'h5py>=3.8', 'imageio>=2.30', 'imageio-ffmpeg>=0.5',
        'matplotlib>=3.7', 'mujoco>=3.2.5', 'scipy>=1.10', 'tqdm>=4.60', 'tyro>=0.9']
 TRAIN = ['gymnasium>=1.0', 'h5py>=3.8', 'minari>=0.5.3', 'mujoco>=3.2.5', 'onnx>=1.17',
-         'onnxscript>=0.5', 'scipy>=1.10', 'stable-baselines3>=2.4', 'tensorboard>=2.12',
+         'onnxscript>=0.7.2', 'scipy>=1.10', 'stable-baselines3>=2.4', 'tensorboard>=2.12',
          'torch>=2.9', 'tqdm>=4.60', 'tyro>=0.9']
 ROS = ['ros-kilted-rclpy[fastrtps]', 'ros-common-interfaces']
 # a page in the browser, 9 MB; it loads nothing from elsewhere
