@@ -92,7 +92,8 @@ def verdict(heard: Heard, now: float) -> Verdict:
     if bridge.state == 'stopped' and now - bridge.came < SILENT:
         return Verdict('bad', f'Robot {bridge.message}')
     if (age := now - planner.came) > SILENT:
-        return Verdict('bad', f'The planner is silent for {age:.0f} s: it has ended, or hangs')
+        return Verdict('bad', f'The planner is silent for {age:.0f} s: it has ended, or hangs. '
+                       'Its terminal or log says why')
     if planner.level == DiagnosticStatus.ERROR:
         return Verdict('bad', f'Planner {planner.message}')
     moves = now - heard.time_moved < STILL
@@ -104,13 +105,13 @@ def verdict(heard: Heard, now: float) -> Verdict:
         return Verdict('bad', f'The simulator waits for a torque for {waited:.1f} s')
     if bridge.came > NEVER and now - bridge.came > SILENT:
         return Verdict('bad', f'The simulator is silent for {now - bridge.came:.0f} s: it has '
-                       'ended, or hangs')
+                       'ended, or hangs. Its terminal or log says why')
     if bridge.state == 'paused':
         return Verdict('idle', 'Paused')
     if bridge.state == 'over':
         return Verdict('idle', f'Episode over: {bridge.facts.get("episode_end", "")}')
     if now - heard.state_came > STALE:
-        return Verdict('bad', 'No joint states: the robot, or its driver, is silent')
+        return Verdict('bad', 'No joint states: the robot, its driver or the simulator is silent')
     if planner.level == DiagnosticStatus.WARN:
         return Verdict('warning', f'Planner: {planner.message}')
     return Verdict('good', 'Planning')

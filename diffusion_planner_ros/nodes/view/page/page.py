@@ -37,12 +37,12 @@ class Page:
         self._progress = gui.add_html('')
         self._remarks = gui.add_html('', visible=False)
         self.scene = Scene(self.server)
+        self.denoising = DenoisingPanel(gui)  # on top: below the controls nobody finds it
         if controls is None:
             gui.add_html(note('Only to look at: this page changes nothing.'))
         self.controls = (None if controls is None else
                          ControlPanel(self.server, self.scene, controls, act))
         self.health = HealthPanel(self.server)
-        self.denoising = DenoisingPanel(gui)
         with gui.add_folder('View'):
             follow = gui.add_checkbox('follow the robot', True)
             gui.add_html(legend())
