@@ -183,13 +183,19 @@ class _Workers(ProcessPoolExecutor):
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  where: TracebackType | None) -> bool | None:
         if kind is not None and not issubclass(kind, Exception):
-            items = self._pending_work_items  # its thread cannot stand cancelled ones at the end
+            # Its thread cannot stand cancelled items when workers end, nor a call while it ends.
+            items = self._pending_work_items
+            # It is a thread, of which the hints of Python know nothing.
+            manager: threading.Thread | None = (
+                self._executor_manager_thread)  # type: ignore[assignment]
             self.shutdown(wait=False, cancel_futures=True)
             deadline = time.monotonic() + FLUSH_TIME
             while (any(item.future.cancelled() for item in list(items.values()))
                    and time.monotonic() < deadline):
                 time.sleep(0.01)
             end_workers()
+            if manager is not None:
+                manager.join()
         return super().__exit__(kind, error, where)
 
 

@@ -42,13 +42,18 @@ class FaultyBench(HardwareBench):
     :param skew: how far the stamps are ahead of the system clock [s].
     :param fault: what breaks: one of ``FAULTS``, or nothing.
     :param fault_time: when it does, after the first command [s]; at 0 it is so from the start.
+    :param hangs: hold the base where it is, and take the weight from all, so that nothing falls.
     """
 
-    def __init__(self, *, skew=0.0, fault='', fault_time=0.0, **settings):
+    def __init__(self, *, skew=0.0, fault='', fault_time=0.0, hangs=False, **settings):
         super().__init__(**settings)
         assert fault in ('', *FAULTS), f'{fault} is none of {FAULTS}'
         self._skew = round(skew * NANOSECONDS)
         self._fault, self._fault_time = fault, fault_time
+        if hangs:
+            model = self.robot.environment.model
+            model.opt.gravity[:] = 0.0
+            model.dof_damping[:3] = 1e6  # [N s/m, N m s/rad]
         self._truth = self.create_publisher(JointState, 'truth', 100)
 
     def measure(self, step, now):

@@ -39,6 +39,8 @@ def test_its_lines_do_what_they_say_while_the_robot_walks(page, nodes):
     node, bridge, planner = nodes
     health = Health(node)
     health.wait_for('planning', planner)
+    spin_until(node, lambda: {'mujoco_bridge', 'planner'} <= {*node.get_node_names()},
+               'their discovery', planner)
     lines = [Ros2Line(step.text) for step in page.of('ros2')]
     answers = {}
     for line in lines:
