@@ -53,7 +53,7 @@ class FaultyBench(HardwareBench):
         if hangs:
             model = self.robot.environment.model
             model.opt.gravity[:] = 0.0
-            model.dof_damping[:3] = 1e6  # [N s/m, N m s/rad]
+            model.dof_armature[:3] = 1e6  # [kg, kg m^2]
         self._truth = self.create_publisher(JointState, 'truth', 100)
 
     def measure(self, step, now):
