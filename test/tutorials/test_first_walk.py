@@ -5,7 +5,7 @@
 import re
 
 import pytest
-from tutorial import beginning_in, Tutorial
+from tutorial import Tutorial
 
 # A poor planner, so that an episode is short; the numbers of the page are of a good one.
 WALK = ('--lockstep --no-video --no-view --episodes 1 --planner.n-candidates 1 '
@@ -15,9 +15,7 @@ WALK = ('--lockstep --no-video --no-view --episodes 1 --planner.n-candidates 1 '
 @pytest.fixture(scope='module')
 def page(tmp_path_factory):
     page = Tutorial('first_walk.md', quick={'walk': WALK})
-    with beginning_in(tmp_path_factory.mktemp('tutorial')):
-        for step in page.steps:
-            page.do(step)
+    with page.done_in(tmp_path_factory.mktemp('tutorial')):
         yield page
 
 

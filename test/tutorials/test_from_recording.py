@@ -6,7 +6,7 @@ from pathlib import Path
 import re
 
 import pytest
-from tutorial import beginning_in, QUICK, Tutorial
+from tutorial import QUICK, Tutorial
 
 from diffusion_planner_ros.planning.bundle import Bundle
 
@@ -16,9 +16,7 @@ WALK = f'{QUICK["walk"]} --episodes 1 --planner.n-denoise-steps 1 --planner.temp
 @pytest.fixture(scope='module')
 def page(tmp_path_factory):
     page = Tutorial('from_recording.md', quick={'walk': WALK})
-    with beginning_in(tmp_path_factory.mktemp('tutorial')):
-        for step in page.steps:
-            page.do(step)
+    with page.done_in(tmp_path_factory.mktemp('tutorial')):
         yield page
 
 

@@ -10,7 +10,7 @@ from lifecycle import Health
 import pytest
 from ros2_line import Ros2Line
 from ros_processes import environment, observer, spin_until, STOP_TIME
-from tutorial import beginning_in, Tutorial
+from tutorial import Tutorial
 
 from diffusion_planner_ros.robots.robot_folder import SEARCH_PATH
 
@@ -21,10 +21,7 @@ pytestmark = pytest.mark.filterwarnings('ignore:You have specified a mini-batch 
 def page(tmp_path_factory):
     """Do all that comes before the nodes."""
     page = Tutorial('own_robot.md')
-    with beginning_in(tmp_path_factory.mktemp('tutorial')):
-        for step in page.steps:
-            if step.program not in ('ros2', 'export'):
-                page.do(step)
+    with page.done_in(tmp_path_factory.mktemp('tutorial'), but=('ros2', 'export')):
         yield page
 
 

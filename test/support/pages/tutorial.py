@@ -70,6 +70,15 @@ class Tutorial:
         return [s for s in self.steps if s.program == program[0]
                 and s.words[:len(program)] == [*program]]
 
+    @contextmanager
+    def done_in(self, folder: Path, *, but: tuple[str, ...] = ()) -> Iterator[None]:
+        """Do all of it in a folder, but the lines of some programs, and stay there."""
+        with beginning_in(folder):
+            for step in self.steps:
+                if step.program not in but:
+                    self.do(step)
+            yield
+
     def do(self, step: Step) -> None:
         """Write the file, or run the line: a verb of ours or of ``make`` with small numbers."""
         if step.program == 'file':
