@@ -1,7 +1,8 @@
 # Two commands for a fresh clone, without root: `make walk` and `make test`. A third one, `make faults`,
 # runs the long fault injections that `make test` leaves out, and `make test-browser` looks at the
-# page of the viewer in a real browser. `make docs` builds the documentation site, `make dist` what is
-# released, and `make test-lowest` tests with the oldest libraries that setup.py allows.
+# page of the viewer in a real browser. `make docs` builds the documentation site, `make test-docs` does
+# what its pages say, `make dist` builds what is released, and `make test-lowest` tests with the oldest
+# libraries that setup.py allows.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -13,6 +14,9 @@ ARGS ?=
 ROBOT ?= walker2d
 # Tests that run at a time, each file in one process, in the order of test/conftest.py.
 WORKERS ?= 2
+FAST = -m 'not slow and not browser' -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# Tests of what README and pages say, and of the examples.
+PAGES = test/docs test/tutorials
 # The oldest Python has wheels of the oldest libraries; newer ones do not.
 LOWEST_PYTHON ?= python3.10
 LOWEST = .venv-lowest
@@ -22,15 +26,17 @@ LOWEST_TESTS ?= test/facts test/planning test/sim test/data test/learning/test_e
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: walk test lint test-browser test-lowest faults docs dist clean
+.PHONY: walk test lint test-docs test-browser test-lowest faults docs dist clean
 
 walk: $(VENV)/.walk
 	$(VENV)/bin/diffusion_planner walk --robot $(ROBOT) $(ARGS)
 
 test: $(VENV)/.test
 	$(VENV)/bin/ruff check .
-	$(VENV)/bin/python -m pytest -m 'not slow and not browser' -n $(WORKERS) --dist loadfile \
-		--no-loadscope-reorder $(ARGS)
+	$(VENV)/bin/python -m pytest $(FAST) $(addprefix --ignore=,$(PAGES)) $(ARGS)
+
+test-docs: $(VENV)/.test
+	$(VENV)/bin/python -m pytest $(FAST) $(PAGES) $(ARGS)
 
 # What ROS's linters check, and types; `make test` runs ruff alone.
 lint: $(VENV)/.lint
@@ -54,8 +60,7 @@ docs: $(VENV)/.docs
 	@echo "open $(CURDIR)/build/docs/index.html"
 
 test-lowest: $(LOWEST)/.test
-	$(LOWEST)/bin/python -m pytest -m 'not slow and not browser' -n $(WORKERS) --dist loadfile \
-		--no-loadscope-reorder $(LOWEST_TESTS) $(ARGS)
+	$(LOWEST)/bin/python -m pytest $(FAST) $(LOWEST_TESTS) $(ARGS)
 
 # The archive first, and the wheel from it, in environments of pip's own: nothing of an earlier build
 # comes along.

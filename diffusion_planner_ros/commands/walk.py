@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from ..files import written
+from ..nodes.threads.scheduling import SchedulingConfig
 from ..planning.planner_config import PlannerConfig
 from .output import LiveLine, report
 from .preset_option import PresetName
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def walk(
     planner: PlannerConfig,
+    scheduling: SchedulingConfig,
     preset: PresetName = None,
     robot: str | None = None,
     bundle: Path | None = None,
@@ -41,6 +43,7 @@ def walk(
     against executed path) and, where OpenGL is there, OUT/walk.mp4.
 
     :param planner: how to plan.
+    :param scheduling: how Linux treats planner and simulator.
     :param preset: published method, whose settings become the defaults of the options
         --planner.*; see docs/how_to/compare.md.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
@@ -73,7 +76,8 @@ def walk(
     config = SessionConfig(bundle=path, planner=planner, lockstep=lockstep,
                            real_time_factor=real_time_factor, first_seed=seed,
                            log=record, mcap=mcap, preset=preset or '',
-                           view=view and find_spec('viser') is not None)
+                           view=view and find_spec('viser') is not None,
+                           scheduling=scheduling)
     results = []
     with session(config, record=True) as nodes, LiveLine() as line:
         def show(bridge: dict[str, str]) -> None:
@@ -95,7 +99,8 @@ def walk(
                'provider': loaded.provider, 'bundle': str(path), 'bundle_hash': loaded.hash,
                'real_time_factor': None if lockstep else real_time_factor,
                'seed': seed, 'planner_seed': planner.seed, 'course': course,
-               'run': run_facts('walk', loaded.robot.name, planner=as_facts(planner))}
+               'run': run_facts('walk', loaded.robot.name, planner=as_facts(planner),
+                                scheduling=as_facts(scheduling))}
     out.mkdir(parents=True, exist_ok=True)
     files = [_draw(loaded.robot, recording, out, summary)]
     if video:

@@ -82,7 +82,7 @@ class Diffusion(nn.Module):
         """
         L_simple (Ho et al. 2020, eq. 14) with a weight per entry, on what is not known.
 
-        :param weight: shape (H, D), see ``loss_weight``.
+        :param weight: shape (H, D), see ``loss_weight``, or (B, H, D).
         :param wanted: as in ``forward``.
         """
         signal, noise = self._scales(t)

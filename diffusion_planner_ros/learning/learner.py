@@ -156,7 +156,8 @@ class Learner:
         return torch.where(is_told, told, torch.nan)
 
     def denoising_loss(self, x_0: Tensor, t: Tensor, eps: Tensor, known: Tensor,
-                       wanted: Tensor | None = None, *, averaged: bool = False) -> Tensor:
+                       wanted: Tensor | None = None, *, weights: Tensor | None = None,
+                       averaged: bool = False) -> Tensor:
         """
         Loss of the denoiser on windows, see ``Diffusion.loss``.
 
@@ -165,10 +166,12 @@ class Learner:
         :param eps: noise, shape (B, H, D).
         :param known: what is known beforehand, see ``draw_conditions``.
         :param wanted: returns that the denoiser is told, see ``draw_wanted``.
+        :param weights: of the windows, shape (B,); None for all alike.
         :param averaged: whether of the averaged weights.
         """
         networks = self.averaged if averaged else self.networks
-        return networks.diffusion.loss(x_0, t, eps, known, self._weight, wanted)
+        weight = self._weight if weights is None else weights[:, None, None] * self._weight
+        return networks.diffusion.loss(x_0, t, eps, known, weight, wanted)
 
     def consistency_loss(self, teacher: Diffusion, x_0: Tensor, t: Tensor, eps: Tensor,
                          known: Tensor) -> Tensor:
@@ -200,25 +203,26 @@ class Learner:
         return ((self.networks.value(x_t, t) - values) ** 2).mean()
 
     def improved_values(self, x_0: Tensor, values: Tensor, end_values: Tensor, fallen: Tensor
-                        ) -> tuple[Tensor, Tensor]:
+                        ) -> tuple[Tensor, Tensor, Tensor]:
         """
-        Return what the value learns in place of recorded returns, and the loss of the state value.
+        Return what the value learns in place of recorded returns, and how good windows are.
 
         :param x_0: normalised windows, shape (B, H, D).
         :param values: normalised return-to-go of their first rows, shape (B,).
         :param end_values: that of their last rows, shape (B,).
         :param fallen: whether the robot has fallen in the last row, shape (B,).
-        :return: normalised values (B,), and the loss.
+        :return: normalised values (B,), the loss of the state value, and the normalised advantage
+            of the windows over what can follow their first state (B,).
         """
         config, states = self.config, x_0[:, :, self.robot.action_dim:]
         clean = torch.full(values.shape, CLEAN, device=self.device)
         with torch.no_grad():
             expected = self.averaged.state_value(states[:, -1:], clean)
             achieved = self.averaged.value(x_0, clean)
-        loss = expectile_loss(achieved - self.networks.state_value(states[:, :1], clean),
-                              config.expectile)
-        return bootstrapped_returns(values, end_values, expected, fallen,
-                                    config.discount ** (config.horizon - 1)), loss
+        advantage = achieved - self.networks.state_value(states[:, :1], clean)
+        return (bootstrapped_returns(values, end_values, expected, fallen,
+                                     config.discount ** (config.horizon - 1)),
+                expectile_loss(advantage, config.expectile), advantage.detach())
 
     def dynamics_losses(self, x_0: Tensor) -> dict[str, Tensor]:
         """Losses of the dynamics model and the inverse dynamics, if any, on windows (B, H, D)."""

@@ -5,6 +5,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ..errors import ConfigError
 from ..settings import check_settings, document_settings, setting
 from .networks.denoiser_registry import DENOISERS
 
@@ -69,6 +70,12 @@ class TrainConfig:
     expectile: float = setting(
         0.7, 'Which expectile the value learns, with value_target expectile; 0.5 is the mean.',
         low=0.01, high=0.99)
+    weighting: Literal['none', 'advantage'] = setting(
+        'none', 'Windows that the denoiser imitates: all alike, or rather those that turned out '
+        'better than the expectile of what can follow, which needs value_target expectile.')
+    temperature: float = setting(
+        1.0, 'With weighting: the advantage that makes a window e times as likely.',
+        unit='standard deviations of the advantage', low=0.01, high=100.0)
     n_updates: int = setting(40_000, 'Gradient steps.', low=1, high=100_000_000)
     batch_size: int = setting(256, 'Windows per gradient step.', low=1, high=65_536)
     learning_rate: float = setting(
@@ -92,3 +99,6 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_settings(self)
+        if self.weighting == 'advantage' and self.value_target != 'expectile':
+            raise ConfigError("weighting is 'advantage', which needs values of what can follow, "
+                              f"but value_target is '{self.value_target}', expected 'expectile'")

@@ -20,6 +20,7 @@ from ..errors import DatasetError, ModelError
 from ..normalizer import Normalizer
 from ..robot import Robot
 from ..schedule import CLEAN
+from .advantage import imitation_weights
 from .diffusion import Diffusion
 from .learner import CHECKPOINT_FILE, Learner, load_checkpoint, WARMUP_UPDATES
 from .train_config import TrainConfig
@@ -124,16 +125,21 @@ class Trainer:
         value_t = t.clone()
         value_t[::CLEAN_EVERY] = CLEAN
         values, known = self._values[rows[:, 0]], learner.draw_conditions(x_0)
-        if self._teacher is None:
-            losses = {'denoising': learner.denoising_loss(
-                self._labels[rows], t, eps, known, learner.draw_wanted(self._told[rows[:, 0]]))}
-        else:
-            losses = {'denoising': learner.consistency_loss(
-                self._teacher, self._labels[rows], t, eps, known)}
+        losses, weights = {}, None
         if learner.config.value_target == 'expectile':
             ends = rows[:, -1]
-            values, losses['state_value'] = learner.improved_values(
+            values, losses['state_value'], advantage = learner.improved_values(
                 x_0, values, self._values[ends], self._fallen[ends])
+            if learner.config.weighting == 'advantage':
+                weights = imitation_weights(advantage, learner.config.temperature)
+                weights /= weights.mean()
+        if self._teacher is None:
+            losses['denoising'] = learner.denoising_loss(
+                self._labels[rows], t, eps, known, learner.draw_wanted(self._told[rows[:, 0]]),
+                weights=weights)
+        else:
+            losses['denoising'] = learner.consistency_loss(
+                self._teacher, self._labels[rows], t, eps, known)
         losses['value'] = learner.value_loss(x_0, value_t, eps, values)
         return learner.descend(losses | learner.dynamics_losses(x_0))
 

@@ -16,6 +16,7 @@ from diffusion_planner_ros.errors import ConfigError, RobotError
 from diffusion_planner_ros.experiments.ros.bench_run import BenchResult, check_bench, walk_on_bench
 from diffusion_planner_ros.experiments.ros.endurance_tables import bench_table, real_time_table
 from diffusion_planner_ros.experiments.ros.node_process import busy_processes
+from diffusion_planner_ros.nodes.threads.scheduling import SchedulingConfig
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
 
 SHIPPED = SOURCE / 'models' / 'walker2d'
@@ -48,8 +49,8 @@ def test_as_many_processes_are_busy_as_were_asked_for_and_none_is_left():
 
 @pytest.mark.slow
 def test_the_report_is_of_real_episodes_and_runs(domain, tmp_path, capsys):
-    endure(FALLS, busy=(1,), episodes=1, runs=1, seconds=0.5, first_seed=4, out=tmp_path,
-           json=True)
+    endure(FALLS, SchedulingConfig(), busy=(1,), episodes=1, runs=1, seconds=0.5, first_seed=4,
+           out=tmp_path, json=True)
     report = json.loads(capsys.readouterr().out)
     assert report == json.loads((tmp_path / 'summary.json').read_text())
     assert (tmp_path / 'report.html').is_file()
@@ -67,7 +68,8 @@ def test_the_report_is_of_real_episodes_and_runs(domain, tmp_path, capsys):
 
 
 def test_the_bench_is_walked_on_with_the_settings_of_hardware_yaml(domain):
-    result, report = walk_on_bench('walker2d', SHIPPED, PlannerConfig(seed=7), 3, 1.0)
+    result, report = walk_on_bench('walker2d', SHIPPED, PlannerConfig(seed=7), 3, 1.0,
+                                   SchedulingConfig(realtime_priority=3))
     assert result.fell or result.seconds == 1.0
     # Beside other load, torques that come late can fell it sooner than none, after 0.14 s.
     assert result.seconds > 0.05
@@ -80,6 +82,7 @@ def test_the_bench_is_walked_on_with_the_settings_of_hardware_yaml(domain):
              for name, value in used.items()}
     assert {name: report[name] for name in asked} == {k: str(v) for k, v in asked.items()}
     assert int(report['seed']) == 7 + 3
+    assert int(report['realtime_priority']) == 3
     assert float(report['ood_stop']) > 0.0  # the monitor is on
 
 
@@ -123,4 +126,4 @@ def test_the_tables_say_where_the_robot_fell_and_why_it_stopped():
     ({'seconds': 0.0}, 'seconds is 0.0, expected a finite number above 0')])
 def test_a_wrong_option_is_refused_before_anything_runs(options, message):
     with pytest.raises(ConfigError, match=message):
-        endure(PlannerConfig(), **options)
+        endure(PlannerConfig(), SchedulingConfig(), **options)

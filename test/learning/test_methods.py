@@ -179,6 +179,20 @@ def test_an_upper_expectile_values_plans_above_what_was_achieved(model_of):
     assert value(upper) > value(mean) + 0.1
 
 
+def test_windows_that_turn_out_better_are_imitated_rather(model_of):
+    """The mass is rewarded for its velocity, and its recorded forces have a mean of zero."""
+    _, bundle = model_of(value_target='expectile', expectile=0.5, weighting='advantage',
+                         temperature=0.3, n_updates=800)
+    plan = Planner(bundle, PLANNER).plan(np.zeros(2))
+    assert plan.candidates[:, :-1, 0].mean() > 0.25
+
+
+def test_windows_are_weighted_only_by_values_of_what_can_follow():
+    with pytest.raises(ConfigError, match=r"weighting is 'advantage', .* but value_target is "
+                                          "'returns', expected 'expectile'"):
+        TrainConfig(weighting='advantage')
+
+
 def candidates(bundle, state, n_denoise_steps):
     config = replace(PLANNER, n_denoise_steps=n_denoise_steps)
     return Planner(bundle, config).plan(state).candidates

@@ -53,6 +53,7 @@ from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import Execution
 from diffusion_planner_ros.learning.align_config import AlignConfig
 from diffusion_planner_ros.learning.train_config import TrainConfig
+from diffusion_planner_ros.nodes.threads.scheduling import SchedulingConfig
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -80,8 +81,10 @@ VERBS = {'align': align, 'animate': animate, 'calibrate': calibrate, 'collect': 
 # The settings that a verb takes besides its own options, and the prefix of their options.
 PLANNER = {'planner': (PlannerConfig, 'planner.')}
 CHANGE = {'perturbation': (Perturbation, 'perturbation.')}
-SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER, 'robustness': PLANNER,
-            'calibrate': PLANNER, 'export': PLANNER, 'endure': PLANNER, 'overestimation': PLANNER,
+SCHEDULING = {'scheduling': (SchedulingConfig, 'scheduling.')}
+SETTINGS = {'train': {'config': (TrainConfig, '')}, 'walk': PLANNER | SCHEDULING,
+            'robustness': PLANNER, 'calibrate': PLANNER, 'export': PLANNER,
+            'endure': PLANNER | SCHEDULING, 'overestimation': PLANNER,
             'torques': PLANNER, 'compounding': PLANNER, 'reach': PLANNER,
             'import': {'config': (BagConfig, '')},
             'align': {'config': (AlignConfig, '')} | PLANNER | CHANGE,

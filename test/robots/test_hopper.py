@@ -24,6 +24,7 @@ from diffusion_planner_ros.errors import ConfigError, ModelError, RobotError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.execution import REPLANNED
 from diffusion_planner_ros.learning.align_config import AlignConfig
+from diffusion_planner_ros.nodes.threads.scheduling import SchedulingConfig
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -89,8 +90,8 @@ def test_lockstep_through_ros_gives_the_return_of_the_same_seed_in_process(
     planner = Planner(Bundle.load(bundle), replace(ONE_CANDIDATE, seed=SEED))
     expected, _ = run_episode(SEED, planner=planner)
     assert expected.steps > 10
-    summary = reported(capsys, walk, ONE_CANDIDATE, robot='hopper', bundle=bundle, lockstep=True,
-                       seed=SEED, out=tmp_path, video=False)
+    summary = reported(capsys, walk, ONE_CANDIDATE, SchedulingConfig(), robot='hopper',
+                       bundle=bundle, lockstep=True, seed=SEED, out=tmp_path, video=False)
     assert summary['returns'] == [expected.episode_return]  # to the last bit
     assert summary['episode_steps'] == [expected.steps]
     assert summary['distances_m'] == [expected.distance]
@@ -114,7 +115,7 @@ def test_a_task_of_the_users_own_is_simulated_where_its_folder_is_named(
 
 
 @pytest.mark.parametrize(('verb', 'arguments', 'options'), [
-    (walk, (ONE_CANDIDATE,), {'bundle': WALKER}),
+    (walk, (ONE_CANDIDATE, SchedulingConfig()), {'bundle': WALKER}),
     (evaluate, (ONE_CANDIDATE, REPLANNED, UNPERTURBED), {'bundle': WALKER}),
     (diagnose, (ONE_CANDIDATE, UNPERTURBED), {'bundle': WALKER}),
     (robustness, (ONE_CANDIDATE,), {'bundles': (str(WALKER),)}),
@@ -151,7 +152,7 @@ def test_a_robot_that_ships_without_a_bundle_needs_one(tmp_path, monkeypatch):
     monkeypatch.setenv(SEARCH_PATH, '')
     with pytest.raises(RobotError, match=r"no model bundle ships for robot 'my_hopper', expected "
                                          r'models/my_hopper; train one \(docs/how_to/train.md\)'):
-        walk(ONE_CANDIDATE, robot=str(folder))
+        walk(ONE_CANDIDATE, SchedulingConfig(), robot=str(folder))
 
 
 @pytest.mark.parametrize('options', [{'robust': True}, {'teacher': Path('teacher.npz')}])

@@ -5,6 +5,7 @@
 from dataclasses import asdict
 from pathlib import Path
 
+from ...nodes.threads.scheduling import SchedulingConfig
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ..output import print_text, progress, report
@@ -14,6 +15,7 @@ from ..robot_option import simulated_bundle
 
 def endure(
     planner: PlannerConfig,
+    scheduling: SchedulingConfig,
     preset: PresetName = None,
     robot: str | None = None,
     bundle: Path | None = None,
@@ -33,6 +35,7 @@ def endure(
     once. Prints a table of each in Markdown; writes OUT/report.html and OUT/summary.json.
 
     :param planner: how to plan.
+    :param scheduling: how Linux treats planner and simulator.
     :param preset: published method, whose settings become the defaults of the options
         --planner.*; see docs/how_to/compare.md.
     :param robot: name of a robot, or path of its folder; by default the one that BUNDLE names, or
@@ -71,7 +74,7 @@ def endure(
     if runs:
         check_bench(name)
     config = SessionConfig(bundle=path, planner=planner, lockstep=False, real_time_factor=1.0,
-                           first_seed=first_seed)
+                           first_seed=first_seed, scheduling=scheduling)
     measured, results = {}, []
     for n_busy in busy if episodes else ():
         with busy_processes(n_busy):
@@ -80,7 +83,7 @@ def endure(
     if runs:
         with progress('on the bench', runs, unit='runs') as advance:
             for seed in range(first_seed, first_seed + runs):
-                result, _ = walk_on_bench(name, path, planner, seed, seconds)
+                result, _ = walk_on_bench(name, path, planner, seed, seconds, scheduling)
                 results.append(result)
                 advance(1, walked=f'{result.seconds:.1f} s')
     from ...experiments.reports.report_page import write_report
@@ -92,7 +95,8 @@ def endure(
         'seconds': seconds, 'bench': [asdict(result) for result in results],
         'bench_walked_s': sum(result.seconds for result in results),
         'bench_falls': sum(result.fell for result in results),
-        'run': run_facts('endure', name, planner=as_facts(planner))})
+        'run': run_facts('endure', name, planner=as_facts(planner),
+                         scheduling=as_facts(scheduling))})
     if json:
         report(summary, as_json=True)
         return

@@ -18,6 +18,7 @@ from ...nodes.common.diagnostics import (
     facts_from_msg,
     number_from_fact,
 )
+from ...nodes.threads.scheduling import SchedulingConfig
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
 from ...share import share_file
@@ -107,7 +108,8 @@ class BenchResult:
     """Stops of the planner by cause; after a fall it may have gone on for a second."""
 
 
-def walk_on_bench(robot: str, bundle: Path, planner: PlannerConfig, seed: int, seconds: float
+def walk_on_bench(robot: str, bundle: Path, planner: PlannerConfig, seed: int, seconds: float,
+                  scheduling: SchedulingConfig | None = None
                   ) -> tuple[BenchResult, dict[str, str]]:
     """
     Start a bench and a planner, and let the robot walk until it falls or the time is over.
@@ -116,14 +118,16 @@ def walk_on_bench(robot: str, bundle: Path, planner: PlannerConfig, seed: int, s
     :param bundle: folder of the model.
     :param seed: of the initial state, of what is late, and of the planner's noise.
     :param seconds: to walk.
+    :param scheduling: how Linux treats the planner; by default as other processes.
     :return: what it came to, and the last report of the planner, its parameters among it.
     :raises PlannerError: if a process ends, or does not start.
     """
+    parameters = {**hardware_parameters(bundle, planner, seed),
+                  **as_facts(scheduling or SchedulingConfig())}
     with (observing(BenchObserver) as node, tempfile.TemporaryDirectory() as folder,
           child_process('-m', HardwareBench.__module__,
                         json.dumps({'robot': robot, 'seed': seed, 'jitter': JITTER})) as bench,
-          node_process('planner', hardware_parameters(bundle, planner, seed), Path(folder)
-                       ) as process):
+          node_process('planner', parameters, Path(folder)) as process):
         node.watch('bench', bench)
         node.watch('planner', process)
         node.wait_until(lambda: bool(node.bench), f'no report of the bench in {STALL_TIME} s')

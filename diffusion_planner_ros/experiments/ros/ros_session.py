@@ -49,6 +49,7 @@ from ...nodes.common.topics import (
     VIEWER_NAME,
 )
 from ...nodes.recording.mcap_writer import check_mcap
+from ...nodes.threads.scheduling import SchedulingConfig
 from ...planning.bundle import read_facts
 from ...planning.planner_config import PlannerConfig
 from ...settings import as_facts
@@ -83,6 +84,8 @@ class SessionConfig:
     """Published method that ``planner`` began with; empty where there is none."""
     view: bool = False
     """Whether to serve a page that shows the robot, to this machine alone."""
+    scheduling: SchedulingConfig = field(default_factory=SchedulingConfig)
+    """How Linux treats both nodes."""
 
 
 @dataclass
@@ -347,11 +350,13 @@ def session(config: SessionConfig, *, record: bool) -> Iterator[Session]:
     recorders = _recorders(config)
     bridge = {'robot': read_facts(config.bundle)['robot']['name'], 'lockstep': config.lockstep,
               'real_time_factor': config.real_time_factor, 'seed': config.first_seed,
-              'auto_reset': config.is_endless, 'send_goals': True}
+              'auto_reset': config.is_endless, 'send_goals': True,
+              **as_facts(config.scheduling)}
     if config.is_endless:
         bridge['max_episode_steps'] = ENDLESS
     # The simulated robot starts standing, and would fall while a ramp limits its torque.
-    planner = {**as_facts(config.planner), 'bundle': str(config.bundle.resolve()),
+    planner = {**as_facts(config.planner), **as_facts(config.scheduling),
+               'bundle': str(config.bundle.resolve()),
                'seed': noise_seed(config.planner, config.first_seed),
                'preset': config.preset, 'lockstep': config.lockstep, 'use_sim_time': True,
                'ramp_time': 0.0, 'autostart': not recorders}
