@@ -190,7 +190,7 @@ class Viewer(Node):
             if int(report.facts.get('plans', 0)) < int(self._heard.planner.facts.get('plans', 0)):
                 self._heard.has_plans = False  # it was started again
             self._heard.planner = report
-            self._page.health.take_planner(report)
+            self._page.health.take_planner(report, self._heard.bridge)
         if (report := report_in(msg, prefix + BRIDGE_NAME, now)) is not None:
             self._heard.bridge = report
             self._page.health.take_bridge(report)

@@ -24,7 +24,11 @@ Act = Callable[[Callable[[], None]], None]
 HINTS = {
     'n_candidates': 'Plans that are made together; the best one is chosen.',
     'n_denoise_steps': 'Steps from noise to plan.',
-    'guidance_strength': 'How strongly preferences push plans while they are denoised; 0: not.'}
+    'guidance_strength': 'How strongly preferences push plans while they are denoised; 0: not.',
+    'bundle': 'Its whole path, or the path from where the planner was started.'}
+ABOUT_BUNDLES = ('A bundle is the folder of a trained model. To use another one of this robot, '
+                 "type its path on the planner's machine, and load it. The robot goes on with the "
+                 'old one until the new one is loaded and checked.')
 
 
 class ControlPanel:
@@ -72,8 +76,9 @@ class ControlPanel:
                 'sampler': gui.add_dropdown('sampler', tuple(SAMPLERS)),
                 'guidance_strength': gui.add_number('guidance strength', 0.0, step=0.1,
                                                     hint=HINTS['guidance_strength']),
-                'bundle': gui.add_text('model bundle', '', hint='Its folder.')}
+                'bundle': gui.add_text('model bundle', '', hint=HINTS['bundle'])}
             self._load = gui.add_button('Load this bundle')
+            gui.add_html(note(ABOUT_BUNDLES))
         self._answer = gui.add_html('')
         self._connect()
 

@@ -26,7 +26,8 @@ class HealthPanel:
         panel.dock_left()
         panel.set_width(WIDTH)
         with panel.add_tab('Health', viser.Icon.HEARTBEAT):
-            self._latency = TimeChart(gui, 'Latency: state to torque [ms]', 'median', '99 %')
+            self._latency = TimeChart(gui, 'Latency: state to torque [ms]', 'median', '99 %',
+                                      'deadline')
             self._missed = TimeChart(gui, 'Missed deadlines [% of control periods]', 'missed')
             self._value = TimeChart(gui, 'Value of the plan: predicted return', 'value')
             self._ood = TimeChart(gui, 'Out of distribution: score of the monitor', 'score',
@@ -40,11 +41,12 @@ class HealthPanel:
         self._steps_before: tuple[int, int] | None = None
         self._charts_due = self._value_due = 0.0
 
-    def take_planner(self, report: Report) -> None:
-        """Add a report of the planner to the charts."""
+    def take_planner(self, report: Report, bridge: Report) -> None:
+        """Add a report of the planner to the charts; the simulator says what its deadline is."""
         facts, now = report.facts, report.came
         self._latency.add(now, _number(facts, 'latency_last_minute_p50_ms'),
-                          _number(facts, 'latency_last_minute_p99_ms'))
+                          _number(facts, 'latency_last_minute_p99_ms'),
+                          _deadline(facts, bridge.facts))
         self._ood.add(now, _number(facts, 'ood_score'), _threshold(facts, 'ood_warn'),
                       _threshold(facts, 'ood_stop'))
 
@@ -116,6 +118,13 @@ def _number(facts: Mapping[str, str], key: str) -> float:
         return float(facts.get(key, 'nan'))
     except ValueError:
         return math.nan
+
+
+def _deadline(planner: Mapping[str, str], bridge: Mapping[str, str]) -> float:
+    """Return how long a torque may take [ms]: on hardware, a control period."""
+    if 'deadline_ms' in bridge:
+        return _number(bridge, 'deadline_ms')
+    return 1e3 * _number(planner, 'control_period')
 
 
 def _threshold(facts: Mapping[str, str], key: str) -> float:
