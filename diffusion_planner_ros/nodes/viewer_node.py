@@ -44,8 +44,10 @@ from .view.marker_shapes import marker_shapes, MarkerShapes
 from .view.page.page import Page
 from .view.playback import Playback
 from .view.prediction import entries_of, Prediction
+from .view.robot.base import base_joints, base_positions
+from .view.robot.description import find_description
+from .view.robot.robot_model import read_robot, RobotModel
 from .view.robot_controls import RobotControls
-from .view.robot_model import base_joints, base_positions, find_description, RobotModel
 from .view.verdict import Heard, report_in, verdict
 from .view.viewer_config import ViewerConfig
 
@@ -295,15 +297,15 @@ class Viewer(Node):
         try:
             found = find_description(self._config.robot, report.facts, described[1],
                                      self._published)
-            self._model = None if found is None else RobotModel(*found)
+            self._model = None if found is None else read_robot(found)
         except RobotError as error:
             self._fault = str(error)
-        self._page.scene.show_robot(self._model)
+        self._page.show_robot(self._model)
         self._has_moved = bool(self._playback.positions)
 
     def _torques(self) -> dict[str, tuple[float, float]]:
         """Return the torque and its limit [N m] of every joint that has a motor."""
-        limits = {} if self._model is None else self._model.urdf.effort_limits
+        limits = {} if self._model is None else self._model.effort_limits
         if limits:
             return {joint: (self._efforts[joint], limit) for joint, limit in limits.items()
                     if limit > 0 and joint in self._efforts}
@@ -316,7 +318,7 @@ class Viewer(Node):
         if self._model is None:
             if not self._playback.positions:
                 return ''
-            return ('No URDF of this robot: its links are not drawn. Publish it on topic '
+            return ('No URDF or MJCF of this robot: its links are not drawn. Publish it on topic '
                     "robot_description, or set the viewer's parameter robot.")
         remarks = [f'not drawn: {text}' for text in self._model.lacking[:3]]
         positions = self._playback.positions
