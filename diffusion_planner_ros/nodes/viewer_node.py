@@ -334,7 +334,8 @@ def _finite(names: list[str], numbers: list[float]) -> dict[str, float]:
 
 
 def _come_last() -> None:
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    # Who started it with a lower priority meant that; only root could raise it again.
+    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
     # Where Linux shares the cores among sessions first, niceness counts within a session alone.
     if os.getsid(0) == os.getpid() and AUTOGROUP.exists():
         with suppress(OSError):  # the kernel may ask for patience; it is a courtesy
