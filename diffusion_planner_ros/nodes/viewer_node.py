@@ -55,7 +55,7 @@ LOOK_PERIOD = 0.2  # [s] between looks for a browser, while there is none
 REFRESH_PERIOD = 0.5  # [s] between changes of texts
 OWN_GAP = 0.35  # [s] between two turns, from which on silence may be our own fault
 NICENESS = 10  # the robot comes first
-AUTOGROUP = Path('/proc/self/autogroup')
+AUTOGROUP, THREADS = Path('/proc/self/autogroup'), Path('/proc/self/task')
 
 
 class Viewer(Node):
@@ -335,7 +335,10 @@ def _finite(names: list[str], numbers: list[float]) -> dict[str, float]:
 
 def _come_last() -> None:
     # Who started it with a lower priority meant that; only root could raise it again.
-    os.setpriority(os.PRIO_PROCESS, 0, max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0)))
+    niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+    # Linux keeps it by thread, and libraries have begun some when they were imported.
+    for thread in THREADS.iterdir() if THREADS.exists() else (Path('0'),):
+        os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
     # Where Linux shares the cores among sessions first, niceness counts within a session alone.
     if os.getsid(0) == os.getpid() and AUTOGROUP.exists():
         with suppress(OSError):  # the kernel may ask for patience; it is a courtesy
