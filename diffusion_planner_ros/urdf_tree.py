@@ -3,7 +3,7 @@
 """A robot's URDF: link tree, effort limits, forward kinematics, and what to draw of a link."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
@@ -17,6 +17,9 @@ from .errors import RobotError
 ROTATING = ('revolute', 'continuous')
 MOVING = (*ROTATING, 'prismatic')
 TYPES = ('fixed', *MOVING)
+# Attributes that say how large a shape is, and what they are by default.
+SIZES = {'cylinder': (('radius', '0'), ('length', '0')), 'sphere': (('radius', '0'),),
+         'box': (('size', '0 0 0'),), 'mesh': (('scale', '1 1 1'),)}
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,27 @@ class UrdfJoint:
 
 
 @dataclass(frozen=True)
+class UrdfVisual:
+    """One shape to draw of a link."""
+
+    kind: str
+    """``cylinder``, ``sphere``, ``box``, ``mesh`` or a word that the format does not have."""
+    size: NDArray
+    """
+    Of a cylinder its radius and length [m], of a sphere its radius [m], of a box its edges [m], of
+    a mesh its scale; of anything else nothing.
+    """
+    rotation: NDArray
+    """In the link's frame, shape (3, 3)."""
+    translation: NDArray
+    """In the link's frame [m], shape (3,)."""
+    color: tuple[float, float, float] | None
+    """Red, green, blue from 0 to 1; ``None`` where the file names none."""
+    file: str = ''
+    """Of a mesh: its name, as the file says it."""
+
+
+@dataclass(frozen=True)
 class Urdf:
     """A tree of links."""
 
@@ -47,16 +71,10 @@ class Urdf:
     root: str
     joints: tuple[UrdfJoint, ...]
     """Every joint after the one that moves its parent link."""
-    segments: Mapping[str, NDArray]
-    """
-    Ends of the axes of a link's visual cylinders [m], in the link's frame, shape (n, 2, 3), for
-    every link that has visual geometry; n is 0 where that is no cylinder.
-    """
-    shapes: Mapping[str, NDArray] = field(default_factory=dict)
-    """
-    Visual cylinders and spheres of a link: both ends of the axis and the radius [m], in the link's
-    frame, shape (n, 7). The ends of a sphere are one point.
-    """
+    visuals: Mapping[str, tuple[UrdfVisual, ...]]
+    """What to draw of every link that has something to draw."""
+    mass: float = 0.0
+    """Of all links together [kg]; 0 where the file does not say."""
 
     @classmethod
     def load(cls, path: Path) -> 'Urdf':
@@ -89,11 +107,12 @@ class Urdf:
         joints = {name: _joint(element, f"{source}: joint '{name}'")
                   for name, element in _named(robot, 'joint', source).items()}
         root, ordered = _tree(list(links), list(joints.values()), source)
-        segments = {name: _segments(link, f"{source}: link '{name}'")
-                    for name, link in links.items() if link.find('visual/geometry') is not None}
-        shapes = {name: _shapes(link, f"{source}: link '{name}'")
-                  for name, link in links.items() if link.find('visual/geometry') is not None}
-        return cls(robot.get('name', ''), root, tuple(ordered), segments, shapes)
+        palette = {m.get('name', ''): _rgb(m) for m in robot.findall('material')}
+        visuals = {name: _visuals(link, palette, f"{source}: link '{name}'")
+                   for name, link in links.items() if link.find('visual/geometry') is not None}
+        mass = sum(float(_numbers(link.find('inertial/mass'), 'value', '0',
+                                  f"{source}: link '{name}'")[0]) for name, link in links.items())
+        return cls(robot.get('name', ''), root, tuple(ordered), visuals, mass)
 
     @property
     def effort_limits(self) -> dict[str, float]:
@@ -109,6 +128,26 @@ class Urdf:
     def links(self) -> list[str]:
         """All links, parents first."""
         return [self.root, *(joint.child for joint in self.joints)]
+
+    @cached_property
+    def segments(self) -> dict[str, NDArray]:
+        """
+        Ends of the axes of a link's cylinders [m], in the link's frame, shape (n, 2, 3).
+
+        For every link that has something to draw; n is 0 where that is no cylinder.
+        """
+        return {link: _rods(visuals, 'cylinder')[:, :6].reshape(-1, 2, 3)
+                for link, visuals in self.visuals.items()}
+
+    @cached_property
+    def shapes(self) -> dict[str, NDArray]:
+        """
+        Cylinders and spheres of a link: both ends of the axis and the radius [m], shape (n, 7).
+
+        In the link's frame. The ends of a sphere are one point.
+        """
+        return {link: np.concatenate([_rods(visuals, kind) for kind in ('cylinder', 'sphere')])
+                for link, visuals in self.visuals.items()}
 
     @cached_property
     def traced(self) -> dict[str, NDArray]:
@@ -141,9 +180,8 @@ class Urdf:
             if joint.parent in links and (joint.type not in MOVING or joint.name in known):
                 joints.append(joint)
                 links.add(joint.child)
-        segments, shapes = ({name: of_link for name, of_link in all_links.items() if name in links}
-                            for all_links in (self.segments, self.shapes))
-        return replace(self, joints=tuple(joints), segments=segments, shapes=shapes)
+        visuals = {name: found for name, found in self.visuals.items() if name in links}
+        return replace(self, joints=tuple(joints), visuals=visuals)
 
     def link_poses(self, positions: Mapping[str, ArrayLike]
                    ) -> dict[str, tuple[NDArray, NDArray]]:
@@ -225,13 +263,8 @@ def _numbers(element: Element | None, attribute: str, default: str, where: str) 
     return numbers
 
 
-def origin_of(element: Element, where: str) -> tuple[NDArray, NDArray]:
-    """
-    Return rotation (3, 3) and translation (3,) [m] of an element's ``<origin>``.
-
-    :param where: the element in words, for the error.
-    :raises RobotError: if it has numbers that cannot be read.
-    """
+def _origin(element: Element, where: str) -> tuple[NDArray, NDArray]:
+    """Return rotation (3, 3) and translation (3,) [m] of an element's ``<origin>``."""
     origin = element.find('origin')
     return (_rotation_from_rpy(_numbers(origin, 'rpy', '0 0 0', where)),
             _numbers(origin, 'xyz', '0 0 0', where))
@@ -257,7 +290,7 @@ def _joint(element: Element, where: str) -> UrdfJoint:
         effort = float(_numbers(limit, 'effort', '0', where)[0])
         if effort < 0:
             raise RobotError(f'{where}: effort is {effort}, expected at least 0 [N m, N]')
-    rotation, translation = origin_of(element, where)
+    rotation, translation = _origin(element, where)
     return UrdfJoint(name=element.get('name', ''), type=kind, parent=ends[0], child=ends[1],
                      rotation=rotation, translation=translation,
                      axis=axis / length if length > 0 else axis, effort=effort,
@@ -304,30 +337,39 @@ def _tree(links: list[str], joints: list[UrdfJoint], source: str
     return roots[0], ordered
 
 
-def _segments(link: Element, where: str) -> NDArray:
-    """Return the ends of the axes of a link's visual cylinders, shape (n, 2, 3)."""
-    return _cylinders(link, where)[:, :6].reshape(-1, 2, 3)
+def _visuals(link: Element, palette: Mapping[str, tuple[float, float, float] | None], where: str
+             ) -> tuple[UrdfVisual, ...]:
+    """Return what to draw of a link; materials that it names are in the palette."""
+    visuals = []
+    for visual in link.findall('visual'):
+        shape = visual.find('geometry/*')
+        kind = '' if shape is None else shape.tag
+        sizes = [_numbers(shape, name, default, where) for name, default in SIZES.get(kind, ())]
+        material = visual.find('material')
+        color = None if material is None else (
+            _rgb(material) or palette.get(material.get('name', '')))
+        visuals.append(UrdfVisual(
+            kind, np.concatenate([np.zeros(0), *sizes]), *_origin(visual, where), color,
+            '' if shape is None else shape.get('filename', '')))
+    return tuple(visuals)
 
 
-def _shapes(link: Element, where: str) -> NDArray:
-    """Return a link's visual cylinders, and its spheres, as cylinders without length, (n, 7)."""
-    spheres = [np.concatenate([centre, centre, _numbers(sphere, 'radius', '0', where)])
-               for sphere, (_, centre) in _visuals(link, 'sphere', where)]
-    return np.concatenate([_cylinders(link, where), np.array(spheres).reshape(-1, 7)])
+def _rgb(material: Element) -> tuple[float, float, float] | None:
+    """Return the colour of a material; None if it has none, as no motion needs it."""
+    color = material.find('color')
+    try:
+        red, green, blue = map(float, ('' if color is None else color.get('rgba', '')).split()[:3])
+    except ValueError:
+        return None
+    return red, green, blue
 
 
-def _cylinders(link: Element, where: str) -> NDArray:
-    """Return both ends and the radius [m] of a link's visual cylinders, shape (n, 7)."""
-    cylinders = []
-    for cylinder, (rotation, centre) in _visuals(link, 'cylinder', where):
-        half = rotation[:, 2] * _numbers(cylinder, 'length', '0', where) / 2
-        cylinders.append(np.concatenate([centre - half, centre + half,
-                                         _numbers(cylinder, 'radius', '0', where)]))
-    return np.array(cylinders).reshape(-1, 7)
-
-
-def _visuals(link: Element, kind: str, where: str
-             ) -> list[tuple[Element, tuple[NDArray, NDArray]]]:
-    """Return a link's visual geometry of one kind, and where it is: rotation, translation."""
-    return [(found, origin_of(visual, where)) for visual in link.findall('visual')
-            if (found := visual.find(f'geometry/{kind}')) is not None]
+def _rods(visuals: Collection[UrdfVisual], kind: str) -> NDArray:
+    """Return both ends and the radius [m] of cylinders or spheres, shape (n, 7)."""
+    rods = []
+    for visual in visuals:
+        if visual.kind == kind:
+            radius, length = visual.size if kind == 'cylinder' else (visual.size[0], 0.0)
+            half = visual.rotation[:, 2] * length / 2
+            rods.append([*(visual.translation - half), *(visual.translation + half), radius])
+    return np.array(rods).reshape(-1, 7)

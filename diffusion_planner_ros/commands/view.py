@@ -22,8 +22,8 @@ def view(
     :param port: port of the page; if it is taken, the next free one.
     :param controls: whether the page can change something; auto: only where it is served to this
         machine alone.
-    :param robot: name of a robot, or path of its folder, whose URDF is drawn; by default what the
-        planner tells.
+    :param robot: name of a robot, path of its folder, or path of a URDF or MJCF file, to draw; by
+        default what the planner tells.
     :param namespace: namespace of the robot's nodes, such as robot1.
     """
     from ..nodes.view.viewer_config import ViewerConfig

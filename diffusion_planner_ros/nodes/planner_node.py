@@ -445,6 +445,7 @@ class PlannerNode(LifecycleNode):
         if model is not None:
             bundle = model.planner.bundle
             facts |= {'bundle': bundle.path, 'bundle_hash': bundle.hash,
+                      'control_period': bundle.robot.control_period,
                       'provider_in_use': bundle.provider,
                       'monitor_calibration': model.calibration}
         if loop is not None:

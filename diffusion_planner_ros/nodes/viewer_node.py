@@ -44,8 +44,10 @@ from .view.marker_shapes import marker_shapes, MarkerShapes
 from .view.page.page import Page
 from .view.playback import Playback
 from .view.prediction import entries_of, Prediction
+from .view.robot.base import base_joints, base_positions
+from .view.robot.description import find_description
+from .view.robot.robot_model import read_robot, RobotModel
 from .view.robot_controls import RobotControls
-from .view.robot_model import base_joints, base_positions, find_description, RobotModel
 from .view.verdict import Heard, report_in, verdict
 from .view.viewer_config import ViewerConfig
 
@@ -53,7 +55,7 @@ LOOK_PERIOD = 0.2  # [s] between looks for a browser, while there is none
 REFRESH_PERIOD = 0.5  # [s] between changes of texts
 OWN_GAP = 0.35  # [s] between two turns, from which on silence may be our own fault
 NICENESS = 10  # the robot comes first
-AUTOGROUP = Path('/proc/self/autogroup')
+AUTOGROUP, THREADS = Path('/proc/self/autogroup'), Path('/proc/self/task')
 
 
 class Viewer(Node):
@@ -190,7 +192,7 @@ class Viewer(Node):
             if int(report.facts.get('plans', 0)) < int(self._heard.planner.facts.get('plans', 0)):
                 self._heard.has_plans = False  # it was started again
             self._heard.planner = report
-            self._page.health.take_planner(report)
+            self._page.health.take_planner(report, self._heard.bridge)
         if (report := report_in(msg, prefix + BRIDGE_NAME, now)) is not None:
             self._heard.bridge = report
             self._page.health.take_bridge(report)
@@ -295,15 +297,15 @@ class Viewer(Node):
         try:
             found = find_description(self._config.robot, report.facts, described[1],
                                      self._published)
-            self._model = None if found is None else RobotModel(*found)
+            self._model = None if found is None else read_robot(found)
         except RobotError as error:
             self._fault = str(error)
-        self._page.scene.show_robot(self._model)
+        self._page.show_robot(self._model)
         self._has_moved = bool(self._playback.positions)
 
     def _torques(self) -> dict[str, tuple[float, float]]:
         """Return the torque and its limit [N m] of every joint that has a motor."""
-        limits = {} if self._model is None else self._model.urdf.effort_limits
+        limits = {} if self._model is None else self._model.effort_limits
         if limits:
             return {joint: (self._efforts[joint], limit) for joint, limit in limits.items()
                     if limit > 0 and joint in self._efforts}
@@ -316,7 +318,7 @@ class Viewer(Node):
         if self._model is None:
             if not self._playback.positions:
                 return ''
-            return ('No URDF of this robot: its links are not drawn. Publish it on topic '
+            return ('No URDF or MJCF of this robot: its links are not drawn. Publish it on topic '
                     "robot_description, or set the viewer's parameter robot.")
         remarks = [f'not drawn: {text}' for text in self._model.lacking[:3]]
         positions = self._playback.positions
@@ -332,7 +334,11 @@ def _finite(names: list[str], numbers: list[float]) -> dict[str, float]:
 
 
 def _come_last() -> None:
-    os.setpriority(os.PRIO_PROCESS, 0, NICENESS)
+    # Who started it with a lower priority meant that; only root could raise it again.
+    niceness = max(NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+    # Linux keeps it by thread, and libraries have begun some when they were imported.
+    for thread in THREADS.iterdir() if THREADS.exists() else (Path('0'),):
+        os.setpriority(os.PRIO_PROCESS, int(thread.name), niceness)
     # Where Linux shares the cores among sessions first, niceness counts within a session alone.
     if os.getsid(0) == os.getpid() and AUTOGROUP.exists():
         with suppress(OSError):  # the kernel may ask for patience; it is a courtesy

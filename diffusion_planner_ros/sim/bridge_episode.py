@@ -203,6 +203,7 @@ class BridgeEpisode:
         """Return state, progress, end and counts."""
         return {
             'mode': 'lockstep' if self._config.lockstep else 'real time',
+            'deadline_ms': math.nan if self._config.lockstep else 1e3 * self.wall_period,
             'state': self.state, 'episode_end': self._end,
             'seed': self.seed, 'steps': self._n_steps,
             'time': (self.time - self._start_time) / 1e9,

@@ -20,8 +20,9 @@ from walker import Walker2D
 import yaml
 
 from diffusion_planner_ros.errors import ConfigError
+from diffusion_planner_ros.messages.stamps import nanoseconds_from_stamp
 from diffusion_planner_ros.nodes.common.conversions import joint_positions, msg_from_plan
-from diffusion_planner_ros.nodes.display import markers
+from diffusion_planner_ros.nodes.display import markers, plan_display
 from diffusion_planner_ros.nodes.display.plan_display import DisplayConfig, PlanDisplay, Shown
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Plan, Planner
@@ -354,6 +355,31 @@ def test_a_plan_that_is_on_the_screen_is_not_drawn_again(screen, planner, moment
         spin_until(screen, lambda: arrays, 'markers')
         spin_for(screen, 0.3)
         assert len(arrays) == 1
+    finally:
+        display.close()
+        shower.destroy_node()
+
+
+def test_what_is_drawn_is_a_plan_that_has_just_come_and_none_that_has_waited(
+        screen, planner, moment, urdf, monkeypatch):
+    """Right after a plan there is time until the next state; before it, drawing delays a plan."""
+    monkeypatch.setattr(plan_display, 'MAX_WAIT', 60.0)  # for the next plan
+    shower = Node('shower')
+    display = PlanDisplay(shower, urdf, DisplayConfig(marker_rate=0.5))
+    first, second, third = (Shown(planner, moment.plan, (k + 1) * STAMP, moment.start, moment.redo)
+                            for k in range(3))
+    try:
+        arrays = listen(screen, 'markers', MarkerArray)
+        while not arrays:
+            display.show(first)
+            spin_for(screen, 0.05)
+        display.show(second)  # before it is time to draw again
+        spin_for(screen, 2.5)  # and now it is
+        assert len(arrays) == 1
+        display.show(third)
+        spin_until(screen, lambda: len(arrays) > 1, 'the next plan')
+        assert [nanoseconds_from_stamp(a.markers[0].header.stamp) for a in arrays] == [
+            first.stamp, third.stamp]
     finally:
         display.close()
         shower.destroy_node()

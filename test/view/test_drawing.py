@@ -13,26 +13,25 @@ from visualization_msgs.msg import Marker, MarkerArray
 from diffusion_planner_ros.errors import RobotError
 from diffusion_planner_ros.messages.odometry import BaseJoint
 from diffusion_planner_ros.nodes.display.markers import delete_all, plan_markers
-from diffusion_planner_ros.nodes.view.link_shapes import (
+from diffusion_planner_ros.nodes.view.marker_shapes import marker_shapes
+from diffusion_planner_ros.nodes.view.robot.base import base_joints, base_positions
+from diffusion_planner_ros.nodes.view.robot.description import find_description
+from diffusion_planner_ros.nodes.view.robot.link_shapes import extent
+from diffusion_planner_ros.nodes.view.robot.meshes import (
     box,
+    capsule,
     cylinder,
-    extent,
+    ellipsoid,
     joined,
-    link_shapes,
     sphere,
 )
-from diffusion_planner_ros.nodes.view.marker_shapes import marker_shapes
-from diffusion_planner_ros.nodes.view.robot_model import (
-    base_joints,
-    base_positions,
-    find_description,
-    RobotModel,
-)
+from diffusion_planner_ros.nodes.view.robot.urdf_robot import UrdfRobot
 from diffusion_planner_ros.planning.planner import Plan
 from diffusion_planner_ros.robots.robot_folder import urdf_file
 from diffusion_planner_ros.urdf_tree import Urdf
 
 WALKER = urdf_file('walker2d')
+URDF = Urdf.load(WALKER)
 HEADER = Header(stamp=Time(sec=3), frame_id='world')
 RED, HALF_GREEN = ColorRGBA(r=1.0, a=1.0), ColorRGBA(g=1.0, a=0.5)
 
@@ -46,7 +45,10 @@ def volume(vertices, faces):
 @pytest.mark.parametrize(('mesh', 'expected', 'tolerance'), [
     (box(np.array([1.0, 2.0, 3.0])), 6.0, 1e-12),
     (cylinder(0.5, 2.0), np.pi * 0.25 * 2.0, 0.05),  # of a polygon with 12 corners
-    (sphere(0.5), 4 / 3 * np.pi * 0.125, 0.12)], ids=['box', 'cylinder', 'sphere'])
+    (sphere(0.5), 4 / 3 * np.pi * 0.125, 0.12),
+    (ellipsoid(np.array([0.5, 1.0, 2.0])), 4 / 3 * np.pi, 0.12),
+    (capsule(0.5, 2.0), np.pi * (0.25 * 2.0 + 4 / 3 * 0.125), 0.08)],
+    ids=['box', 'cylinder', 'sphere', 'ellipsoid', 'capsule'])
 def test_shapes_are_closed_and_look_outwards(mesh, expected, tolerance):
     assert volume(*mesh) == pytest.approx(expected, rel=tolerance)
     moved = mesh[0] + [3.0, -2.0, 1.0]
@@ -55,12 +57,12 @@ def test_shapes_are_closed_and_look_outwards(mesh, expected, tolerance):
 
 
 def test_the_walker_stands_on_the_ground_in_the_colours_of_its_urdf():
-    model = RobotModel(WALKER.read_text(), 'walker')
+    model = UrdfRobot(WALKER.read_text(), 'walker')
     assert model.lacking == []
     assert model.torso == 'torso'
-    assert {shape.link for shape in model.shapes} == set(model.urdf.segments)
+    assert {shape.link for shape in model.shapes} == set(URDF.segments)
     assert len({shape.color for shape in model.shapes}) == 2
-    standing = {joint.name: 0.0 for joint in model.urdf.joints} | {'rootz': 1.25}
+    standing = {joint.name: 0.0 for joint in URDF.joints} | {'rootz': 1.25}
     corners = list(extent(model.shapes, model.poses(standing)))
     low, high = np.min([c[0] for c in corners], axis=0), np.max([c[1] for c in corners], axis=0)
     assert low[2] == pytest.approx(0.0, abs=0.05)
@@ -69,8 +71,8 @@ def test_the_walker_stands_on_the_ground_in_the_colours_of_its_urdf():
 
 
 def test_a_joint_that_nobody_measures_is_named_and_drawn_at_0():
-    model = RobotModel(WALKER.read_text(), 'walker')
-    positions = {joint.name: 0.0 for joint in model.urdf.joints if joint.name != 'foot_joint'}
+    model = UrdfRobot(WALKER.read_text(), 'walker')
+    positions = {joint.name: 0.0 for joint in URDF.joints if joint.name != 'foot_joint'}
     assert model.unmeasured(positions) == ['foot_joint']
     np.testing.assert_array_equal(model.poses(positions)['foot'][0], np.eye(3))
 
@@ -79,9 +81,9 @@ def test_what_cannot_be_drawn_is_said_and_the_rest_is_drawn(tmp_path, monkeypatc
     monkeypatch.setenv('AMENT_PREFIX_PATH', str(tmp_path))
     visuals = ''.join(f'<visual><geometry>{shape}</geometry></visual>' for shape in (
         '<mesh filename="package://nobody/arm.stl"/>', '<capsule/>', '<sphere radius="0.1"/>'))
-    shapes, lacking = link_shapes(f'<robot name="r"><link name="arm">{visuals}</link></robot>')
-    assert [shape.link for shape in shapes] == ['arm']
-    assert lacking == [
+    robot = UrdfRobot(f'<robot name="r"><link name="arm">{visuals}</link></robot>', 'text')
+    assert [shape.link for shape in robot.shapes] == ['arm']
+    assert robot.lacking == [
         "link 'arm': mesh 'package://nobody/arm.stl' is not on this machine",
         "link 'arm': geometry is capsule, expected cylinder, sphere, box or mesh"]
 
@@ -93,21 +95,24 @@ def test_a_mesh_file_is_drawn_with_its_scale(tmp_path, monkeypatch):
     trimesh.creation.box((1, 1, 1)).export(file)
     monkeypatch.setenv('AMENT_PREFIX_PATH', f'/nowhere:{tmp_path}')
     for name in ('package://parts/cube.stl', f'file://{file}', str(file)):
-        (shape,), lacking = link_shapes(
+        robot = UrdfRobot(
             f'<robot name="r"><link name="a"><visual><geometry><mesh filename="{name}" '
-            'scale="2 1 1"/></geometry></visual></link></robot>')
-        assert lacking == []
+            'scale="2 1 1"/></geometry></visual></link></robot>', 'text')
+        assert robot.lacking == []
+        shape, = robot.shapes
         np.testing.assert_allclose(np.ptp(shape.vertices, axis=0), [2, 1, 1])
 
 
 def test_a_robot_is_described_by_its_user_its_planner_a_topic_or_its_name():
     other = '<robot name="other"><link name="base"/></robot>'
-    text, source = find_description('hopper', {'robot_description': other}, 'walker2d', other)
-    assert (text, source) == (urdf_file('hopper').read_text(), str(urdf_file('hopper')))
-    assert find_description('', {'robot_description': other}, 'walker2d', '')[0] == other
-    assert find_description('', {}, 'walker2d', other)[1] == 'topic robot_description'
-    assert find_description('', {}, 'robot1/walker2d', '')[0] == WALKER.read_text()
-    assert find_description('', {}, 'nobody', '') is None
+    asked = find_description('hopper', {'robot_description': other}, 'walker2d', other)
+    assert (asked.text, asked.source) == (urdf_file('hopper').read_text(),
+                                          str(urdf_file('hopper')))
+    assert find_description(str(WALKER), {}, '', '').text == WALKER.read_text()
+    assert find_description('', {'robot_description': other}, 'walker2d', '').text == other
+    assert find_description('', {}, 'walker2d', other).source == 'topic robot_description'
+    assert find_description('', {}, 'robot1/walker2d', '').text == WALKER.read_text()
+    assert find_description('', {}, 'nobody', '') is find_description('', {}, '', '') is None
     with pytest.raises(RobotError, match="no robot 'nobody'"):
         find_description('nobody', {}, '', '')
 
@@ -135,12 +140,12 @@ def test_the_markers_of_a_plan_become_lines_by_namespace(robot):
     candidates = rng.normal(size=(5, 4, 6 + 17))
     plan = Plan(candidates, values=np.array([1.0, 5.0, 2.0, 2.5, 3.0]), action_dim=6,
                 clamped=np.zeros((5, 4), bool), scores=np.array([0.0, 1.0, 0.0, 4.0, 2.0]))
-    start = {joint.name: 0.1 for joint in Urdf.load(WALKER).joints}
-    array = plan_markers(plan, robot, Urdf.load(WALKER), start, [start] * 3, HEADER)
+    start = {joint.name: 0.1 for joint in URDF.joints}
+    array = plan_markers(plan, robot, URDF, start, [start] * 3, HEADER)
     shapes = marker_shapes(array)
     assert set(shapes.lines) == {'executed', 'ghosts', 'chosen plan', 'candidates'}
     assert shapes.value == 2.5  # of the chosen one, not the largest
-    n_links = len(Urdf.load(WALKER).traced)
+    n_links = len(URDF.traced)
     assert shapes.lines['candidates'].points.shape == (5 * n_links * 3, 2, 3)
     for lines in shapes.lines.values():
         assert lines.points.shape == lines.colors.shape

@@ -36,6 +36,7 @@ from diffusion_planner_ros.nodes.common.topics import (
     ROBOT_DESCRIPTION,
     VIEWER,
 )
+from diffusion_planner_ros.sim.mjcf import ASSETS
 
 ADDRESS = re.compile(r'live view: http://(\S+):(\d+) \((.*); (.*)\)')
 
@@ -155,7 +156,8 @@ def test_a_robot_that_it_does_not_know_is_shown_as_far_as_that_goes(viewer):
                          message='<b>planning</b>',
                          values=[KeyValue(key='state', value='planning'),
                                  KeyValue(key='plans', value='3'),
-                                 KeyValue(key='ood_score', value='nonsense')])])
+                                 KeyValue(key='ood_score', value='nonsense'),
+                                 KeyValue(key='control_period', value='nonsense')])])
     awkward = [joint_states(['a', 'b'], [0.1, float('nan')], efforts=[5.0]),
                joint_states(['a', 'b'], [0.2]), joint_states([], []),
                joint_states(['a'], [0.3], time=1e6), joint_states(['a'], [0.4], time=3.0)]
@@ -172,13 +174,16 @@ def test_a_robot_that_it_does_not_know_is_shown_as_far_as_that_goes(viewer):
                 spin_for(node, 0.1)
                 if condition():
                     return
-        show_until(lambda: browser.was_told('No URDF of this robot'), 'a remark')
+        show_until(lambda: browser.was_told('No URDF or MJCF of this robot'), 'a remark')
         show_until(lambda: browser.level == 'good', 'a verdict')
         assert not browser.was_told('<b>planning</b>')  # what others say is no HTML of ours
         descriptions.publish(String(data='<robot name="r"><link name="w"/>'))
         show_until(lambda: browser.was_told('topic robot_description: not XML'), 'the fault')
         descriptions.publish(String(data=BALL))
         show_until(lambda: browser.was_told('drawn at 0, as nobody measures them: c'), 'a robot')
+        descriptions.publish(String(data=(ASSETS / 'hopper.xml').read_text()))
+        show_until(lambda: browser.was_told('measures them: rootx, rootz, rooty'), 'MJCF')
+        assert browser.was_told('foot')  # in the legend
     assert process.stop() == 0
     assert 'Traceback' not in process.output
 

@@ -22,6 +22,8 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
             '`stopped`, `contested` (another node commands, too) or `failed`',
         ('bundle_hash', 'provider_in_use'):
             'SHA-256 of the bundle; where onnxruntime computes',
+        ('control_period',):
+            'of the robot, which the bundle names [s]',
         ('monitor_calibration',):
             '`as measured`; `none` where the bundle has no calibration; otherwise the '
             'settings in which the planner differs from the one that was measured',
@@ -88,6 +90,9 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
             'time from publishing a state first to receiving its torque',
         ('total_steps', 'missed_deadlines'):
             'control periods since the start; those whose state had no answer when they ended',
+        ('deadline_ms',):
+            'time that the planner has for an answer: a control period, longer or shorter where '
+            'simulated time is not that of the wall; `nan` in lockstep, which waits',
         ('refused_commands', 'clipped_commands'):
             "commands of wrong length or not finite; commands beyond the motors' limits",
         ('stops', 'stop_cause', 'stopped_steps'):

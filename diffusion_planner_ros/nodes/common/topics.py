@@ -304,7 +304,7 @@ VIEWER = Interface(
                  'on'),
         Endpoint(PLAN, best_effort(), 'predicted states; only while an entry is chosen'),
         Endpoint(NAVIGATION_RESULT, kept(), 'how the last goal ended'),
-        Endpoint(ROBOT_DESCRIPTION, kept(), 'URDF of a robot that has none here')))
+        Endpoint(ROBOT_DESCRIPTION, kept(), 'URDF or MJCF of a robot that is not known here')))
 
 SESSION = Interface(
     'walk',

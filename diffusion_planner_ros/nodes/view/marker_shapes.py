@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from visualization_msgs.msg import Marker, MarkerArray
 
 from ..display.markers import CANDIDATES, CHOSEN
-from .link_shapes import box, cylinder, joined, sphere
+from .robot.meshes import box, cylinder, joined, sphere
 
 BACKGROUND = np.ones(3)  # colour of the page, with which transparent lines are mixed
 FAINTEST = 0.35  # opacity of what rviz2 would hardly show, on a ground that is nearly white

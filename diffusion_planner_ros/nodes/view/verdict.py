@@ -2,7 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the robot is, in one sentence and a colour, from what was heard and when."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+import math
 from typing import Literal
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -30,6 +32,14 @@ class Report:
     def state(self) -> str:
         """What the node does, a word of its own; '' before its first report."""
         return self.facts.get('state', '')
+
+
+def number_in(facts: Mapping[str, str], key: str) -> float:
+    """Return a number of a report, NaN where it is missing or is none."""
+    try:
+        return float(facts.get(key, 'nan'))
+    except ValueError:
+        return math.nan
 
 
 def report_in(msg: DiagnosticArray, name: str, now: float) -> Report | None:

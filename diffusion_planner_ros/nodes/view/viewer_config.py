@@ -26,8 +26,8 @@ class ViewerConfig:
         'auto', 'Whether the page has buttons and inputs that change something. auto: only where '
         'it is served to this machine alone.', read_only=True)
     robot: str = setting(
-        '', 'Name of the robot, or path of its folder, whose URDF is drawn. If empty, what the '
-        'planner or topic `robot_description` tells.', read_only=True)
+        '', 'What is drawn: name of a robot, path of its folder, or path of a file, URDF or MJCF. '
+        'If empty, what the planner or topic `robot_description` tells.', read_only=True)
     draw_rate: float = setting(
         15.0, 'Largest rate at which the page moves, while somebody looks.', unit='Hz', low=1.0,
         high=60.0, read_only=True)

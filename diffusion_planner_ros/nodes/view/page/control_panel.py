@@ -10,9 +10,9 @@ import viser
 
 from ....planning.samplers import SAMPLERS
 from ..robot_controls import RobotControls
-from ..verdict import Report
+from ..verdict import number_in, Report
 from .scene import Scene
-from .words import note
+from .words import note, push_words
 
 STRENGTH = 3.0  # [N s] of a push; the walker falls at some of 8
 SPEEDS = (-1.0, 3.0)  # [m/s]
@@ -24,7 +24,11 @@ Act = Callable[[Callable[[], None]], None]
 HINTS = {
     'n_candidates': 'Plans that are made together; the best one is chosen.',
     'n_denoise_steps': 'Steps from noise to plan.',
-    'guidance_strength': 'How strongly preferences push plans while they are denoised; 0: not.'}
+    'guidance_strength': 'How strongly preferences push plans while they are denoised; 0: not.',
+    'bundle': 'Its whole path, or the path from where the planner was started.'}
+ABOUT_BUNDLES = ('A bundle is the folder of a trained model. To use another one of this robot, '
+                 "type its path on the planner's machine, and load it. The robot goes on with the "
+                 'old one until the new one is loaded and checked.')
 
 
 class ControlPanel:
@@ -42,6 +46,7 @@ class ControlPanel:
         self._controls = controls
         self._act = act
         self._is_paused = False
+        self._mass = 0.0
         self._shown: dict[str, str] = {}  # parameters as the planner has reported them
         # What was typed, and when to ask for it, so that not every key asks; None once asked.
         self._wanted: dict[str, tuple[Any, float | None]] = {}
@@ -51,6 +56,7 @@ class ControlPanel:
             self._pause = gui.add_button('Pause', icon=viser.Icon.PLAYER_PAUSE)
             self._reset = gui.add_button('Start again', icon=viser.Icon.REFRESH)
             self._strength = gui.add_slider('Push [N s]', 0.5, 20.0, 0.5, STRENGTH)
+            self._about_push = gui.add_html('')
             self._push = gui.add_button_group('Push it', tuple(DIRECTIONS),
                                               hint='Or drag the robot to where it is to go.')
         self._speed_folder = gui.add_folder('Commanded speed', visible=False)
@@ -72,8 +78,9 @@ class ControlPanel:
                 'sampler': gui.add_dropdown('sampler', tuple(SAMPLERS)),
                 'guidance_strength': gui.add_number('guidance strength', 0.0, step=0.1,
                                                     hint=HINTS['guidance_strength']),
-                'bundle': gui.add_text('model bundle', '', hint='Its folder.')}
+                'bundle': gui.add_text('model bundle', '', hint=HINTS['bundle'])}
             self._load = gui.add_button('Load this bundle')
+            gui.add_html(note(ABOUT_BUNDLES))
         self._answer = gui.add_html('')
         self._connect()
 
@@ -85,6 +92,8 @@ class ControlPanel:
         self._simulation.visible = controls.is_simulated
         self._speed_folder.visible = controls.takes_speeds and _follows_speed(planner.facts)
         self._goal_folder.visible = controls.knows_goals
+        period = number_in(planner.facts, 'control_period')
+        self._about_push.content = note(push_words(self._strength.value, self._mass, period))
         if bridge.state:
             self._set_paused(bridge.state == 'paused')
         for name, handle in self._inputs.items():
@@ -96,6 +105,10 @@ class ControlPanel:
         for name, (value, due) in self._wanted.copy().items():
             if due is not None and now >= due:
                 self._ask(name, value)
+
+    def tell_mass(self, mass: float) -> None:
+        """Take the mass of the robot [kg]; 0 if nobody knows."""
+        self._mass = mass
 
     def tell_result(self, text: str) -> None:
         """Show how the last goal ended."""
@@ -205,4 +218,4 @@ class ControlPanel:
 
 def _follows_speed(facts: dict[str, str]) -> bool:
     """Whether the planner can be told a speed: by guide ``speed``, or by a weight of returns."""
-    return 'speed' in facts.get('guides', '') or float(facts.get('return_weight', 0)) > 0
+    return 'speed' in facts.get('guides', '') or number_in(facts, 'return_weight') > 0

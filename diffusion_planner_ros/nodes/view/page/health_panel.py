@@ -7,7 +7,7 @@ import math
 
 import viser
 
-from ..verdict import Report
+from ..verdict import number_in, Report
 from .prediction_panel import PredictionPanel
 from .time_chart import TimeChart
 from .words import note, table, torque_bars
@@ -26,7 +26,8 @@ class HealthPanel:
         panel.dock_left()
         panel.set_width(WIDTH)
         with panel.add_tab('Health', viser.Icon.HEARTBEAT):
-            self._latency = TimeChart(gui, 'Latency: state to torque [ms]', 'median', '99 %')
+            self._latency = TimeChart(gui, 'Latency: state to torque [ms]', 'median', '99 %',
+                                      'deadline')
             self._missed = TimeChart(gui, 'Missed deadlines [% of control periods]', 'missed')
             self._value = TimeChart(gui, 'Value of the plan: predicted return', 'value')
             self._ood = TimeChart(gui, 'Out of distribution: score of the monitor', 'score',
@@ -40,17 +41,19 @@ class HealthPanel:
         self._steps_before: tuple[int, int] | None = None
         self._charts_due = self._value_due = 0.0
 
-    def take_planner(self, report: Report) -> None:
-        """Add a report of the planner to the charts."""
+    def take_planner(self, report: Report, bridge: Report) -> None:
+        """Add a report of the planner to the charts; the simulator says what its deadline is."""
         facts, now = report.facts, report.came
-        self._latency.add(now, _number(facts, 'latency_last_minute_p50_ms'),
-                          _number(facts, 'latency_last_minute_p99_ms'))
-        self._ood.add(now, _number(facts, 'ood_score'), _threshold(facts, 'ood_warn'),
+        self._latency.add(now, number_in(facts, 'latency_last_minute_p50_ms'),
+                          number_in(facts, 'latency_last_minute_p99_ms'),
+                          _deadline(facts, bridge.facts))
+        self._ood.add(now, number_in(facts, 'ood_score'), _threshold(facts, 'ood_warn'),
                       _threshold(facts, 'ood_stop'))
 
     def take_bridge(self, report: Report) -> None:
         """Add a report of the simulator to the charts."""
-        steps, missed = (_number(report.facts, key) for key in ('total_steps', 'missed_deadlines'))
+        steps, missed = (number_in(report.facts, key)
+                         for key in ('total_steps', 'missed_deadlines'))
         if math.isnan(steps + missed):
             return
         before, self._steps_before = self._steps_before, (int(steps), int(missed))
@@ -88,7 +91,7 @@ def progress_of(bridge: Mapping[str, str]) -> dict[str, str]:
     """Return how far a simulated robot has come, in words."""
     forms = {'distance': '{:.1f} m', 'speed': '{:.2f} m/s', 'time': '{:.1f} s', 'return': '{:.0f}'}
     return {key: form.format(number) for key, form in forms.items()
-            if not math.isnan(number := _number(bridge, key))}
+            if not math.isnan(number := number_in(bridge, key))}
 
 
 def _numbers(planner: Mapping[str, str], bridge: Mapping[str, str]) -> dict[str, str]:
@@ -100,7 +103,7 @@ def _numbers(planner: Mapping[str, str], bridge: Mapping[str, str]) -> dict[str,
             ('state outside of the data', 'state_deviation', '{:.2f} standard deviations'),
             ('median latency', 'latency_p50_ms', '{:.1f} ms'),
             ('99 % of latency', 'latency_p99_ms', '{:.1f} ms')):
-        if not math.isnan(number := _number(planner, key)):
+        if not math.isnan(number := number_in(planner, key)):
             rows[name] = form.format(number)
     for facts, keys in ((planner, ('stops', 'stop_causes', 'states_without_plan',
                                    'clamped_commands', 'monitor_calibration', 'provider_in_use',
@@ -111,13 +114,13 @@ def _numbers(planner: Mapping[str, str], bridge: Mapping[str, str]) -> dict[str,
     return rows
 
 
-def _number(facts: Mapping[str, str], key: str) -> float:
-    try:
-        return float(facts.get(key, 'nan'))
-    except ValueError:
-        return math.nan
+def _deadline(planner: Mapping[str, str], bridge: Mapping[str, str]) -> float:
+    """Return how long a torque may take [ms]: on hardware, a control period."""
+    if 'deadline_ms' in bridge:
+        return number_in(bridge, 'deadline_ms')
+    return 1e3 * number_in(planner, 'control_period')
 
 
 def _threshold(facts: Mapping[str, str], key: str) -> float:
     """Return a threshold; 0 means that it is switched off."""
-    return _number(facts, key) or math.nan
+    return number_in(facts, key) or math.nan

@@ -4,6 +4,8 @@
 
 from collections.abc import Mapping
 
+from ..robot.link_shapes import Color
+from ..robot.robot_model import RobotModel
 from ..robot_controls import RobotControls
 from ..verdict import Verdict
 from ..viewer_config import ViewerConfig
@@ -45,8 +47,19 @@ class Page:
         self.health = HealthPanel(self.server)
         with gui.add_folder('View'):
             follow = gui.add_checkbox('follow the robot', True)
-            gui.add_html(legend())
+            self._legend = gui.add_html(legend({}))
         follow.on_update(lambda event: act(lambda: self._follow(event.target.value)))
+
+    def show_robot(self, model: RobotModel | None) -> None:
+        """Draw another robot from now on, or none."""
+        self.scene.show_robot(model)
+        links: dict[Color, list[str]] = {}
+        for shape in () if model is None else model.shapes:
+            if not shape.is_scenery:
+                links.setdefault(shape.color, []).append(shape.link)
+        self._legend.content = legend(links)
+        if self.controls is not None:
+            self.controls.tell_mass(0.0 if model is None else model.mass)
 
     def tell(self, verdict: Verdict, robot: str) -> None:
         """Show how the robot is."""

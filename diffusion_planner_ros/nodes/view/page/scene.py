@@ -10,9 +10,9 @@ import viser
 from viser.transforms import SO3
 
 from ...display.goal_markers import WALLS
-from ..link_shapes import extent
 from ..marker_shapes import Lines, MarkerShapes, Solid
-from ..robot_model import Poses, RobotModel
+from ..robot.link_shapes import extent, Poses
+from ..robot.robot_model import RobotModel
 
 WORLD = '/world'
 GROUND_COLOR, LINE_COLOR, FINE_LINE_COLOR = (236, 238, 241), (168, 174, 184), (208, 212, 219)
@@ -63,7 +63,7 @@ class Scene:
             handle = self._scene.add_mesh_simple(
                 f'{WORLD}/robot/{i}', shape.vertices.astype(np.float32),
                 shape.faces.astype(np.uint32), color=_color(shape.color))
-            if self._then is not None:
+            if self._then is not None and not shape.is_scenery:
                 handle.on_drag(self._on_drag)
             self._links.setdefault(shape.link, []).append(handle)
 

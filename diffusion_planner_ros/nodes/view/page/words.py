@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Words and colours of the page, as HTML; what comes from elsewhere is escaped."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from ...display.markers import CHOSEN_COLOR, EXECUTED_COLOR, VALUE_COLORS
+from ..robot.link_shapes import Color
 from ..verdict import Level, Verdict
 
+N_NAMED = 6  # links of one colour that the legend names
 COLORS: dict[Level, tuple[str, str]] = {  # of the background, of the text
     'good': ('#e3f5ec', '#0b6b43'), 'warning': ('#fff3d6', '#8a5a00'),
     'bad': ('#c92a2a', '#ffffff'), 'idle': ('#eceff3', '#444b55')}
@@ -37,6 +39,22 @@ def note(text: str, *, is_bad: bool = False) -> str:
             f'>{escape(text)}</div>')
 
 
+def push_words(strength: float, mass: float, period: float) -> str:
+    """
+    Return what a push does.
+
+    :param strength: [N s].
+    :param mass: of the robot [kg]; 0 if nobody knows.
+    :param period: for which it acts, a control period [s]; NaN if nobody knows.
+    """
+    text = f'{strength:g} N s is an impulse, force times time'
+    if period > 0:
+        text += f': {strength / period:.3g} N for {1e3 * period:g} ms'
+    if mass > 0:
+        text += f'. It makes the whole robot, {mass:.3g} kg, {strength / mass:.2g} m/s faster'
+    return text + '.'
+
+
 def torque_bars(torques: Mapping[str, tuple[float, float]]) -> str:
     """Return a bar for every joint: its torque and its limit [N m], from the middle outwards."""
     rows = []
@@ -56,17 +74,27 @@ def torque_bars(torques: Mapping[str, tuple[float, float]]) -> str:
     return f'<div style="margin:0.2em 0.7em">{"".join(rows)}</div>'
 
 
-def legend() -> str:
-    """Return what the colours of the drawing mean."""
+def legend(links: Mapping[Color, Sequence[str]]) -> str:
+    """
+    Return what the colours of the drawing mean.
+
+    :param links: of the robot, by their colour.
+    """
     ramp = ', '.join(_hex(color) for color in VALUE_COLORS)
     strips = ((f'linear-gradient(90deg, {ramp})', 'candidates, by value: worst to best'),
               (_hex(CHOSEN_COLOR), 'chosen plan, with the robot along it'),
-              (_hex(EXECUTED_COLOR), 'where it was'))
+              (_hex(EXECUTED_COLOR), 'where it was'),
+              *((_hex(color), _shortened(names)) for color, names in links.items()))
     rows = ''.join(
         f'<div style="display:flex;align-items:center;gap:0.6em"><span style="width:2.6em;'
-        f'height:0.35em;border-radius:2px;background:{color}"></span>{escape(text)}</div>'
+        f'height:0.35em;flex:none;border-radius:2px;background:{color}"></span>{escape(text)}</div>'
         for color, text in strips)
     return f'<div style="margin:0.3em 0.7em;font-size:0.8em;color:#444">{rows}</div>'
+
+
+def _shortened(names: Sequence[str]) -> str:
+    more = len(names) - N_NAMED
+    return ', '.join(names[:N_NAMED]) + (f' and {more} more' if more > 0 else '')
 
 
 def _hex(rgb: Iterable[float]) -> str:
