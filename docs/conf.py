@@ -43,7 +43,7 @@ html_title = f'diffusion planner {release}'  # one word would be torn apart
 html_show_sphinx = False
 html_static_path = html_css_files = ['site.css']
 html_theme_options = {'dark_css_variables': {
-    '--drawing-filter': 'invert(0.92) hue-rotate(180deg)', '--screen-filter': 'brightness(0.8)'}}
+    'drawing-filter': 'invert(0.92) hue-rotate(180deg)', 'screen-filter': 'brightness(0.8)'}}
 smartquotes = False  # options begin with two hyphens
 myst_heading_anchors = 4  # the anchors that GitHub gives headings
 suppress_warnings = [
