@@ -23,6 +23,7 @@ from diffusion_planner_ros.commands.__main__ import verbs
 HERE = Path(__file__).parent
 LINK = re.compile(r'^- \[[^\]]+\]\(([^)#]+)\.(?:md|rst)\)', re.MULTILINE)
 COLOUR = re.compile(r'\x1b\[[\d;]*m')
+NUMBERS = re.compile(r'(?<=\d) (\+-|of) (?=\d)')  # '5,858 +- 14', '0 of 50'
 # What --help prints: usage, what the verb does, arguments.
 HELP = re.compile(r'(usage: .+?)\n\n(.*?)\n\n( (?:positional arguments|options)\n.*)', re.DOTALL)
 SECTION = re.compile(r'^## (.+)\n((?:(?!^## ).*\n?)*)', re.MULTILINE)
@@ -40,6 +41,9 @@ extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.viewcode', 'sphin
 html_theme = 'furo'
 html_title = f'diffusion planner {release}'  # one word would be torn apart
 html_show_sphinx = False
+html_static_path = html_css_files = ['site.css']
+html_theme_options = {'dark_css_variables': {
+    'drawing-filter': 'invert(0.92) hue-rotate(180deg)', 'screen-filter': 'brightness(0.8)'}}
 smartquotes = False  # options begin with two hyphens
 myst_heading_anchors = 4  # the anchors that GitHub gives headings
 suppress_warnings = [
@@ -59,6 +63,13 @@ def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
             f'\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n'
             + '\n'.join(LINK.findall(links)) + '\n```\n'
             for title, links in SECTION.findall(source[0]) if LINK.search(links))
+
+
+def keep_numbers_together(app: Sphinx, page: str, source: list[str]) -> None:
+    """Let no narrow column of a table tear apart what :data:`NUMBERS` finds."""
+    source[0] = '\n'.join(
+        NUMBERS.sub('\N{NO-BREAK SPACE}\\1\N{NO-BREAK SPACE}', line) if line[:1] == '|' else line
+        for line in source[0].split('\n'))
 
 
 def help_of(name: str, verb: Callable[..., None]) -> str:
@@ -88,3 +99,4 @@ def setup(app: Sphinx) -> None:
     """Connect what this file adds to Sphinx."""
     app.add_directive('verbs', Verbs)
     app.connect('source-read', add_navigation)
+    app.connect('source-read', keep_numbers_together)
