@@ -87,8 +87,8 @@ def legend(links: Mapping[Color, Sequence[str]]) -> str:
               *((_hex(color), _shortened(names)) for color, names in links.items()))
     rows = ''.join(
         f'<div style="display:flex;align-items:center;gap:0.6em"><span style="width:2.6em;'
-        f'height:0.35em;flex:none;border-radius:2px;background:{color}"></span>{escape(text)}</div>'
-        for color, text in strips)
+        f'height:0.35em;flex:none;border-radius:2px;background:{color}"></span>{escape(text)}'
+        '</div>' for color, text in strips)
     return f'<div style="margin:0.3em 0.7em;font-size:0.8em;color:#444">{rows}</div>'
 
 
