@@ -50,7 +50,7 @@ def test_every_method_can_be_read():
 
 
 @pytest.mark.parametrize(('word', 'reason'), [
-    ('walkman', "methods has 'walkman', expected one of .*walker, behaviour, bc"),
+    ('walkman', "methods has 'walkman', expected one of .*weighted, behaviour, bc"),
     ('bc:width=3', 'a baseline takes no settings'),
     ('walker:', 'expected SETTING=VALUE'),
     ('walker:wings=2', "with 'wings=2', expected SETTING=VALUE"),

@@ -283,9 +283,9 @@ def test_the_dynamics_model_learns_what_follows_inside_an_episode(config_of, rob
 
 def watched(loss, name, seen):
     """Wrap a loss of a learner: keep the windows that it is given."""
-    def watch(x_0, *inputs):
+    def watch(x_0, *inputs, **options):
         seen[name] = x_0
-        return loss(x_0, *inputs)
+        return loss(x_0, *inputs, **options)
     return watch
 
 

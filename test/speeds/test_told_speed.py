@@ -54,10 +54,10 @@ def test_the_denoiser_is_told_the_command_of_the_first_row(commanded, robot, con
     told, windows = [], []
     learner, loss = trainer.learner, trainer.learner.denoising_loss
 
-    def watch(x_0, t, eps, known, wanted):
+    def watch(x_0, t, eps, known, wanted, **options):
         told.append(wanted.numpy())
         windows.append(learner.normalizer.unnormalize(x_0.double().numpy()))
-        return loss(x_0, t, eps, known, wanted)
+        return loss(x_0, t, eps, known, wanted, **options)
     monkeypatch.setattr(learner, 'denoising_loss', watch)
     trainer.update()
     rows = {row[6:].astype(np.float32).tobytes(): command for episode in commanded

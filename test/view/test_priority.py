@@ -38,12 +38,14 @@ def niceness_of_threads(process):
 
 def test_all_its_threads_have_a_low_priority():
     with viewer() as process:
-        assert niceness_of_threads(process) == {NICENESS}
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert niceness_of_threads(process) == {max(own, NICENESS)}
 
 
 def test_a_lower_priority_that_it_was_started_with_stays():
     with viewer('nice', '-n', '15') as process:
-        assert niceness_of_threads(process) == {15}
+        own = os.getpriority(os.PRIO_PROCESS, 0)  # tests before may have lowered it
+        assert niceness_of_threads(process) == {min(own + 15, 19)}
 
 
 def group_and_niceness(file):
