@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ..data.windows import Windows
-from ..errors import DatasetError, ModelError
+from ..errors import ConfigError, DatasetError, ModelError
 from ..normalizer import Normalizer
 from ..robot import Robot
 from ..schedule import CLEAN
@@ -48,7 +48,8 @@ class Trainer:
     :param teacher: checkpoint of a model of the same shape, trained on the same data. The denoiser
         learns to denoise in one step as that one does in many (consistency distillation).
     :raises ModelError: if the teacher is missing, or of another shape.
-    :raises ConfigError: if torch cannot use the device, or a network cannot take the horizon.
+    :raises ConfigError: if torch cannot use the device, a network cannot take the horizon, or
+        windows are weighted although there is a teacher.
     :raises DatasetError: if the label is the policy's, or the denoiser is to be told commanded
         speeds, and the data do not hold them.
     """
@@ -93,6 +94,9 @@ class Trainer:
 
     def _learn_from(self, file: Path) -> Diffusion:
         """Begin as a teacher is, and return it."""
+        if self.learner.config.weighting != 'none':
+            raise ConfigError(f"weighting is '{self.learner.config.weighting}', but a student "
+                              f"imitates its teacher ({file}), expected 'none'")
         self._check_same(file, saved := load_checkpoint(file), NETWORK_SETTINGS,
                          'learn from a teacher with the same {}, or from data alone')
         if self.learner.config.prediction == 'eps' or self.learner.config.return_share:

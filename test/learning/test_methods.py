@@ -227,6 +227,14 @@ def test_a_teacher_of_another_shape_is_refused(model_of, episodes, tmp_path):
         trained(replace(CONFIG, width=32), episodes, tmp_path, file)
 
 
+def test_a_student_does_not_weight_windows(model_of, episodes, tmp_path):
+    file, _ = model_of()
+    with pytest.raises(ConfigError, match=r"weighting is 'advantage', but a student imitates its "
+                                          r"teacher \(.*checkpoint.pt\), expected 'none'"):
+        trained(replace(CONFIG, value_target='expectile', weighting='advantage'), episodes,
+                tmp_path, file)
+
+
 def test_only_joint_windows_can_be_aligned(model_of):
     file, _ = model_of(**STATES)
     with pytest.raises(ModelError, match="trained with window 'states', expected 'joint'"):
