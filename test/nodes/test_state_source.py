@@ -54,7 +54,8 @@ class Driver:
         self._publishers = {JointState: node.create_publisher(JointState, JOINT_STATES.path, 10)}
         if config.get('odometry_joints'):
             self._publishers[Odometry] = node.create_publisher(Odometry, ODOMETRY.path, 10)
-        spin_until(node, lambda: all(p.get_subscription_count()
+        # One each: the source of the test before may still be there, and hear in its place.
+        spin_until(node, lambda: all(p.get_subscription_count() == 1
                                      for p in self._publishers.values()), 'discovery')
         self.time = time.time_ns()
 
