@@ -99,7 +99,7 @@ $(LOWEST)/.test: setup.py pyproject.toml
 $(VENV)/bin/pip:
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 10) <= v <= (3, 13) else f"Python {v[0]}.{v[1]} found, expected 3.10 to 3.13; name one with make PYTHON=python3.12 ...")'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --upgrade pip  # that of Python 3.10 never ends
+	$(VENV)/bin/python -m pip install --quiet --upgrade pip  # that of Python 3.10 searched for 10 minutes
 
 clean:
 	rm -rf $(VENV) $(LOWEST) build dist install log walk soak diagnosis *.egg-info

@@ -20,7 +20,7 @@ from rclpy.serialization import deserialize_message
 from rosgraph_msgs.msg import Clock
 
 from ..errors import ConfigError
-from ..messages.stamps import NANOSECONDS, nanoseconds_from_stamp
+from ..messages.stamps import nanoseconds_from_stamp
 from ..settings import check_settings, document_settings, setting
 from .common.diagnostics import msg_from_facts
 from .common.parameters import declare
@@ -37,6 +37,7 @@ from .common.topics import (
     RECORDER_DEPTH,
     REWARD,
 )
+from .recording.last_messages import LastMessages
 from .recording.loss_counter import LossCounter
 from .recording.mcap_writer import McapWriter
 from .recording.message_sorter import MessageSorter
@@ -50,7 +51,6 @@ else:
                   '/tf_static': (TFMessage, kept(RECORDER_DEPTH))}
 
 HOLD = 0.5  # [s] that a message is held back, until those of other topics have come
-LAST_TIME = 2.0  # [s] after a request to stop in which earlier messages are still awaited
 LOOK_PERIOD = 0.05  # [s] between looks for messages that have waited long enough
 FLUSH_PERIOD = 1.0  # [s] of messages that a kill costs, beside those that are held back
 DIAGNOSTICS_PERIOD = 1.0  # [s]
@@ -114,8 +114,7 @@ class McapRecorder(Node):
         self._early: deque[_Message] = deque(maxlen=N_EARLY)  # messages before the first clock
         self._losses = LossCounter()
         self._messages = MessageSorter(HOLD)
-        self._newest = 0  # when the newest message was published, on the system clock [ns]
-        self._told = float('inf')  # when ``stop`` was called, on the same clock [ns]
+        self._last = LastMessages(HOLD)
         self._n_told = 0  # messages of which a warning said that they got lost
         self._writer = McapWriter(Path(config.file))
         self._topics = {}
@@ -140,15 +139,12 @@ class McapRecorder(Node):
 
     def stop(self) -> None:
         """Be done when all messages that were published so far have come."""
-        self._told = time.time_ns()
+        self._last.stop()
 
     @property
     def is_done(self) -> bool:
         """Whether all messages that were published before ``stop`` was called have come."""
-        waited = (time.time_ns() - self._told) / NANOSECONDS
-        # A message that was published later shows that earlier ones have come. Those of other
-        # topics are awaited for HOLD, as always.
-        return (self._newest > self._told and waited > HOLD) or waited > LAST_TIME
+        return self._last.have_come
 
     def close(self) -> None:
         """Write what has not been written, unless the file cannot be written."""
@@ -165,7 +161,7 @@ class McapRecorder(Node):
         now = time.time_ns()
         self._losses.see(info)
         published = info['source_timestamp'] or now
-        self._newest = max(self._newest, published)
+        self._last.see(published)
         message = _Message(topic, data, published, info['received_timestamp'] or now,
                            (info['publication_sequence_number'] or 0) % 2**32)
         self._messages.put(published, time.monotonic(), partial(self._handle, message))

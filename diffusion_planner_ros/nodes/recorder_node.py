@@ -37,12 +37,12 @@ from .common.parameters import declare
 from .common.run_node import run_node
 from .common.topics import COMMANDS, DIAGNOSTICS, JOINT_STATES, ODOMETRY, PLAN, RECORDER, REWARD
 from .recording.episode_builder import EpisodeLog
+from .recording.last_messages import LastMessages
 from .recording.message_sorter import MessageSorter
 from .state.state_source import StateConfig
 
 HOLD = 0.5  # [s] that a message is held back, until those of other topics have come
 LOOK_PERIOD = 0.05  # [s] between looks for messages that have waited long enough
-LAST_TIME = 2.0  # [s] after a request to stop in which earlier messages are still awaited
 ODOMETRY_WAIT = 2  # control periods that odometry may come after its joint states
 DIAGNOSTICS_PERIOD = 1.0  # [s]
 WARNING_PERIOD = 1.0  # [s], shortest time between two warnings of one kind
@@ -108,8 +108,7 @@ class Recorder(Node):
                                max_steps=config.max_episode_steps)
         self._messages = MessageSorter(HOLD)
         self._n_steps = self._n_plans = self._n_refused = 0
-        self._newest = 0  # when the newest joint states were published, on the same clock [ns]
-        self._told = float('inf')  # when ``stop`` was called, on the system clock [ns]
+        self._last = LastMessages(HOLD)
         for topic, handle in (
                 (JOINT_STATES, self._on_joint_states),
                 (PLAN, self._on_plan),
@@ -127,15 +126,12 @@ class Recorder(Node):
 
     def stop(self) -> None:
         """Be done when all messages that were published so far have come."""
-        self._told = time.time_ns()
+        self._last.stop()
 
     @property
     def is_done(self) -> bool:
         """Whether all messages that were published before ``stop`` was called have come."""
-        waited = (time.time_ns() - self._told) / NANOSECONDS
-        # Joint states that were published later show that all earlier ones have come. The plans
-        # and rewards of these are awaited for HOLD, as always.
-        return (self._newest > self._told and waited > HOLD) or waited > LAST_TIME
+        return self._last.have_come
 
     def close(self) -> None:
         """Write what has not been written, unless the file cannot be written."""
@@ -152,8 +148,8 @@ class Recorder(Node):
         elif isinstance(msg, Odometry):
             sent -= self._odometry_wait  # handled before its joint states, even if it came later
         elif handle == self._on_joint_states:
-            self._newest = sent
-            if sent > self._told:
+            self._last.see(sent)
+            if self._last.is_late(sent):
                 return  # we may be gone before its reward comes
         self._messages.put(sent, time.monotonic(), partial(self._handle, handle, msg))
 
@@ -238,7 +234,7 @@ class Recorder(Node):
                if n_left_out else ''))
 
     def _report(self) -> None:
-        is_hearing = self._newest > 0
+        is_hearing = self._last.has_heard
         self._diagnostics.publish(msg_from_facts(
             self, self._robot.name,
             'recording' if is_hearing else 'waiting for joint states',

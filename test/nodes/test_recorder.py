@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 import json
 import os
+from pathlib import Path
 import resource
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from ros_processes import environment, observer, running, spin_until, TIME_LIMIT
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory
+import yaml
 
 from diffusion_planner_ros.commands import __main__ as cli
 from diffusion_planner_ros.data.executed_plans import LogWriter, read_log
@@ -44,6 +46,7 @@ from diffusion_planner_ros.nodes.common.conversions import (
 from diffusion_planner_ros.nodes.recorder_node import RecorderConfig
 from diffusion_planner_ros.nodes.recording.episode_builder import EARLY, EpisodeLog, LATE
 from diffusion_planner_ros.nodes.recording.message_sorter import MessageSorter
+from diffusion_planner_ros.nodes.threads.scheduling import SchedulingConfig
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Plan, Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -630,8 +633,13 @@ def test_a_run_in_lockstep_is_recorded_as_it_was(bundle, file, monkeypatch):
     for name, value in environment().items():
         monkeypatch.setenv(name, value)
     config = SessionConfig(bundle=bundle.path, planner=PlannerConfig(), lockstep=True,
-                           real_time_factor=1.0, first_seed=3, log=file)
+                           real_time_factor=1.0, first_seed=3, log=file,
+                           scheduling=SchedulingConfig(realtime_priority=5))
     with session(config, record=False) as nodes:
+        for node in ('bridge', 'planner'):
+            words = nodes.processes[node].args
+            told = yaml.safe_load(Path(words[words.index('--params-file') + 1]).read_text())
+            assert told['/**']['ros__parameters']['realtime_priority'] == 5
         for seed in (3, 4):
             if seed != 3:
                 nodes.reset(seed)

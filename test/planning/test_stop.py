@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stop behaviours, the ramp and the limits, each seen in the commands of a real planner."""
 
+import re
 import time
 
 from driver import Driver, SETTINGS
@@ -187,7 +188,9 @@ def test_a_stale_state_stops_in_wall_time_and_the_next_good_one_goes_on(start, n
     driver.commands.clear()
     spin_for(node, 0.3)
     assert driver.only_stopped()
-    assert process.output.count('stop: stale state') == 1  # a busy machine may add other causes
+    causes = re.findall(r'stop: (\w+ \w+)', process.output)  # a busy machine may add some
+    assert 'stale state' in causes
+    assert len(causes) == len(set(causes))  # once per cause
     driver.commands.clear()
     driver.show_until(lambda: not driver.only_stopped(), 1, walker.qpos, walker.qvel)
     assert 'planning again after a stop: stale state' in process.output
