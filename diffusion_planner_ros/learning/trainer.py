@@ -167,7 +167,8 @@ class Trainer:
         :param remedy: what to do instead; ``{}`` stands for what has to be the same.
         """
         mine = asdict(self.learner.config)
-        for name, value in saved['config'].items():
+        # A setting that is newer than the checkpoint had its default.
+        for name, value in asdict(TrainConfig(**saved['config'])).items():
             if name in settings and value != mine[name]:
                 raise ModelError(
                     f'{file}: was trained with {name} {value!r}, now {mine[name]!r}; '

@@ -132,6 +132,18 @@ def test_other_settings_are_refused(make_trainer, tmp_path, name, value):
         other.resume(file)
 
 
+def test_a_setting_that_is_newer_than_the_checkpoint_had_its_default(make_trainer, tmp_path):
+    file = tmp_path / CHECKPOINT_FILE
+    trainer = make_trainer(value_target='expectile')
+    trainer.learner.save(file, FACTS)
+    saved = torch.load(file)
+    del saved['config']['weighting']
+    torch.save(saved, file)
+    trainer.resume(file)
+    with pytest.raises(ModelError, match="was trained with weighting 'none', now 'advantage'"):
+        make_trainer(value_target='expectile', weighting='advantage').resume(file)
+
+
 @pytest.mark.parametrize(('name', 'value'), [('checkpoint_every', 3), ('n_threads', 2)])
 def test_settings_that_change_no_weight_are_free(make_trainer, tmp_path, name, value):
     file = tmp_path / CHECKPOINT_FILE
