@@ -4,6 +4,7 @@
 
 from contextlib import contextmanager
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -70,14 +71,28 @@ def test_a_training_is_saved_and_goes_on(dataset, tmp_path):
     assert 0 < n_updates[1] < n_updates[2]
 
 
-def test_a_collection_leaves_nothing_half_done(tmp_path):
-    with started('collect', '--n-learn', 1_000_000, '--out', tmp_path / 'data') as verb:
-        verb.wait_for('learning to move: ')
-        code, out, lines = verb.interrupt()
-    assert (code, out) == (130, '')
-    assert lines[-1] == ('diffusion_planner: interrupted; there is no result yet; begin again '
-                         'with the same command')
-    assert not (tmp_path / 'data').exists()
+def test_a_collection_is_saved_and_goes_on(tmp_path):
+    words = ('collect', '--out', tmp_path / 'data', '--n-learn')
+    n_done = [0]
+    for resume in ((), ('--resume',)):
+        with started(*words, 1_000_000, *resume) as verb:
+            verb.wait_for('learning to move: ')
+            code, out, lines = verb.interrupt()
+        assert (code, out) == (130, '')
+        assert lines[-1] == ('diffusion_planner: interrupted; go on with the same command and '
+                             '--resume')
+        file, = (tmp_path / 'data').iterdir()
+        saved = pickle.loads(file.read_bytes())
+        n_done.append(saved['n_done'])
+        assert 0 < sum(map(len, saved['episodes'])) <= saved['n_done']
+    assert 0 < n_done[1] < n_done[2]
+    for others, error in (((2_000_000, '--resume'), 'was interrupted with n_learn 1000000, now '
+                           '2000000'), ((1_000_000,), 'is a run that was interrupted')):
+        refused = subprocess.run(
+            [sys.executable, '-m', 'diffusion_planner_ros.commands', *map(str, words + others)],
+            capture_output=True, text=True, timeout=TIME_LIMIT)
+        assert refused.returncode == 1
+        assert error in refused.stderr
 
 
 @pytest.mark.parametrize('everybody', [True, False], ids=['terminal', 'kill'])

@@ -3,6 +3,7 @@
 """What PPO learns on is Gymnasium's Walker2d-v5, number by number, and our simulation alone."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import gymnasium
 from gymnasium.utils.env_checker import check_env
@@ -14,7 +15,6 @@ from walker import Walker2D
 from diffusion_planner_ros.errors import ModelError
 from diffusion_planner_ros.share import share_file
 from diffusion_planner_ros.sim.behaviour import behaviour_policy
-from diffusion_planner_ros.sim.behaviour.curriculum import LESSONS
 from diffusion_planner_ros.sim.behaviour.gaussian_policy import GaussianPolicy
 from diffusion_planner_ros.sim.behaviour.gymnasium_env import GymnasiumEnv
 from diffusion_planner_ros.sim.mujoco_environment import MujocoEnvironment
@@ -99,9 +99,8 @@ def test_a_teacher_goes_on_as_it_was_and_learns_when_its_value_has(monkeypatch):
     monkeypatch.setattr(behaviour_policy, 'CHECKPOINT_ROLLOUTS', 1)
     monkeypatch.setattr(behaviour_policy, 'VALUE_ROLLOUTS', 3)
     teacher = GaussianPolicy.load(share_file('models/walker2d-teacher.npz'))
-    learned = behaviour_policy.improve('walker2d', teacher, LESSONS['wide'],
-                                       n_transitions=4 * 128, seed=0,
-                                       on_progress=lambda n, ret: None)
+    run = behaviour_policy.PpoRun('walker2d', teacher=teacher, n_transitions=4 * 128, seed=0)
+    learned = run.learn(lambda n, ret: None)
     assert len(learned.checkpoints) == 4
     states = np.random.default_rng(0).standard_normal((5, 17))
     means = [c.policy.distribution(states)[0] for c in learned.checkpoints]
@@ -111,13 +110,60 @@ def test_a_teacher_goes_on_as_it_was_and_learns_when_its_value_has(monkeypatch):
     assert {c.share for c in learned.checkpoints} == {1.0}
 
 
+@pytest.mark.filterwarnings('ignore:You have specified a mini-batch size')
+@pytest.mark.parametrize('has_teacher', [False, True], ids=['new', 'teacher'])
+def test_an_interrupted_run_goes_on_with_all_that_it_had(monkeypatch, tmp_path, has_teacher):
+    monkeypatch.setattr(behaviour_policy, 'N_ENVS', 2)
+    monkeypatch.setattr(behaviour_policy, 'ROLLOUT_STEPS', 64)
+    monkeypatch.setattr(behaviour_policy, 'CHECKPOINT_ROLLOUTS', 2)
+    monkeypatch.setattr(behaviour_policy, 'VALUE_ROLLOUTS', 4)
+    teacher = GaussianPolicy.load(share_file('models/walker2d-teacher.npz'))
+    file, settings, seen = tmp_path / 'run.pkl', {'seed': 0}, []
+
+    def make_run():
+        return behaviour_policy.PpoRun('walker2d', teacher=teacher if has_teacher else None,
+                                       n_transitions=6 * 128, seed=0)
+
+    def on_progress(n_done, recent_return):
+        seen.append(n_done)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    first, second = make_run(), make_run()
+    with pytest.raises(KeyboardInterrupt):
+        first.learn(on_progress)
+    first.save(file, settings)
+    second.restore(file, settings)
+    learned = second.learn(on_progress)
+    assert seen == [128 * n for n in range(1, 7)]
+    assert [c.transitions for c in learned.checkpoints] == [256, 512, 768]
+    if not has_teacher:  # the teacher does not fall in so short a run
+        assert 0 < learned.checkpoints[0].n_episodes < learned.checkpoints[2].n_episodes
+    states = np.random.default_rng(0).standard_normal((5, 17))
+    means = [c.policy.distribution(states)[0] for c in learned.checkpoints]
+    changes = [np.abs(after - before).max() for before, after in pairwise(means)]
+    assert changes[1] > 1e-3
+    assert (changes[0] < 1e-2) == has_teacher  # its value learns alone at first
+    with pytest.raises(ModelError, match='was interrupted with seed 0, now 1'):
+        second.restore(file, {'seed': 1})
+
+
+def test_a_file_that_is_no_run_is_refused(tmp_path):
+    run = behaviour_policy.PpoRun('walker2d', n_transitions=128, seed=0)
+    file = tmp_path / 'run.pkl'
+    with pytest.raises(ModelError, match='no such file, expected a run that was interrupted'):
+        run.restore(file, {})
+    file.write_bytes(b'no pickle')
+    with pytest.raises(ModelError, match='is no run that this version has interrupted'):
+        run.restore(file, {})
+
+
 def test_a_teacher_of_another_size_is_refused():
     teacher = GaussianPolicy.load(share_file('models/walker2d-teacher.npz'))
     other = replace(teacher, weights=(teacher.weights[0][:64], *teacher.weights[1:]))
     with pytest.raises(ModelError, match=r'policy_net.0.weight has shape \(64, 17\), expected '
                                          r'\(128, 17\)'):
-        behaviour_policy.improve('walker2d', other, LESSONS['hard'], n_transitions=128, seed=0,
-                                 on_progress=lambda n, ret: None)
+        behaviour_policy.PpoRun('walker2d', teacher=other, n_transitions=128, seed=0)
 
 
 @pytest.mark.filterwarnings('ignore:You have specified a mini-batch size')
@@ -125,8 +171,8 @@ def test_what_ppo_saw_holds_the_policys_own_actions_beside_the_executed_ones(mon
     monkeypatch.setattr(behaviour_policy, 'N_ENVS', 2)
     monkeypatch.setattr(behaviour_policy, 'ROLLOUT_STEPS', 64)
     monkeypatch.setattr(behaviour_policy, 'CHECKPOINT_ROLLOUTS', 1)
-    learned = behaviour_policy.learn('walker2d', n_transitions=128, seed=0,
-                                     on_progress=lambda n, ret: None)
+    learned = behaviour_policy.PpoRun('walker2d', n_transitions=128, seed=0).learn(
+        lambda n, ret: None)
     assert len(learned.episodes) >= 2
     for episode in learned.episodes:
         assert episode.policy_actions.shape == episode.actions.shape

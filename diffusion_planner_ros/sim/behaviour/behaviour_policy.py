@@ -5,6 +5,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+import pickle
 from typing import Any
 
 import gymnasium
@@ -19,11 +21,12 @@ import torch
 
 from ...episode import Episode
 from ...errors import ModelError
+from ...files import written
 from ..environment import make_environment
 from ..perturbation import UNPERTURBED
 from ..perturbation_ranges import Robots
 from .commanded_env import CommandedEnv, unhurried
-from .curriculum import Course, Curriculum, Lesson
+from .curriculum import Course, Curriculum, Lesson, LESSONS
 from .gaussian_policy import GaussianPolicy
 from .gymnasium_env import GymnasiumEnv
 from .speed_commands import SpeedCommands
@@ -108,38 +111,35 @@ class Checkpoint:
 
 
 class _Checkpointer(BaseCallback):
-    def __init__(self, venv: VecNormalize, episodes: list[Episode], course: Course,
-                 n_transitions: int, on_progress: Callable[[int, float], None]) -> None:
+    def __init__(self, venv: VecNormalize, checkpoints: list[Checkpoint],
+                 episodes: list[Episode], course: Course, n_transitions: int,
+                 on_progress: Callable[[int, float], None]) -> None:
         super().__init__()
         self._venv = venv
-        self.checkpoints: list[Checkpoint] = []
+        self._checkpoints = checkpoints
         self._episodes = episodes
         self._course = course
         self._n_transitions = n_transitions
         self._on_progress = on_progress
-        self._rollouts = 0
 
     def _on_step(self) -> bool:
         return True
 
     def _on_rollout_end(self) -> None:
-        self._rollouts += 1
         recent = [e.total_return for e in self._episodes[-RECENT_EPISODES:]]
         training_return = float(np.mean(recent)) if recent else 0.0
-        self._on_progress(self.num_timesteps, training_return)
-        share = self._course.share
+        if _n_rollouts(self.num_timesteps) % CHECKPOINT_ROLLOUTS == 0:
+            statistics = _statistics(self._venv)
+            self._checkpoints.append(Checkpoint(
+                transitions=self.num_timesteps,
+                n_episodes=len(self._episodes),
+                training_return=training_return,
+                share=self._course.share,
+                policy=GaussianPolicy.from_parameters(
+                    self.model.policy.state_dict(), statistics.mean,
+                    np.sqrt(statistics.var + self._venv.epsilon))))
         self._course.advance(self.num_timesteps / self._n_transitions)
-        if self._rollouts % CHECKPOINT_ROLLOUTS:
-            return
-        statistics = _statistics(self._venv)
-        self.checkpoints.append(Checkpoint(
-            transitions=self.num_timesteps,
-            n_episodes=len(self._episodes),
-            training_return=training_return,
-            share=share,
-            policy=GaussianPolicy.from_parameters(
-                self.model.policy.state_dict(), statistics.mean,
-                np.sqrt(statistics.var + self._venv.epsilon))))
+        self._on_progress(self.num_timesteps, training_return)
 
 
 @dataclass(frozen=True)
@@ -160,64 +160,116 @@ def _recorded_robot(robot: str, course: Course, commands: SpeedCommands | None,
                            mean, index)
 
 
-def learn(robot: str, *, n_transitions: int, seed: int, on_progress: Callable[[int, float], None],
-          robots: Robots = UNPERTURBED, commands: SpeedCommands | None = None) -> Learned:
+class PpoRun:
     """
-    Train PPO (Schulman et al. 2017, https://arxiv.org/abs/1707.06347) with one core.
+    PPO (Schulman et al. 2017, https://arxiv.org/abs/1707.06347) with one core.
 
     :param robot: name of the robot.
     :param n_transitions: environment steps to learn from.
     :param seed: seed of the environments, the initial weights and the exploration.
-    :param on_progress: called after every rollout with transitions so far and recent return.
     :param robots: that it learns on; drawn ones differ more and more, see ``Curriculum``.
     :param commands: speeds that it is told and rewarded for following, see ``CommandedEnv``; by
         default it is told none, and rewarded as the robot's task says.
-    """
-    return _learn(robot, Curriculum(robots), commands, None, 3e-4, n_transitions=n_transitions,
-                  seed=seed, on_progress=on_progress)
-
-
-def improve(robot: str, teacher: GaussianPolicy, lesson: Lesson, *, n_transitions: int, seed: int,
-            on_progress: Callable[[int, float], None]) -> Learned:
-    """
-    Let a policy go on learning, on robots from undisturbed to hard ones.
-
-    The value that PPO compares with learns alone at first: a wrong one would spoil the policy.
-
-    :param robot: name of the robot.
-    :param teacher: with two hidden layers of 128, as ``learn`` makes it.
-    :param lesson: one of ``LESSONS``.
-    :param n_transitions: environment steps to learn from.
-    :param seed: seed of the environments and the exploration.
-    :param on_progress: called after every rollout with transitions so far and recent return.
+    :param teacher: a policy that goes on learning instead of a new one, with two hidden layers of
+        128, as this class makes it. The value that PPO compares with learns alone at first: a
+        wrong one would spoil the policy.
+    :param lesson: what a teacher goes on to learn, on its robots instead of ``robots``.
     :raises ModelError: if the teacher's network is another one.
     """
-    return _learn(robot, lesson.robots, None, teacher, lesson.learning_rate,
-                  n_transitions=n_transitions, seed=seed, on_progress=on_progress)
+
+    def __init__(self, robot: str, *, n_transitions: int, seed: int,
+                 robots: Robots = UNPERTURBED, commands: SpeedCommands | None = None,
+                 teacher: GaussianPolicy | None = None, lesson: Lesson = LESSONS['wide']) -> None:
+        torch.set_num_threads(1)
+        self._robot, self._seed = robot, seed
+        self._course: Course = Curriculum(robots) if teacher is None else lesson.robots
+        rate = 3e-4 if teacher is None else lesson.learning_rate
+        self._n_transitions = n_transitions
+        self._checkpoints: list[Checkpoint] = []
+        self._episodes: list[Episode] = []
+        mean = PolicyMean()
+        self._venv = VecNormalize(DummyVecEnv([
+            partial(_recorded_robot, robot, self._course, commands, self._episodes, mean, i)
+            for i in range(N_ENVS)]))
+        self._ppo = PPO(
+            'MlpPolicy', self._venv, n_steps=ROLLOUT_STEPS, batch_size=512, n_epochs=10,
+            learning_rate=lambda remaining: rate * max(remaining, 0.1), clip_range=0.2,
+            gamma=0.99, gae_lambda=0.95, ent_coef=0.0, seed=seed, device='cpu',
+            policy_kwargs={'net_arch': [128, 128], 'log_std_init': -0.5})
+        mean.watch(self._ppo.policy)
+        self._has_teacher = teacher is not None
+        if teacher is not None:
+            _take_over(teacher, self._ppo.policy, self._venv)
+
+    @property
+    def n_done(self) -> int:
+        """Environment steps that it has learned from, those before ``restore`` included."""
+        return self._ppo.num_timesteps
+
+    def learn(self, on_progress: Callable[[int, float], None]) -> Learned:
+        """
+        Go on to the end.
+
+        :param on_progress: called after every rollout with transitions so far and recent return;
+            if it raises, the run can be saved.
+        """
+        callbacks: list[BaseCallback] = [_Checkpointer(
+            self._venv, self._checkpoints, self._episodes, self._course, self._n_transitions,
+            on_progress)]
+        if self._has_teacher:
+            callbacks.append(_ValueFirst())
+        if self.n_done < self._n_transitions:
+            self._ppo.learn(self._n_transitions - self.n_done, callback=callbacks,
+                            reset_num_timesteps=False)
+        return Learned(self._robot, self._checkpoints, self._episodes)
+
+    def save(self, file: Path, settings: dict[str, Any]) -> None:
+        """
+        Write all that ``restore`` needs, about 240 bytes for each step of walker2d.
+
+        :param settings: of the run, without which it would be another one.
+        :raises OutputError: if it cannot be written.
+        """
+        with written(file) as scratch, scratch.open('wb') as out:
+            pickle.dump({
+                'settings': settings, 'n_done': self.n_done,
+                'parameters': self._ppo.get_parameters(),
+                'statistics': (self._venv.obs_rms, self._venv.ret_rms),
+                'checkpoints': self._checkpoints, 'episodes': self._episodes}, out)
+
+    def restore(self, file: Path, settings: dict[str, Any]) -> None:
+        """
+        Go on from where another run with the same settings was saved.
+
+        What comes is drawn anew: it is not what would have come without the interruption.
+
+        :param file: of one's own: what another has written can run programs when it is read.
+        :raises ModelError: if there is none, or it was saved with other settings or by another
+            version.
+        """
+        if not file.is_file():
+            raise ModelError(f'{file}: no such file, expected a run that was interrupted; begin '
+                             'without --resume')
+        try:
+            saved = pickle.loads(file.read_bytes())
+        except (pickle.UnpicklingError, EOFError, AttributeError, ImportError) as error:
+            raise ModelError(f'{file}: is no run that this version has interrupted ({error}); '
+                             'delete it to begin anew') from error
+        for name, value in saved['settings'].items():
+            if settings[name] != value:
+                raise ModelError(f'{file}: was interrupted with {name} {value!r}, now '
+                                 f'{settings[name]!r}; resume with the same options, or choose '
+                                 'another --out')
+        self._ppo.set_parameters(saved['parameters'])
+        self._venv.obs_rms, self._venv.ret_rms = saved['statistics']
+        self._checkpoints[:], self._episodes[:] = saved['checkpoints'], saved['episodes']
+        self._ppo.num_timesteps = saved['n_done']
+        self._ppo.set_random_seed(self._seed + _n_rollouts(self.n_done))
+        self._course.advance(self.n_done / self._n_transitions)
 
 
-def _learn(robot: str, course: Course, commands: SpeedCommands | None,
-           teacher: GaussianPolicy | None, learning_rate: float, *, n_transitions: int, seed: int,
-           on_progress: Callable[[int, float], None]) -> Learned:
-    torch.set_num_threads(1)
-    episodes: list[Episode] = []
-    mean = PolicyMean()
-    venv = VecNormalize(DummyVecEnv([
-        partial(_recorded_robot, robot, course, commands, episodes, mean, i)
-        for i in range(N_ENVS)]))
-    ppo = PPO(
-        'MlpPolicy', venv, n_steps=ROLLOUT_STEPS, batch_size=512, n_epochs=10,
-        learning_rate=lambda remaining: learning_rate * max(remaining, 0.1), clip_range=0.2,
-        gamma=0.99, gae_lambda=0.95, ent_coef=0.0, seed=seed, device='cpu',
-        policy_kwargs={'net_arch': [128, 128], 'log_std_init': -0.5})
-    mean.watch(ppo.policy)
-    checkpointer = _Checkpointer(venv, episodes, course, n_transitions, on_progress)
-    callbacks: list[BaseCallback] = [checkpointer]
-    if teacher is not None:
-        _take_over(teacher, ppo.policy, venv)
-        callbacks.append(_ValueFirst())
-    ppo.learn(n_transitions, callback=callbacks)
-    return Learned(robot, checkpointer.checkpoints, episodes)
+def _n_rollouts(n_transitions: int) -> int:
+    return n_transitions // (ROLLOUT_STEPS * N_ENVS)
 
 
 def _take_over(teacher: GaussianPolicy, network: ActorCriticPolicy, venv: VecNormalize) -> None:
@@ -244,22 +296,17 @@ def _statistics(venv: VecNormalize) -> RunningMeanStd:
 class _ValueFirst(BaseCallback):
     """Keep the policy as it is until the value has learned from some rollouts."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._rollouts = 0
-
     def _on_step(self) -> bool:
         return True
 
     def _on_training_start(self) -> None:
-        self._let_learn(is_learning=False)
+        self._let_learn()
 
     def _on_rollout_end(self) -> None:
-        self._rollouts += 1
-        if self._rollouts == VALUE_ROLLOUTS:
-            self._let_learn(is_learning=True)
+        self._let_learn()
 
-    def _let_learn(self, *, is_learning: bool) -> None:
+    def _let_learn(self) -> None:
+        is_learning = _n_rollouts(self.num_timesteps) >= VALUE_ROLLOUTS
         for name, weight in self.model.policy.named_parameters():
             if name == 'log_std' or 'policy_net' in name or 'action_net' in name:
                 weight.requires_grad_(is_learning)
