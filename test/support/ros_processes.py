@@ -19,6 +19,7 @@ from ros_domain import taken_domain
 import yaml
 
 from diffusion_planner_ros.experiments.ros.service_calls import ask
+from diffusion_planner_ros.nodes.common.join_graph import join_graph
 
 TIME_LIMIT = 30.0  # [s] for any condition; a healthy one takes a second
 STOP_TIME = 10.0  # [s] for a node to end after SIGINT
@@ -170,7 +171,7 @@ def observer() -> Iterator[Node]:
 def _new_observer() -> Iterator[Node]:
     for name, value in environment().items():
         os.environ[name] = value
-    rclpy.init()
+    join_graph()
     node = Node('observer')
     executor = SingleThreadedExecutor()
     executor.add_node(node)

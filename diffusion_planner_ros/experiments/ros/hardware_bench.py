@@ -29,12 +29,12 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
 from ...nodes.common.conversions import NANOSECONDS, stamp_from_nanoseconds
 from ...nodes.common.diagnostics import msg_from_facts
+from ...nodes.common.join_graph import join_graph
 from ...nodes.common.run_node import freeze_garbage
 from ...nodes.common.topics import COMMANDS, DIAGNOSTICS, JOINT_STATES, ODOMETRY
 from ...sim.environment import in_mujoco, make_environment
@@ -199,7 +199,7 @@ def run_bench(build: Callable[..., HardwareBench]) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    join_graph()
     bench = build(**json.loads(sys.argv[1]))
 
     def spin() -> None:

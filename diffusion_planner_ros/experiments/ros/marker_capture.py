@@ -7,10 +7,10 @@ import time
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from visualization_msgs.msg import MarkerArray
 
 from ...errors import PlannerError
+from ...nodes.common.join_graph import join_graph
 from ...nodes.common.topics import DENOISING, MARKERS, SNAPSHOT
 from ...nodes.display.markers import diffusion_time
 
@@ -68,8 +68,7 @@ def capture(topic: str, collector: PlanMarkers | DenoisingMarkers, timeout: floa
     :param timeout: longest time to wait [s].
     :raises PlannerError: with what there is to hear, if the time runs out before.
     """
-    # rclpy's own handlers end the context and raise nothing: Ctrl-C would go unnoticed.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    join_graph()  # rclpy's own handlers raise nothing: Ctrl-C would go unnoticed
     try:
         node = Node(SNAPSHOT.node_name)
         executor = SingleThreadedExecutor()

@@ -15,10 +15,10 @@ from lifecycle_msgs.msg import Transition
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from ...errors import PlannerError
 from ...nodes.common.diagnostics import facts_from_msg
+from ...nodes.common.join_graph import join_graph
 from ...nodes.common.topics import (
     CHANGE_PLANNER_STATE,
     CLOCK,
@@ -170,8 +170,7 @@ def observing(build: Callable[[], AnyObserver]) -> Iterator[AnyObserver]:
     Discovery stays on this machine unless ``ROS_AUTOMATIC_DISCOVERY_RANGE`` says otherwise.
     """
     os.environ.setdefault('ROS_AUTOMATIC_DISCOVERY_RANGE', 'LOCALHOST')
-    # Ctrl-C must not close our context before the nodes are stopped.
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    join_graph()  # Ctrl-C does not close our context before the nodes are stopped
     try:
         node = build()
         try:

@@ -5,15 +5,14 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 import gc
-import os
 import sys
 from typing import Protocol
 
 import rclpy
 from rclpy.exceptions import ParameterException
-from rclpy.signals import SignalHandlerOptions
 
 from ...errors import PlannerError
+from .join_graph import join_graph
 from .stop_signals import StopSignals
 from .warning_executor import WarningExecutor
 
@@ -67,12 +66,7 @@ def run_nodes(name: str, build: Callable[[], Sequence[Spun]], argv: list[str] | 
     :param build: makes the nodes.
     :param argv: arguments of ROS; those of the process by default.
     """
-    # If a process is killed while it holds a lock of Fast DDS's shared memory, all processes that
-    # talk to it block for seconds, the robot's driver too. (rmw_fastrtps ignores this variable if
-    # discovery is LOCALHOST.)
-    os.environ.setdefault('FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4')
-    # rclpy's own handlers end the context at once, and with it every publisher.
-    rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+    join_graph(argv)
     signals = StopSignals(name)
     is_told = False
     try:
