@@ -18,10 +18,12 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 import tyro
 
+import diffusion_planner_ros
 from diffusion_planner_ros.commands.__main__ import verbs
 
-HERE = Path(__file__).parent
+SOURCE = Path(diffusion_planner_ros.__file__).parents[1]  # rosdoc2 copies this file elsewhere
 LINK = re.compile(r'^- \[[^\]]+\]\(([^)#]+)\.(?:md|rst)\)', re.MULTILINE)
+TITLE_LINES = 4  # of the changelog
 COLOUR = re.compile(r'\x1b\[[\d;]*m')
 NUMBERS = re.compile(r'(?<=\d) (\+-|of) (?=\d)')  # '5,858 +- 14', '0 of 50'
 # What --help prints: usage, what the verb does, arguments.
@@ -30,7 +32,7 @@ SECTION = re.compile(r'^## (.+)\n((?:(?!^## ).*\n?)*)', re.MULTILINE)
 
 
 def _version() -> str:
-    text = (HERE.parent / 'setup.py').read_text(encoding='utf-8')
+    text = (SOURCE / 'setup.py').read_text(encoding='utf-8')
     return re.search(r"version='([^']+)'", text).group(1)
 
 
@@ -39,6 +41,10 @@ copyright = 'diffusion_planner_ros developers, Apache-2.0'
 release = version = _version()
 extensions = ['myst_parser', 'sphinx.ext.autodoc', 'sphinx.ext.viewcode', 'sphinx_copybutton']
 html_theme = 'furo'
+rosdoc2_settings = {'allow_other_extensions': True, 'override_theme': False}
+# What rosdoc2 puts beside the pages; without it there is none of these.
+exclude_patterns = ['index.rst', '__*', 'README.md', 'CHANGELOG.rst', 'CONTRIBUTING.md',
+                    'QUALITY_DECLARATION.md']
 html_title = f'diffusion planner {release}'  # one word would be torn apart
 html_show_sphinx = False
 html_static_path = html_css_files = ['site.css']
@@ -63,6 +69,13 @@ def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
             f'\n```{{toctree}}\n:hidden:\n:caption: {title}\n\n'
             + '\n'.join(LINK.findall(links)) + '\n```\n'
             for title, links in SECTION.findall(source[0]) if LINK.search(links))
+
+
+def add_changelog(app: Sphinx, page: str, source: list[str]) -> None:
+    """Append the changelog to its page: an include would not find it where rosdoc2 builds."""
+    if page == 'reference/changelog':
+        text = (SOURCE / 'CHANGELOG.rst').read_text(encoding='utf-8')
+        source[0] += text.split('\n', TITLE_LINES)[TITLE_LINES]
 
 
 def keep_numbers_together(app: Sphinx, page: str, source: list[str]) -> None:
@@ -99,4 +112,5 @@ def setup(app: Sphinx) -> None:
     """Connect what this file adds to Sphinx."""
     app.add_directive('verbs', Verbs)
     app.connect('source-read', add_navigation)
+    app.connect('source-read', add_changelog)
     app.connect('source-read', keep_numbers_together)
