@@ -75,7 +75,7 @@ def add_changelog(app: Sphinx, page: str, source: list[str]) -> None:
     """Append the changelog to its page: an include would not find it where rosdoc2 builds."""
     if page == 'reference/changelog':
         text = (SOURCE / 'CHANGELOG.rst').read_text(encoding='utf-8')
-        source[0] += text.split('\n', TITLE_LINES)[TITLE_LINES]
+        source[0] += '\n' + text.split('\n', TITLE_LINES)[TITLE_LINES]
 
 
 def keep_numbers_together(app: Sphinx, page: str, source: list[str]) -> None:
