@@ -248,6 +248,11 @@ def test_collect_writes_the_data_sets_with_their_facts(journey):
     assert report['medium-expert']['policy_return'] >= report['medium']['policy_return']
 
 
+def test_a_collection_that_was_interrupted_is_not_begun_again_by_mistake(tmp_path):
+    (tmp_path / 'walker2d-ppo.pkl').touch()
+    assert 'add --resume to go on with it, or delete it' in say('collect', '--out', tmp_path).code
+
+
 def test_a_run_too_short_for_a_policy_is_refused_with_the_shortest_that_is_not():
     learned = Learned('walker2d', checkpoints=[], episodes=[])
     with pytest.raises(DatasetError, match='20480'):

@@ -72,10 +72,10 @@ def test_a_training_is_saved_and_goes_on(dataset, tmp_path):
 
 
 def test_a_collection_is_saved_and_goes_on(tmp_path):
-    words = ('collect', '--out', tmp_path / 'data', '--n-learn')
+    words = ('collect', '--out', tmp_path / 'data', '--n-learn', 1_000_000)
     n_done = [0]
     for resume in ((), ('--resume',)):
-        with started(*words, 1_000_000, *resume) as verb:
+        with started(*words, *resume) as verb:
             verb.wait_for('learning to move: ')
             code, out, lines = verb.interrupt()
         assert (code, out) == (130, '')
@@ -86,13 +86,6 @@ def test_a_collection_is_saved_and_goes_on(tmp_path):
         n_done.append(saved['n_done'])
         assert 0 < sum(map(len, saved['episodes'])) <= saved['n_done']
     assert 0 < n_done[1] < n_done[2]
-    for others, error in (((2_000_000, '--resume'), 'was interrupted with n_learn 1000000, now '
-                           '2000000'), ((1_000_000,), 'is a run that was interrupted')):
-        refused = subprocess.run(
-            [sys.executable, '-m', 'diffusion_planner_ros.commands', *map(str, words + others)],
-            capture_output=True, text=True, timeout=TIME_LIMIT)
-        assert refused.returncode == 1
-        assert error in refused.stderr
 
 
 @pytest.mark.parametrize('everybody', [True, False], ids=['terminal', 'kill'])
