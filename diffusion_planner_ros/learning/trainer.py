@@ -168,7 +168,7 @@ class Trainer:
         """
         mine = asdict(self.learner.config)
         # A setting that is newer than the checkpoint had its default.
-        for name, value in asdict(TrainConfig(**saved['config'])).items():
+        for name, value in (asdict(TrainConfig()) | saved['config']).items():
             if name in settings and value != mine[name]:
                 raise ModelError(
                     f'{file}: was trained with {name} {value!r}, now {mine[name]!r}; '

@@ -16,7 +16,8 @@ TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
 # Fast DDS 3 (Kilted) asks the process that has a topic for the topic's type, unless it knows the
 # type already, and connects the two when the answer comes. On a busy machine an answer may get
 # lost; then they are never connected, and a planner hears joint states, but no clock, for ever.
-# ROS needs no such answers: it compares types by their names. Fast DDS 2 (Jazzy) does not ask.
+# ROS needs no such answers: it compares types by their names. Fast DDS 2 (Jazzy) asks nobody,
+# unless it is told to.
 PROFILES = 'FASTDDS_DEFAULT_PROFILES_FILE'
 
 
