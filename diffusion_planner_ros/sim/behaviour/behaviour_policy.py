@@ -256,10 +256,9 @@ class PpoRun:
             raise ModelError(f'{file}: is no run that this version has interrupted ({error}); '
                              'delete it to begin anew') from error
         for name, value in saved['settings'].items():
-            if settings.get(name) != value:
-                raise ModelError(f'{file}: was interrupted with {name} {value!r}, now '
-                                 f'{settings.get(name)!r}; resume with the same options, or choose '
-                                 'another --out')
+            if (now := settings.get(name)) != value:
+                raise ModelError(f'{file}: was interrupted with {name} {value!r}, now {now!r}; '
+                                 'resume with the same options, or choose another --out')
         self._ppo.set_parameters(saved['parameters'])
         self._venv.obs_rms, self._venv.ret_rms = saved['statistics']
         self._checkpoints[:], self._episodes[:] = saved['checkpoints'], saved['episodes']
