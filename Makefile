@@ -13,7 +13,7 @@ ARGS ?=
 # Who walks: make walk ROBOT=hopper
 ROBOT ?= walker2d
 # Tests that run at a time, each file in one process, in the order of test/conftest.py.
-WORKERS ?= 2
+WORKERS ?= 3
 FAST = -m 'not slow and not browser' -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Tests of what README and pages say, and of the examples.
 PAGES = test/docs test/tutorials
