@@ -4,6 +4,7 @@
 
 from dataclasses import replace
 from itertools import pairwise
+import pickle
 
 import gymnasium
 from gymnasium.utils.env_checker import check_env
@@ -118,7 +119,7 @@ def test_an_interrupted_run_goes_on_with_all_that_it_had(monkeypatch, tmp_path, 
     monkeypatch.setattr(behaviour_policy, 'CHECKPOINT_ROLLOUTS', 2)
     monkeypatch.setattr(behaviour_policy, 'VALUE_ROLLOUTS', 4)
     teacher = GaussianPolicy.load(share_file('models/walker2d-teacher.npz'))
-    file, settings, seen = tmp_path / 'run.pkl', {'seed': 0}, []
+    file, again, settings, seen = tmp_path / 'run.pkl', tmp_path / 'again.pkl', {'seed': 0}, []
 
     def make_run():
         return behaviour_policy.PpoRun('walker2d', teacher=teacher if has_teacher else None,
@@ -134,6 +135,18 @@ def test_an_interrupted_run_goes_on_with_all_that_it_had(monkeypatch, tmp_path, 
         first.learn(on_progress)
     first.save(file, settings)
     second.restore(file, settings)
+    second.save(again, settings)
+    before, after = (pickle.loads(f.read_bytes()) for f in (file, again))
+    for name, weight in before['parameters']['policy'].items():
+        assert_array_equal(after['parameters']['policy'][name], weight)
+    momenta, restored = (saved['parameters']['policy.optimizer']['state']
+                         for saved in (before, after))
+    assert momenta
+    for number, momentum in momenta.items():
+        assert_array_equal(restored[number]['exp_avg'], momentum['exp_avg'])
+    for kept, expected in zip(after['statistics'], before['statistics'], strict=True):
+        assert_array_equal(kept.mean, expected.mean)
+        assert kept.count == expected.count
     learned = second.learn(on_progress)
     assert seen == [128 * n for n in range(1, 7)]
     assert [c.transitions for c in learned.checkpoints] == [256, 512, 768]

@@ -203,7 +203,7 @@ class PpoRun:
 
     @property
     def n_done(self) -> int:
-        """Environment steps that it has learned from, those before ``restore`` included."""
+        """Environment steps that it has taken, those before ``restore`` included."""
         return self._ppo.num_timesteps
 
     def learn(self, on_progress: Callable[[int, float], None]) -> Learned:
