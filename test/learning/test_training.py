@@ -102,6 +102,22 @@ def test_a_resumed_run_ends_with_the_weights_of_an_uninterrupted_one(
         assert_same_weights(saved[name], expected[name])
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no GPU that torch can use')
+@pytest.mark.parametrize('denoiser', list(DENOISERS))
+def test_a_gpu_learns_what_the_cpu_learns_and_either_goes_on_from_the_other(
+        make_trainer, tmp_path, denoiser):
+    trainers = {device: make_trainer(denoiser, device=device) for device in ('cpu', 'cuda')}
+    for _ in range(2):
+        for _ in range(3):
+            losses = [trainer.update() for trainer in trainers.values()]
+            for name, expected in losses[0].items():
+                assert float(losses[1][name]) == pytest.approx(float(expected), rel=1e-3), name
+        for device, trainer in trainers.items():
+            trainer.learner.save(tmp_path / device, FACTS)
+        trainers['cpu'].resume(tmp_path / 'cuda')
+        trainers['cuda'].resume(tmp_path / 'cpu')
+
+
 def test_a_checkpoint_is_written_at_every_interval_and_at_the_end(make_trainer, tmp_path):
     seen = []
 

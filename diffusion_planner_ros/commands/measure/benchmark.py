@@ -3,6 +3,7 @@
 """``diffusion_planner benchmark``: how long plans take, and the way from state to torque."""
 
 from pathlib import Path
+from typing import Literal
 
 from ...files import written
 from ..output import print_text, progress, report
@@ -15,6 +16,7 @@ def benchmark(
     rounds: int = 50,
     diffuser_plans: int = 2,
     threads: int = 1,
+    provider: Literal['cpu', 'cuda', 'tensorrt', 'auto'] = 'cpu',
     ros_seconds: float = 30.0,
     robots: tuple[int, ...] = (1, 2, 4, 8),
     ros_robots: tuple[int, ...] = (1, 2),
@@ -37,6 +39,7 @@ def benchmark(
     :param rounds: turns that all take; 4 plans are measured in each.
     :param diffuser_plans: plans in Diffuser's setting, at most one per round; 0 leaves it out.
     :param threads: threads of onnxruntime and PyTorch.
+    :param provider: where onnxruntime computes, as in a planner's settings; PyTorch uses the CPU.
     :param ros_seconds: how long robots walk [s]; 0 leaves that out.
     :param robots: numbers of robots to plan for at once.
     :param ros_robots: numbers of robots that walk through ROS with one planner.
@@ -62,22 +65,23 @@ def benchmark(
 
     if out.exists() and not out.is_dir():
         raise ConfigError(f'{out}: is a file, expected a folder or a new name')
-    planner = PlannerConfig(n_threads=threads)
+    planner = PlannerConfig(n_threads=threads, provider=provider)
     path = bundle or shipped_bundle(DEFAULT_ROBOT)
-    loaded = Bundle.load(path, n_threads=planner.n_threads)
+    loaded = Bundle.load(path, provider=provider, n_threads=threads)
     facts = {'bundle': str(path), 'bundle_hash': loaded.hash, **measure_planning(
         loaded, candidates=candidates, steps=steps, n_rounds=rounds,
-        n_diffuser_plans=diffuser_plans, n_threads=planner.n_threads, progress=progress),
-        'robots': measure_batches(loaded, robots, n_rounds=rounds, progress=progress)}
+        n_diffuser_plans=diffuser_plans, n_threads=threads, progress=progress),
+        'robots': measure_batches(loaded, robots, n_rounds=rounds, config=planner,
+                                  progress=progress)}
     if ros_seconds:
         from ...experiments.benchmark.stage_times import measure_stages, stage_table
 
         with progress('through ROS', 1 + len(ros_robots), unit='walks') as advance:
-            stages = facts['state_to_torque'] = measure_stages(path, ros_seconds)
+            stages = facts['state_to_torque'] = measure_stages(path, ros_seconds, planner=planner)
             advance(1, latency=f'{stages["latency_p50_ms"]:.1f} ms')
             facts['robots_through_ros'] = []
             for n in ros_robots:
-                found = measure_robots(path, n, ros_seconds)
+                found = measure_robots(path, n, ros_seconds, config=planner)
                 facts['robots_through_ros'].append(found)
                 advance(1, latency=f'{found["latency_p50_ms"]:.1f} ms')
     from ...experiments.plots.benchmark_plot import draw_benchmark
