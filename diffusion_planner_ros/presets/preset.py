@@ -33,6 +33,8 @@ class Preset:
     """Settings of ``PlannerConfig`` that differ from its defaults."""
     distilled_from: str = ''
     """Preset of the model that teaches this one; empty where it learns from data alone."""
+    needs: str = ''
+    """What data or robot it needs, which others do not; empty where any will do."""
 
     @classmethod
     def load(cls, name: str) -> 'Preset':

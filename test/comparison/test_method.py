@@ -49,6 +49,11 @@ def test_every_method_can_be_read():
     assert {'behaviour', 'bc', 'cql', 'awac', 'iql', 'td3-bc', 'walker'} <= set(every_method())
 
 
+def test_presets_that_need_data_of_their_own_are_compared_only_when_named():
+    assert not {'commanded', 'maze'} & set(every_method())
+    parse_methods(['commanded', 'maze'])
+
+
 @pytest.mark.parametrize(('word', 'reason'), [
     ('walkman', "methods has 'walkman', expected one of .*weighted, behaviour, bc"),
     ('bc:width=3', 'a baseline takes no settings'),

@@ -38,7 +38,8 @@ def compare(
     :param methods: presets (``walker``), presets with other settings of training or planning
         (``walker:n_candidates=16,horizon=16``; values of a list are joined by ``+``), and
         baselines: ``behaviour`` is the data themselves, ``bc`` behaviour cloning; ``cql``,
-        ``awac``, ``iql`` and ``td3-bc`` need the library d3rlpy. All of them by default.
+        ``awac``, ``iql`` and ``td3-bc`` need the library d3rlpy. By default all but the presets
+        that need data or a robot of their own, as ``commanded`` and ``maze`` do.
     :param data: folders of Minari data sets or HDF5 files in D4RL's layout, one column each.
     :param robot: name of a robot, or path of its folder.
     :param minutes: training time of every cell: of one method on one data set with one seed [min

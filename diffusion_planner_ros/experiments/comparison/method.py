@@ -79,8 +79,9 @@ def parse_methods(words: Sequence[str]) -> list[Method]:
 
 
 def every_method() -> list[str]:
-    """Return the names of the baselines and of the presets."""
-    return [BEHAVIOUR, *BASELINES, *preset_names()]
+    """Return the names of the baselines, and of the presets that need no data of their own."""
+    return [BEHAVIOUR, *BASELINES,
+            *(name for name in preset_names() if not Preset.load(name).needs)]
 
 
 def _settings(word: str, text: str) -> dict[str, Any]:
