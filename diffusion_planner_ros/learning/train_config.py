@@ -102,3 +102,9 @@ class TrainConfig:
         if self.weighting == 'advantage' and self.value_target != 'expectile':
             raise ConfigError("weighting is 'advantage', which needs values of what can follow, "
                               f"but value_target is '{self.value_target}', expected 'expectile'")
+        for name, other, value in (('expectile', 'value_target', 'expectile'),
+                                   ('temperature', 'weighting', 'advantage')):
+            if getattr(self, other) != value and getattr(self, name) != getattr(type(self), name):
+                raise ConfigError(f"{name} is {getattr(self, name)}, which changes nothing with "
+                                  f"{other} '{getattr(self, other)}', expected {other} '{value}' "
+                                  f'or the default of {name}')

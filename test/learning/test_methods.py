@@ -193,6 +193,13 @@ def test_windows_are_weighted_only_by_values_of_what_can_follow():
         TrainConfig(weighting='advantage')
 
 
+@pytest.mark.parametrize(('name', 'other', 'value'), [
+    ('expectile', 'value_target', 'expectile'), ('temperature', 'weighting', 'advantage')])
+def test_a_setting_that_changes_nothing_is_refused(name, other, value):
+    with pytest.raises(ConfigError, match=f"{name} is 0.4, .* expected {other} '{value}' or"):
+        TrainConfig(**{name: 0.4})
+
+
 def candidates(bundle, state, n_denoise_steps):
     config = replace(PLANNER, n_denoise_steps=n_denoise_steps)
     return Planner(bundle, config).plan(state).candidates
