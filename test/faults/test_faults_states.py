@@ -122,7 +122,7 @@ def planner(tmp_path_factory):
     The states are replayed and do not follow from its torques: they may surprise it.
     """
     with running('planner', tmp_path_factory.mktemp('states'), use_sim_time=True,
-                 ramp_time=0.0, ood_warn=0.0, ood_stop=0.0) as process:
+                 ramp_time=0.0, ood_warn=0.0, ood_stop=0.0, max_jump=0.0) as process:
         yield process
 
 
