@@ -104,7 +104,8 @@ class TrainConfig:
                               f"but value_target is '{self.value_target}', expected 'expectile'")
         for name, other, value in (('expectile', 'value_target', 'expectile'),
                                    ('temperature', 'weighting', 'advantage')):
-            if getattr(self, other) != value and getattr(self, name) != getattr(type(self), name):
+            default = getattr(TrainConfig, name)
+            if getattr(self, other) != value and getattr(self, name) != default:
                 raise ConfigError(f"{name} is {getattr(self, name)}, which changes nothing with "
-                                  f"{other} '{getattr(self, other)}', expected {other} '{value}' "
-                                  f'or the default of {name}')
+                                  f"{other} '{getattr(self, other)}', expected {other} '{value}', "
+                                  f'or {name} {default}')

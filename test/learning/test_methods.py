@@ -193,10 +193,11 @@ def test_windows_are_weighted_only_by_values_of_what_can_follow():
         TrainConfig(weighting='advantage')
 
 
-@pytest.mark.parametrize(('name', 'other', 'value'), [
-    ('expectile', 'value_target', 'expectile'), ('temperature', 'weighting', 'advantage')])
-def test_a_setting_that_changes_nothing_is_refused(name, other, value):
-    with pytest.raises(ConfigError, match=f"{name} is 0.4, .* expected {other} '{value}' or"):
+@pytest.mark.parametrize(('name', 'remedy'), [
+    ('expectile', "value_target 'expectile', or expectile 0.7"),
+    ('temperature', "weighting 'advantage', or temperature 1.0")])
+def test_a_setting_that_changes_nothing_is_refused(name, remedy):
+    with pytest.raises(ConfigError, match=f'{name} is 0.4, .* expected {remedy}$'):
         TrainConfig(**{name: 0.4})
 
 
