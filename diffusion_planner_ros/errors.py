@@ -19,7 +19,7 @@ class ModelError(PlannerError):
     """A model bundle or checkpoint is not usable."""
 
 
-class ConfigError(PlannerError, ValueError):
+class ConfigError(PlannerError):
     """A setting is outside its range."""
 
 

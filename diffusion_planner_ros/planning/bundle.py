@@ -405,7 +405,7 @@ class Bundle:
         except KeyError as error:
             raise ModelError(f'{path / FACTS_FILE}: key {error} is missing; export the model '
                              'again') from error
-        except (TypeError, ValueError, RobotError) as error:
+        except (TypeError, ValueError, ConfigError, RobotError) as error:
             raise ModelError(f'{path / FACTS_FILE}: {error}') from error
         bundle._probe()
         return bundle

@@ -292,12 +292,12 @@ def test_the_value_of_a_window_is_one_number(config_of, robot):
 
 @pytest.mark.parametrize('horizon', [2, 6, 7, 9])
 def test_a_horizon_that_the_unet_cannot_halve_twice_is_refused(config_of, robot, horizon):
-    with pytest.raises(ValueError, match=f'horizon is {horizon}, expected a multiple of 4'):
+    with pytest.raises(ConfigError, match=f'horizon is {horizon}, expected a multiple of 4'):
         build_diffusion(config_of('unet', horizon=horizon), robot)
 
 
 def test_a_width_that_the_unet_cannot_group_is_refused(config_of, robot):
-    with pytest.raises(ValueError, match='width is 20, expected a multiple of 8'):
+    with pytest.raises(ConfigError, match='width is 20, expected a multiple of 8'):
         build_diffusion(config_of('unet', width=20), robot)
 
 
