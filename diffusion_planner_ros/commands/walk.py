@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..files import written
 from ..nodes.threads.scheduling import SchedulingConfig
 from ..planning.planner_config import PlannerConfig
+from .interrupted import Interrupted
 from .output import LiveLine, report
 from .preset_option import PresetName
 from .robot_option import simulated_bundle
@@ -40,7 +41,8 @@ def walk(
     Start simulator and planner as two ROS 2 nodes, let the robot walk, and show what it did.
 
     Writes OUT/report.html, made of OUT/summary.json, OUT/episode.npz, OUT/plan.png (planned
-    against executed path) and, where OpenGL is there, OUT/walk.mp4.
+    against executed path) and, where OpenGL is there, OUT/walk.mp4. After Ctrl-C it is about the
+    episodes that were finished.
 
     :param planner: how to plan.
     :param scheduling: how Linux treats planner and simulator.
@@ -61,9 +63,9 @@ def walk(
     :param mcap: MCAP file to record all topics to, for Foxglove and ``ros2 bag``.
     :param json: print the summary as JSON.
     """
-    from ..errors import ConfigError
+    from ..errors import ConfigError, PlannerError
     from ..experiments import closed_loop as evaluation
-    from ..experiments.reports.report_page import write_report
+    from ..experiments.reports.report_page import PAGE_FILE, write_report
     from ..experiments.reports.run_facts import run_facts
     from ..experiments.reports.walk_source import recorded_walk
     from ..experiments.ros.ros_session import session, SessionConfig
@@ -78,7 +80,8 @@ def walk(
                            log=record, mcap=mcap, preset=preset or '',
                            view=view and find_spec('viser') is not None,
                            scheduling=scheduling)
-    results = []
+    results: list[evaluation.EpisodeResult] = []
+    ended_by: KeyboardInterrupt | PlannerError | None = None
     with session(config, record=True) as nodes, LiveLine() as line:
         def show(bridge: dict[str, str]) -> None:
             if bridge['steps'] == '0':
@@ -86,12 +89,17 @@ def walk(
             line.show(f'episode {bridge["seed"]}: {float(bridge["time"]):5.2f} s  '
                       f'{float(bridge["distance"]):6.2f} m  {float(bridge["speed"]):5.2f} m/s  '
                       f'plan latency {float(bridge["latency_p50_ms"]):.1f} ms')
-        for episode_seed in range(seed, seed + episodes):
-            if episode_seed != seed:
-                nodes.reset(episode_seed)
-            results.append(nodes.finish_episode(episode_seed, show))
+        try:
+            for episode_seed in range(seed, seed + episodes):
+                if episode_seed != seed:
+                    nodes.reset(episode_seed)
+                results.append(nodes.finish_episode(episode_seed, show))
+                recording = nodes.recording
+        except (KeyboardInterrupt, PlannerError) as error:
+            if not results:
+                raise
+            ended_by = error
         timing, course = nodes.timing(), nodes.course(results)
-        recording = nodes.recording
     summary = {**evaluation.summarize(results, loaded.robot.name), **timing,
                'episode_steps': [r.steps for r in results],
                'distances_m': [r.distance for r in results],
@@ -107,6 +115,11 @@ def walk(
         files += _render(loaded.robot.name, recording, out)
     episode = recorded_walk(recording, loaded.robot, results[-1].seed)
     report(write_report(out, {**summary, 'files': files}, episode), as_json=json)
+    if ended_by is not None:
+        kept = f'{len(results)} of {episodes} episodes were finished, and are in {out}/{PAGE_FILE}'
+        if isinstance(ended_by, PlannerError):
+            raise PlannerError(f'{ended_by}; {kept}') from ended_by
+        raise Interrupted(kept) from ended_by
 
 
 def _draw(robot: 'Robot', recording: 'Recording', out: Path, summary: dict) -> str:
@@ -116,8 +129,11 @@ def _draw(robot: 'Robot', recording: 'Recording', out: Path, summary: dict) -> s
     from ..robots.task import Task
 
     file = out / 'plan.png'
+    times, positions = executed_path(recording)
+    plans = [(moments - times[0], planned) for moments, planned in map(planned_path,
+                                                                       recording.plans)]
     with written(file) as scratch:
-        draw_walk(*executed_path(recording), [planned_path(plan) for plan in recording.plans],
+        draw_walk(times - times[0], positions, plans,
                   f'{robot.name} through ROS 2, {summary["mode"]}: return '
                   f'{summary["returns"][-1]:.0f}, {summary["distances_m"][-1]:.1f} m', scratch,
                   robot=robot, task=Task.load(robot.name))

@@ -185,8 +185,8 @@ class MujocoBridge(Node):
             self.get_logger().info('commands come again', throttle_duration_sec=WARNING_PERIOD)
             return
         self.get_logger().warning(
-            f'{self._episode.stop_cause} for {age:.3f} s, stop behaviour is '
-            f'{self._stop_behaviour}; expected one every {self._episode.command_timeout} s '
+            f'{self._episode.stop_cause} for {age:.3f} s: stopped (behaviour '
+            f'{self._stop_behaviour}); expected one every {self._episode.command_timeout} s '
             '(command_timeout)', throttle_duration_sec=WARNING_PERIOD)
         self._publish_diagnostics()  # a short stop would pass between two reports
 

@@ -43,6 +43,11 @@ def test_settings_behind_a_preset_win_over_it():
         'guide_weights': (1.0, 0.5), 'n_unguided_steps': 0})
 
 
+def test_a_setting_that_training_and_planning_have_says_whose_it_is():
+    method = Method.parse('weighted:train.temperature=0.3,planner.temperature=0.5')
+    assert (method.train.temperature, method.planner.temperature) == (0.3, 0.5)
+
+
 def test_every_method_can_be_read():
     methods = parse_methods(every_method())
     assert len(methods) == len(set(methods)) == len(every_method())
@@ -63,6 +68,8 @@ def test_presets_that_need_data_of_their_own_are_compared_only_when_named():
     ('walker:horizon=1', 'horizon is 1, expected an integer from 2'),
     ('walker:seed=1', 'seed is not a method.s; give --seeds'),
     ('walker:n_updates=1', 'give --minutes'),
+    ('weighted:temperature=0.3', 'expected train.temperature=0.3 or planner.temperature=0.3'),
+    ('walker:planner.horizon=8', "with 'planner.horizon=8', expected SETTING=VALUE"),
     ('walker:n_denoise_steps=30', 'n_denoise_steps is 30, expected 1 to 20'),
 ])
 def test_what_is_no_method_is_refused_with_the_reason(word, reason):

@@ -4,6 +4,7 @@
 from dataclasses import replace
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from ros_processes import environment, observer, running, spin_until, TIME_LIMIT
 
 from diffusion_planner_ros.experiments.closed_loop import run_episode
+from diffusion_planner_ros.experiments.ros import ros_session
 from diffusion_planner_ros.nodes.common.topics import JOINT_STATES
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
@@ -141,6 +143,48 @@ def test_interrupt_ends_both_nodes(walking, moment):
     assert 'diffusion_planner: interrupted' in stderr
     assert 'Traceback' not in stderr
     assert not any(file in process_list() for file in files)
+
+
+def test_an_interrupted_walk_reports_the_episodes_that_were_finished(tmp_path):
+    walk = subprocess.Popen([*map(str, [*CLI, 'walk', '--no-view', '--no-video', '--lockstep',
+                                        '--out', tmp_path, '--episodes', 500, *FALLS_SOON])],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                            env=environment())
+    try:
+        while not re.match(r'episode ([2-9]|\d\d):', line := walk.stderr.readline()):
+            assert line, 'it ended'
+        walk.send_signal(signal.SIGINT)
+        _, stderr = walk.communicate(timeout=TIME_LIMIT)
+    finally:
+        walk.kill()
+        walk.wait()
+    assert walk.returncode == 130, stderr
+    n = len(json.loads((tmp_path / 'summary.json').read_text())['returns'])
+    assert 2 <= n < 500
+    assert stderr.splitlines()[-1] == (
+        f'diffusion_planner: interrupted; {n} of 500 episodes were finished, and are in '
+        f'{tmp_path}/report.html')
+    assert (tmp_path / 'report.html').stat().st_size > 0
+
+
+def test_a_paused_walk_is_not_given_up(monkeypatch):
+    monkeypatch.setattr(ros_session, 'STALL_TIME', 4.0)
+    config = ros_session.SessionConfig(
+        bundle=share_file('models/walker2d'), planner=PlannerConfig(), lockstep=True,
+        real_time_factor=1.0, first_seed=SEEDS[0])
+    n_paused = 0
+
+    def go_on_after_a_while(facts):
+        nonlocal n_paused
+        n_paused += facts['state'] == 'paused'
+        if n_paused == 6:  # one in every second
+            nodes.pause(False)
+
+    with ros_session.session(config, record=False) as nodes:
+        nodes.pause(True)
+        result = nodes.finish_episode(SEEDS[0], go_on_after_a_while)
+    assert n_paused >= 6
+    assert result.steps == 1000
 
 
 def test_nodes_end_when_the_walk_is_killed(walking):

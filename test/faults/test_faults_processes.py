@@ -92,11 +92,11 @@ def test_torque_ends_within_50_ms_of_the_planner_s_death_and_a_new_planner_takes
     # The best of them shows the watchdog, the others the machine; simulated time shows all.
     assert min(walls) <= REQUIRED, walls
     assert max(simulated) <= LONGEST, simulated
-    recorder.wait(lambda: 'stop behaviour is zero' in bridge.output, 'report', bridge)
+    recorder.wait(lambda: 'stopped (behaviour zero)' in bridge.output, 'report', bridge)
     row(record_property, 'planner killed (SIGKILL)',
         stop=f'{milliseconds(walls)}; simulated: {milliseconds(simulated)}',
         sent='nothing; the bridge applies zero torque',
-        reported='bridge: `no command for 0.0.. s, stop behaviour is zero`, diagnostics at once',
+        reported='bridge: `no command for 0.0.. s: stopped (behaviour zero)`, diagnostics at once',
         recovery=f'a new planner drives {np.median(recoveries):.1f} s after its start')
 
 

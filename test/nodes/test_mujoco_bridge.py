@@ -294,7 +294,7 @@ def test_time_follows_the_wall_clock_and_a_stop_is_reported_when_it_begins_and_e
     real_time.send(TORQUE, 0)
     facts = real_time.wait_for_report(lambda facts: facts['state'] == 'stopped')
     assert real_time.levels[-1] == DiagnosticStatus.ERROR
-    assert real_time.process.output.count('stop behaviour is damping') == 1
+    assert real_time.process.output.count('stopped (behaviour damping)') == 1
     assert int(facts['stops']) == stops + 1
     assert facts['stop_cause'] == 'no command'
     real_time.wait_for_state(20)

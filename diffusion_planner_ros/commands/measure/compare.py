@@ -36,10 +36,11 @@ def compare(
     interrupted goes on. A cell that fails is shown as failed, with the reason.
 
     :param methods: presets (``walker``), presets with other settings of training or planning
-        (``walker:n_candidates=16,horizon=16``; values of a list are joined by ``+``), and
-        baselines: ``behaviour`` is the data themselves, ``bc`` behaviour cloning; ``cql``,
-        ``awac``, ``iql`` and ``td3-bc`` need the library d3rlpy. By default all but the presets
-        that need data or a robot of their own, as ``commanded`` and ``maze`` do.
+        (``walker:n_candidates=16,horizon=16``; values of a list are joined by ``+``;
+        ``train.temperature`` or ``planner.temperature``, as both have one), and baselines:
+        ``behaviour`` is the data themselves, ``bc`` behaviour cloning; ``cql``, ``awac``, ``iql``
+        and ``td3-bc`` need the library d3rlpy. By default all but the presets that need data or a
+        robot of their own, as ``commanded`` and ``maze`` do.
     :param data: folders of Minari data sets or HDF5 files in D4RL's layout, one column each.
     :param robot: name of a robot, or path of its folder.
     :param minutes: training time of every cell: of one method on one data set with one seed [min

@@ -3,7 +3,7 @@
 """Who is compared: a preset, perhaps with other settings, or a baseline."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any
 
 from ...errors import ConfigError
@@ -16,6 +16,7 @@ from .baselines.baseline_registry import BASELINES, BEHAVIOUR
 # Settings that the comparison decides itself.
 DECIDED = {'seed': 'give --seeds', 'n_updates': 'give --minutes',
            'n_threads': 'every cell has one core'}
+CONFIGS: dict[str, type] = {'train': TrainConfig, 'planner': PlannerConfig}
 TRUTH = {'true': True, 'false': False}
 
 
@@ -52,10 +53,10 @@ class Method:
                               f'{", ".join((*preset_names(), BEHAVIOUR, *BASELINES))}, a preset '
                               'perhaps with :SETTING=VALUE,...')
         preset = Preset.load(name)
-        settings = _settings(word, rest) if separator else {}
+        settings = _settings(word, rest) if separator else {part: {} for part in CONFIGS}
         try:
-            train, planner = (_with(config(**values), settings) for config, values in (
-                (TrainConfig, preset.train), (PlannerConfig, preset.planner)))
+            train = TrainConfig(**{**preset.train, **settings['train']})
+            planner = PlannerConfig(**{**preset.planner, **settings['planner']})
         except ConfigError as error:
             raise ConfigError(f"methods has '{word}': {error}") from error
         if planner.n_denoise_steps > train.n_diffusion_steps:
@@ -84,20 +85,25 @@ def every_method() -> list[str]:
             *(name for name in preset_names() if not Preset.load(name).needs)]
 
 
-def _settings(word: str, text: str) -> dict[str, Any]:
-    """Return the values of settings by name."""
-    known = {setting.name: setting for config in (TrainConfig, PlannerConfig)
-             for setting in settings_of(config) if setting.name not in DECIDED}
-    values = {}
+def _settings(word: str, text: str) -> dict[str, dict[str, Any]]:
+    """Return the values of settings by name, for each of ``CONFIGS``."""
+    known = {owner: {setting.name: setting for setting in settings_of(config)}
+             for owner, config in CONFIGS.items()}
+    values: dict[str, dict[str, Any]] = {owner: {} for owner in CONFIGS}
     for part in text.split(','):
-        name, separator, value = part.partition('=')
+        key, separator, value = part.partition('=')
+        prefix, _, name = key.rpartition('.')
         if name in DECIDED:
             raise ConfigError(f"methods has '{word}', but {name} is not a method's; "
                               f'{DECIDED[name]}')
-        if not separator or name not in known:
+        owners = [owner for owner in CONFIGS if name in known[owner] and prefix in ('', owner)]
+        if not separator or not owners:
             raise ConfigError(f"methods has '{word}' with '{part}', expected SETTING=VALUE with "
                               'a setting of train or of the planner')
-        values[name] = _value(word, known[name], value)
+        if len(owners) > 1:
+            raise ConfigError(f"methods has '{word}' with '{part}', which both have, expected "
+                              f'{" or ".join(f"{owner}.{part}" for owner in owners)}')
+        values[owners[0]][name] = _value(word, known[owners[0]][name], value)
     return values
 
 
@@ -109,9 +115,3 @@ def _value(word: str, setting: Setting, text: str) -> Any:
         raise ConfigError(f"methods has '{word}': {setting.name} is '{text}', expected "
                           f'{setting.expectation}') from error
     return values if setting.is_list else values[0]
-
-
-def _with(config: Any, settings: dict[str, Any]) -> Any:
-    """Return a configuration with those of the settings that are its own."""
-    names = {entry.name for entry in fields(config)}
-    return replace(config, **{name: value for name, value in settings.items() if name in names})

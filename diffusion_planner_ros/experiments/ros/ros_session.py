@@ -237,16 +237,17 @@ class Session(Observer):
         Wait for the end of the running episode.
 
         :param on_progress: called with the bridge's diagnostics as they come.
-        :raises PlannerError: if a node ends or the simulation makes no step for ``STALL_TIME``.
+        :raises PlannerError: if a node ends, or the bridge neither makes a step nor reports that
+            somebody paused it for ``STALL_TIME``.
         """
-        last_steps, deadline = '', time.monotonic() + STALL_TIME
+        last, deadline = self.bridge, time.monotonic() + STALL_TIME
         while not (self._is_over and self.bridge['seed'] == str(seed)):
             self.turn()
-            if self.bridge:
+            if self.bridge is not last:  # another report
                 on_progress(self.bridge)
-            steps = self.bridge.get('steps', '')
-            if steps != last_steps:
-                last_steps, deadline = steps, time.monotonic() + STALL_TIME
+                if self.bridge['state'] == 'paused' or self.bridge['steps'] != last.get('steps'):
+                    deadline = time.monotonic() + STALL_TIME
+                last = self.bridge
             if time.monotonic() > deadline:
                 raise PlannerError(f'no simulated step in {STALL_TIME} s; the bridge reports '
                                    f'{self.bridge or "nothing"}')
