@@ -257,7 +257,7 @@ def test_denoising_is_seen_from_noise_to_plan(planner, moment):
 
 def test_a_denoising_step_says_its_time_and_keeps_the_values_colours(moment, urdf):
     states = moment.plan.candidates[..., moment.plan.action_dim:]
-    array = markers.denoising_markers(states, moment.plan.values, 12, 20, moment.robot, urdf,
+    array = markers.denoising_markers(states, moment.plan, 12, 20, moment.robot, urdf,
                                       moment.start, markers.header_at(STAMP, 'world'))
     assert markers.diffusion_time(array) == (12, 20)
     lines = named(array, markers.DENOISING)
@@ -266,6 +266,17 @@ def test_a_denoising_step_says_its_time_and_keeps_the_values_colours(moment, urd
     text = named(array, markers.DENOISING_TIME)[0]
     assert text.text.startswith('t = 12')
     assert text.pose.position.z > moment.start['rootz']
+    assert named(array, markers.CHOSEN) == []
+
+
+def test_the_last_denoising_step_shows_which_candidate_was_chosen(moment, urdf):
+    states = moment.plan.candidates[..., moment.plan.action_dim:]
+    array = markers.denoising_markers(states, moment.plan, 0, 20, moment.robot, urdf,
+                                      moment.start, markers.header_at(STAMP, 'world'))
+    chosen = named(array, markers.CHOSEN)
+    assert [m.text for m in chosen] == list(urdf.traced)
+    assert_line_is_path(chosen[0], 'torso', moment, moment.plan.best)
+    assert len(named(array, markers.GHOSTS)) == markers.N_GHOSTS
 
 
 def test_other_markers_have_no_diffusion_time(drawn):

@@ -61,7 +61,7 @@ def denoising_arrays(scene, stamp):
     plan, robot, urdf, start = scene
     states = plan.candidates[..., robot.action_dim:]
     noise = np.random.default_rng(0).normal(0.0, 0.01, states.shape)
-    return [markers.denoising_markers(states + t * noise, plan.values, t, STEPS[0], robot, urdf,
+    return [markers.denoising_markers(states + t * noise, plan, t, STEPS[0], robot, urdf,
                                       start, markers.header_at(stamp, 'world')) for t in STEPS]
 
 

@@ -14,6 +14,7 @@ from diffusion_planner_ros.errors import RobotError
 from diffusion_planner_ros.messages.odometry import BaseJoint
 from diffusion_planner_ros.nodes.display.markers import delete_all, plan_markers
 from diffusion_planner_ros.nodes.view.marker_shapes import marker_shapes
+from diffusion_planner_ros.nodes.view.page.line_colors import line_colors
 from diffusion_planner_ros.nodes.view.robot.base import base_joints, base_positions
 from diffusion_planner_ros.nodes.view.robot.description import find_description
 from diffusion_planner_ros.nodes.view.robot.link_shapes import extent
@@ -185,6 +186,13 @@ def test_a_line_list_has_gaps_and_transparent_lines_are_paler():
     red, green, blue = lines.colors[0, 0].tolist()
     assert green == 255
     assert 50 < red == blue < 128
+
+
+def test_lines_get_the_light_that_the_browser_shows_in_the_colour_that_is_meant():
+    """Measured in Chromium: it shows light of the first colour as the second one."""
+    light = np.array([[0, 158, 115], [107, 0, 168], [0, 0, 0]], dtype=np.uint8)
+    shown = np.array([[98, 208, 192], [189, 0, 210], [0, 0, 0]], dtype=np.uint8)
+    np.testing.assert_allclose(line_colors(shown[:, None])[:, 0], light, atol=3)
 
 
 def test_nothing_to_draw_is_no_fault():

@@ -71,20 +71,18 @@ def plan_markers(plan: Plan, robot: Robot, urdf: Urdf, start: Mapping[str, float
             for link, (rotation, translation) in poses.items()}
     markers += _executed(urdf, [*executed, start], header)
     markers += _ghosts(urdf, best, header, n=N_GHOSTS)
-    markers += [_lines(header, CHOSEN, i, transformed(best[link], point), CHOSEN_COLOR, THICK,
-                       text=link)
-                for i, (link, point) in enumerate(urdf.traced.items())]
+    markers += _chosen(urdf, best, header)
     markers += _candidates(urdf, poses, plan.values, header, CANDIDATES)
     return MarkerArray(markers=markers)
 
 
-def denoising_markers(states: NDArray, values: NDArray, t: int, n_steps: int, robot: Robot,
+def denoising_markers(states: NDArray, plan: Plan, t: int, n_steps: int, robot: Robot,
                       urdf: Urdf, start: Mapping[str, float], header: Header) -> MarkerArray:
     """
-    Draw the candidates at one step of the denoising.
+    Draw the candidates at one step of the denoising; at the end, the chosen one as a plan.
 
     :param states: of x_t [SI], shape (N, H, S).
-    :param values: of the denoised candidates, which give the colours, shape (N,).
+    :param plan: what they become; its values give the colours.
     :param t: diffusion time, from T of pure noise to 0.
     :param n_steps: diffusion steps of the model, T.
     :param start: measured positions of all joints [m, rad].
@@ -92,10 +90,13 @@ def denoising_markers(states: NDArray, values: NDArray, t: int, n_steps: int, ro
     """
     markers = delete_all(header).markers
     poses = _poses(urdf, states, robot, start)
-    first = {link: (rotation[0, :1], translation[0, :1])
-             for link, (rotation, translation) in poses.items()}
-    markers += _ghosts(urdf, first, header, n=1)
-    markers += _candidates(urdf, poses, values, header, DENOISING)
+    best = {link: (rotation[plan.best], translation[plan.best])
+            for link, (rotation, translation) in poses.items()}
+    # All begin at the measured state, which is where a skeleton is drawn while the rest is noise.
+    markers += _ghosts(urdf, best, header, n=N_GHOSTS if t == 0 else 1)
+    if t == 0:
+        markers += _chosen(urdf, best, header)
+    markers += _candidates(urdf, poses, plan.values, header, DENOISING)
     torso = next(iter(urdf.traced))
     above = poses[torso][1].reshape(-1, 3)[0] + [0.0, 0.0, TEXT_ABOVE]
     text = Marker(header=header, ns=DENOISING_TIME, type=Marker.TEXT_VIEW_FACING,
@@ -162,6 +163,13 @@ def _executed(urdf: Urdf, executed: Sequence[Mapping[str, float]], header: Heade
     fading = _fading(EXECUTED_COLOR, np.linspace(0.1, 0.9, len(known)))
     return [_lines(header, EXECUTED, i, transformed(poses[link], point), EXECUTED_COLOR, MEDIUM,
                    colors=fading)
+            for i, (link, point) in enumerate(urdf.traced.items())]
+
+
+def _chosen(urdf: Urdf, poses: Mapping[str, tuple[NDArray, NDArray]], header: Header
+            ) -> list[Marker]:
+    return [_lines(header, CHOSEN, i, transformed(poses[link], point), CHOSEN_COLOR, THICK,
+                   text=link)
             for i, (link, point) in enumerate(urdf.traced.items())]
 
 

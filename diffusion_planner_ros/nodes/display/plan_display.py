@@ -205,5 +205,5 @@ class PlanDisplay:
         chosen = np.unique(np.linspace(0, len(recorded) - 1, N_SHOWN_STEPS).round().astype(int))
         return [denoising_markers(
             bundle.normalizer.unnormalize(x_t.astype(np.float64))[..., plan.action_dim:],
-            plan.values, t, schedule.n_steps, bundle.robot, self._urdf, shown.positions, header)
+            plan, t, schedule.n_steps, bundle.robot, self._urdf, shown.positions, header)
             for t, x_t in (recorded[i] for i in chosen)]

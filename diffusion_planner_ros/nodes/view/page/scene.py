@@ -10,15 +10,19 @@ import viser
 from viser.transforms import SO3
 
 from ...display.goal_markers import WALLS
+from ...display.markers import CHOSEN
 from ..marker_shapes import Lines, MarkerShapes, Solid
 from ..robot.link_shapes import extent, Poses
 from ..robot.robot_model import RobotModel
+from .line_colors import line_colors
 
 WORLD = '/world'
 GROUND_COLOR, LINE_COLOR, FINE_LINE_COLOR = (236, 238, 241), (168, 174, 184), (208, 212, 219)
 GROUND_SIZE = 60  # cells
 N_MARKS = 9  # labels of distances on the ground
 PIXELS, PIXELS_PER_METRE = 1.0, 300.0  # width of a line on the screen: a thin one is 3 mm wide
+# [m] away from the first camera: the chosen plan is one of the candidates, and would hide them.
+BEHIND = {CHOSEN: np.array([0.0, 0.01, 0.0])}
 DISTANCE = 1.8  # of the camera, in sizes of the robot
 SHORTEST_DRAG = 0.02  # [m] across the robot
 FLAT = 0.35  # height of a robot over its length, below which the camera looks from above
@@ -140,13 +144,14 @@ class Scene:
         # Relative to where they begin: browsers leave out what was out of sight when it was
         # drawn first, and 32 bits are coarse far from the origin.
         origin = lines.points[0, 0]
-        points = lines.points - origin
+        points, colors = lines.points - origin, line_colors(lines.colors)
+        origin = origin + BEHIND.get(name, 0.0)
         if handle is None:
             self._lines[name] = self._scene.add_line_segments(
-                f'{WORLD}/lines/{name}', points, lines.colors, thickness_units='screen',
+                f'{WORLD}/lines/{name}', points, colors, thickness_units='screen',
                 thickness=PIXELS + PIXELS_PER_METRE * lines.width, position=origin)
         else:
-            handle.points, handle.colors, handle.position = points, lines.colors, origin
+            handle.points, handle.colors, handle.position = points, colors, origin
             handle.visible = True
 
     def _draw_solid(self, name: str, solid: Solid | None) -> None:
