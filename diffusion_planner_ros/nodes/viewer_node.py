@@ -52,7 +52,9 @@ from .view.verdict import Heard, report_in, verdict
 from .view.viewer_config import ViewerConfig
 
 LOOK_PERIOD = 0.2  # [s] between looks for a browser, while there is none
+DESCRIPTION_TIME = 5.0  # [s] after the first state in which a description may still come
 REFRESH_PERIOD = 0.5  # [s] between changes of texts
+LARGEST_STEP = NANOSECONDS  # [ns] between two states, from which on time has jumped
 OWN_GAP = 0.35  # [s] between two turns, from which on silence may be our own fault
 NICENESS = 10  # the robot comes first
 AUTOGROUP, THREADS = Path('/proc/self/autogroup'), Path('/proc/self/task')
@@ -172,6 +174,7 @@ class Viewer(Node):
     def _forget(self) -> None:
         self._heard = Heard(time.monotonic())
         self._stamp: int | None = None  # of the last joint states [ns]
+        self._states_began: float | None = None  # when the first of them came [s]
         self._playback = Playback()
         self._base: dict[str, float] = {}
         self._efforts: dict[str, float] = {}
@@ -200,8 +203,11 @@ class Viewer(Node):
     def _on_joint_states(self, msg: JointState) -> None:
         now, stamp = time.monotonic(), nanoseconds_from_stamp(msg.header.stamp)
         self._heard.state_came = now
+        if self._states_began is None:
+            self._states_began = now
         if stamp != self._stamp:  # an earlier one is of a simulation that began anew
-            self._heard.time_moved = now
+            self._heard.move_time(now, has_jumped=self._stamp is not None and not
+                                  0 < stamp - self._stamp < LARGEST_STEP)
             self._stamp = stamp
         self._playback.add(stamp, _finite(msg.name, msg.position) | self._base)
         self._efforts = _finite(msg.name, msg.effort)
@@ -283,7 +289,7 @@ class Viewer(Node):
         self._page.health.refresh(now, heard.planner, heard.bridge, self._torques())
         if self._page.controls is not None:
             self._page.controls.refresh(now, heard.planner, heard.bridge)
-        self._page.remark(self._remarks())
+        self._page.remark(*self._remarks(now))
 
     def _find_model(self) -> None:
         """Draw another robot if another one is described now."""
@@ -311,20 +317,22 @@ class Viewer(Node):
                     if limit > 0 and joint in self._efforts}
         return {joint: (effort, 0.0) for joint, effort in self._efforts.items()}
 
-    def _remarks(self) -> str:
-        """Return what cannot be drawn as it should be, and why."""
+    def _remarks(self, now: float) -> tuple[str, bool]:
+        """Return what cannot be drawn as it should be, and why; and whether that is bad."""
         if self._fault:
-            return self._fault
+            return self._fault, True
         if self._model is None:
-            if not self._playback.positions:
-                return ''
+            if self._states_began is None:
+                return '', False
+            if now - self._states_began < DESCRIPTION_TIME:
+                return 'Waiting for what describes the robot (URDF or MJCF) ...', False
             return ('No URDF or MJCF of this robot: its links are not drawn. Publish it on topic '
-                    "robot_description, or set the viewer's parameter robot.")
+                    "robot_description, or set the viewer's parameter robot.", True)
         remarks = [f'not drawn: {text}' for text in self._model.lacking[:3]]
         positions = self._playback.positions
         if positions and (lacking := self._model.unmeasured(positions)):
             remarks.append(f'drawn at 0, as nobody measures them: {", ".join(lacking)}')
-        return '; '.join(remarks)
+        return '; '.join(remarks), True
 
 
 def _finite(names: list[str], numbers: list[float]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 
 from diffusion_planner_ros.nodes.display.markers import DENOISING_TIME
 from diffusion_planner_ros.nodes.view.denoising_steps import DenoisingSteps
-from diffusion_planner_ros.nodes.view.history import History
+from diffusion_planner_ros.nodes.view.history import GAP, History
 from diffusion_planner_ros.nodes.view.playback import N_KEPT, Playback
 
 PERIOD = 33_000_000  # [ns] between two states that come
@@ -72,19 +72,31 @@ def test_after_a_jump_of_time_the_past_is_not_shown():
         assert playback.positions == {'joint': 1.0}
 
 
-def test_numbers_are_kept_for_a_while_and_handed_over_once():
+def test_numbers_are_kept_for_a_while():
     history = History(2, span=10.0)
-    assert history.take(0.0) is None
+    assert [array.size for array in history.at(0.0)] == [0, 0, 0]
     for time in range(20):
         history.add(float(time), time * 1.0, float('nan') if time == 19 else 5.0)
-    times, first, second = history.take(20.0)
-    assert times.tolist() == list(range(-11, 0))
-    assert first.tolist() == list(range(9, 20))
-    assert second[:-1].tolist() == [5.0] * 10
+    times, first, second = history.at(20.0)
+    assert times.tolist() == list(range(-10, 0))
+    assert first.tolist() == list(range(10, 20))
+    assert second[:-1].tolist() == [5.0] * 9
     assert np.isnan(second[-1])
-    assert history.take(21.0) is None
     history.clear()
-    assert [array.size for array in history.take(22.0)] == [0, 0, 0]
+    assert [array.size for array in history.at(22.0)] == [0, 0, 0]
+
+
+def test_numbers_grow_older_while_none_comes_and_no_line_leads_over_that_time():
+    history = History(1, span=10.0)
+    history.add(0.0, 1.0)
+    history.add(1.0, 2.0)
+    history.add(1.0 + GAP, 3.0)
+    assert [array.tolist() for array in history.at(4.0)] == [
+        [-4.0, -3.0, GAP - 3.0], [1.0, 2.0, 3.0]]
+    assert [array.tolist() for array in history.at(10.5)] == [[-9.5, GAP - 9.5], [2.0, 3.0]]
+    history.add(10.0, 4.0)  # after a pause
+    _, numbers = history.at(10.5)
+    assert [None if np.isnan(n) else n for n in numbers] == [2.0, 3.0, None, 4.0]
 
 
 def test_the_steps_of_one_plan_are_kept_until_those_of_another_are_complete():

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+import viser
 
 from diffusion_planner_ros.nodes.common.conversions import stamp_from_nanoseconds
-from diffusion_planner_ros.nodes.view.page.time_chart import without_gaps
+from diffusion_planner_ros.nodes.view.page.time_chart import draw_lines, line_plot
 from diffusion_planner_ros.nodes.view.prediction import entries_of, Prediction, SPAN
 
 PERIOD = 8_000_000  # [ns]
@@ -99,10 +100,11 @@ def test_a_position_of_the_base_is_that_of_odometry():
     assert shown(prediction)[0.0][0] == 1.25
 
 
-def test_a_chart_gets_no_nan_as_one_at_the_front_would_empty_it():
-    nan = np.nan
-    times = np.array([-3.0, -2.0, -1.0, 0.0])
-    drawn = without_gaps(times, np.array([nan, 1.0, nan, 3.0]), np.full(4, nan))
-    np.testing.assert_array_equal(drawn, [times, [1.0, 1.0, 2.0, 3.0], [1.0, 1.0, 2.0, 3.0]])
-    assert [len(line) for line in without_gaps(times, np.full(4, nan))] == [0, 0]
-    assert [len(line) for line in without_gaps(np.zeros(0), np.zeros(0))] == [0, 0]
+def test_a_gap_reaches_the_chart_as_none_as_it_knows_no_nan():
+    server = viser.ViserServer(port=0, verbose=False)
+    try:
+        plot = line_plot(server.gui, 'some', 'a', 'b', span=4.0)
+        draw_lines(plot, np.array([-1.0, 0.0]), np.array([np.nan, 3.0]), np.array([1.0, 2.0]))
+        assert plot.data == [[-1.0, 0.0], [None, 3.0], [1.0, 2.0]]
+    finally:
+        server.stop()

@@ -3,8 +3,10 @@
 """What the page says of a robot, from what was heard and when."""
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+import numpy as np
 import pytest
 
+from diffusion_planner_ros.nodes.view.timeliness import timeliness
 from diffusion_planner_ros.nodes.view.verdict import Heard, Report, report_in, verdict
 
 NOW = 1000.0  # [s]
@@ -36,7 +38,7 @@ def test_all_is_well():
      'Planner stopped: stale state'),
     ({'plan_came': NOW - 0.8}, 'No plan for 0.8 s, though the robot goes on'),
     ({'bridge': report('running', ago=0.2), 'time_moved': NOW - 1.5, 'plan_came': NOW - 1.5},
-     'The simulator waits for a torque for 1.3 s'),
+     'The simulator has waited for a torque for 1.3 s'),
     ({'bridge': report('running', ago=5.0), 'time_moved': NOW - 5.2, 'plan_came': NOW - 5.2,
       'state_came': NOW - 5.2}, 'The simulator is silent for 5 s'),
     ({'bridge': Report(), 'time_moved': NOW - 1.0, 'state_came': NOW - 1.0},
@@ -62,6 +64,16 @@ def test_a_planner_that_draws_nothing_is_not_blamed_for_plans_that_do_not_come()
     assert verdict(heard(has_plans=False, plan_came=float('-inf')), NOW).level == 'good'
 
 
+@pytest.mark.parametrize(('stood', 'has_jumped'), [(9.0, False), (0.1, True)])
+def test_after_a_pause_or_a_reset_a_plan_is_late_only_after_some_time(stood, has_jumped):
+    told = heard(time_moved=NOW - stood, plan_came=NOW - 9.0)
+    told.move_time(NOW, has_jumped=has_jumped)
+    assert verdict(told, NOW + 0.1).level == 'good'
+    for ago in np.arange(0.0, 0.9, 0.1):
+        told.move_time(NOW + ago, has_jumped=False)
+    assert verdict(told, NOW + 0.9).text == 'No plan for 0.9 s, though the robot goes on'
+
+
 def test_at_first_it_listens_and_then_says_that_there_is_nobody():
     assert verdict(Heard(NOW), NOW + 0.5).text == 'Listening ...'
     assert verdict(Heard(NOW), NOW + 5).text.startswith('Nothing heard')
@@ -84,3 +96,22 @@ def test_the_report_of_a_node_is_found_by_its_name():
     found = report_in(msg, 'robot1/planner', NOW)
     assert (found.state, found.level, found.came) == ('waiting', WARN, NOW)
     assert report_in(msg, 'robot2/planner', NOW) is None
+
+
+@pytest.mark.parametrize(('missed', 'deadline', 'level', 'text'), [
+    (0, '8.0', 'good', 'In time: 100.0 % of 8,000 periods of 8 ms; late: 0. Good'),
+    (1, '8.0', 'good', 'In time: 99.9 % of 8,000 periods of 8 ms; late: 1. Good'),
+    (200, '32.0', 'warning', 'In time: 97.5 % of 8,000 periods of 32 ms; late: 200. Not good'),
+    (1392, '8.0', 'bad', 'In time: 82.6 % of 8,000 periods of 8 ms; late: 1,392. Bad'),
+    (0, 'nan', 'idle', 'In time: all, as the simulator waits for each torque')])
+def test_torques_that_come_in_time_are_counted_and_judged(missed, deadline, level, text):
+    found = timeliness({'total_steps': '8000', 'missed_deadlines': str(missed),
+                        'deadline_ms': deadline})
+    assert found.level == level
+    assert found.text.startswith(text)
+
+
+def test_what_is_not_counted_is_not_judged():
+    assert timeliness({}).text.startswith('In time: not reported')  # hardware
+    facts = {'total_steps': '0', 'missed_deadlines': '0', 'deadline_ms': '8.0'}
+    assert timeliness(facts).level == 'idle'

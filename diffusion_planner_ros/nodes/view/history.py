@@ -7,6 +7,8 @@ from collections import deque
 import numpy as np
 from numpy.typing import NDArray
 
+GAP = 2.5  # [s] between two samples, from which on no line may connect them
+
 
 class History:
     """
@@ -21,29 +23,25 @@ class History:
         self._n = n
         self._span = span
         self._samples: deque[tuple[float, tuple[float, ...]]] = deque(maxlen=largest)
-        self._is_new = False
 
     def add(self, time: float, *numbers: float) -> None:
         """Add a sample; its time [s] must not be earlier than that of the others."""
+        if self._samples and time - self._samples[-1][0] > GAP:
+            self._samples.append((time, (np.nan,) * self._n))
         self._samples.append((time, numbers))
-        while time - self._samples[0][0] > self._span:
-            self._samples.popleft()
-        self._is_new = True
 
     def clear(self) -> None:
         """Forget all."""
         self._samples.clear()
-        self._is_new = True
 
-    def take(self, now: float) -> tuple[NDArray, ...] | None:
+    def at(self, now: float) -> tuple[NDArray, ...]:
         """
         Return times, as seconds before ``now``, and the numbers, each of shape (n,).
 
-        A number that is not finite is NaN, a gap. ``None`` if nothing is new since the last call.
+        A number that is not finite is NaN, a gap; so is a time in which no sample came.
         """
-        if not self._is_new:
-            return None
-        self._is_new = False
+        while self._samples and now - self._samples[0][0] > self._span:
+            self._samples.popleft()
         times = np.array([time - now for time, _ in self._samples])
         rows = np.array([numbers for _, numbers in self._samples]).reshape(-1, self._n)
         rows[~np.isfinite(rows)] = np.nan

@@ -63,10 +63,18 @@ class Heard:
     """Last joint states."""
     time_moved: float = NEVER
     """Last joint states with a later stamp than those before: the robot's time goes on."""
+    went_on: float = NEVER
+    """When the robot's time went on last after it had stood still, or had jumped."""
     plan_came: float = NEVER
     """Last plan, from its markers."""
     has_plans: bool = False
     """Whether plans came since the planner, as it runs now, was heard first."""
+
+    def move_time(self, now: float, *, has_jumped: bool) -> None:
+        """Note that the robot's time goes on."""
+        if has_jumped or now - self.time_moved > STILL:
+            self.went_on = now
+        self.time_moved = now
 
     def excuse(self, time: float) -> None:
         """Do not count a time [s] in which we could not listen ourselves."""
@@ -75,6 +83,7 @@ class Heard:
         self.bridge.came += time
         self.state_came += time
         self.time_moved += time
+        self.went_on += time
         self.plan_came += time
 
 
@@ -107,12 +116,12 @@ def verdict(heard: Heard, now: float) -> Verdict:
     if planner.level == DiagnosticStatus.ERROR:
         return Verdict('bad', f'Planner {planner.message}')
     moves = now - heard.time_moved < STILL
-    late = now - heard.plan_came
+    late = now - max(heard.plan_came, heard.went_on)
     if heard.has_plans and planner.state == 'planning' and moves and late > STALE:
         return Verdict('bad', f'No plan for {late:.1f} s, though the robot goes on')
     waited = bridge.came - heard.time_moved
     if bridge.state == 'running' and heard.time_moved > NEVER and waited > STALE:
-        return Verdict('bad', f'The simulator waits for a torque for {waited:.1f} s')
+        return Verdict('bad', f'The simulator has waited for a torque for {waited:.1f} s')
     if bridge.came > NEVER and now - bridge.came > SILENT:
         return Verdict('bad', f'The simulator is silent for {now - bridge.came:.0f} s: it has '
                        'ended, or hangs. Its terminal or log says why')

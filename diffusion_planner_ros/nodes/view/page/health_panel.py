@@ -7,14 +7,17 @@ import math
 
 import viser
 
+from ..timeliness import timeliness
 from ..verdict import number_in, Report
+from .number_rows import deadline, number_rows
 from .prediction_panel import PredictionPanel
 from .time_chart import TimeChart
-from .words import note, table, torque_bars
+from .words import judged, note, table, torque_bars
 
 WIDTH = 330  # [pixels] of the panel
 CHART_PERIOD = 1.0  # [s] between two pictures of a chart
 VALUE_PERIOD = 0.2  # [s] between two plans whose values a chart takes
+STANDING = ('paused', 'over')  # states of the simulator in which the charts have a gap
 
 
 class HealthPanel:
@@ -26,6 +29,7 @@ class HealthPanel:
         panel.dock_left()
         panel.set_width(WIDTH)
         with panel.add_tab('Health', viser.Icon.HEARTBEAT):
+            self._timeliness = gui.add_html('')
             self._latency = TimeChart(gui, 'Latency: state to torque [ms]', 'median', '99 %',
                                       'deadline')
             self._missed = TimeChart(gui, 'Missed deadlines [% of control periods]', 'missed')
@@ -44,9 +48,11 @@ class HealthPanel:
     def take_planner(self, report: Report, bridge: Report) -> None:
         """Add a report of the planner to the charts; the simulator says what its deadline is."""
         facts, now = report.facts, report.came
+        if bridge.state in STANDING:
+            return
         self._latency.add(now, number_in(facts, 'latency_last_minute_p50_ms'),
                           number_in(facts, 'latency_last_minute_p99_ms'),
-                          _deadline(facts, bridge.facts))
+                          deadline(facts, bridge.facts))
         self._ood.add(now, number_in(facts, 'ood_score'), _threshold(facts, 'ood_warn'),
                       _threshold(facts, 'ood_stop'))
 
@@ -83,42 +89,19 @@ class HealthPanel:
             self._charts_due = now + CHART_PERIOD
             for chart in (self._latency, self._missed, self._value, self._ood):
                 chart.refresh(now)
+        self._timeliness.content = judged(timeliness(bridge.facts))
         self._torques.content = torque_bars(torques)
-        self._numbers.content = table(_numbers(planner.facts, bridge.facts))
+        self._numbers.content = table(number_rows(planner.facts, bridge.facts))
 
 
 def progress_of(bridge: Mapping[str, str]) -> dict[str, str]:
     """Return how far a simulated robot has come, in words."""
-    forms = {'distance': '{:.1f} m', 'speed': '{:.2f} m/s', 'time': '{:.1f} s', 'return': '{:.0f}'}
-    return {key: form.format(number) for key, form in forms.items()
-            if not math.isnan(number := number_in(bridge, key))}
-
-
-def _numbers(planner: Mapping[str, str], bridge: Mapping[str, str]) -> dict[str, str]:
-    """Return what is worth reading, in words."""
     rows = {}
-    for name, key, form in (
-            ('prediction error', 'prediction_percentile',
-             'larger than {:.0f} % of the training data'),
-            ('state outside of the data', 'state_deviation', '{:.2f} standard deviations'),
-            ('median latency', 'latency_p50_ms', '{:.1f} ms'),
-            ('99 % of latency', 'latency_p99_ms', '{:.1f} ms')):
-        if not math.isnan(number := number_in(planner, key)):
-            rows[name] = form.format(number)
-    for facts, keys in ((planner, ('stops', 'stop_causes', 'states_without_plan',
-                                   'clamped_commands', 'monitor_calibration', 'provider_in_use',
-                                   'bundle_hash')),
-                        (bridge, ('mode', 'seed', 'steps', 'missed_deadlines', 'falls',
-                                  'pushes'))):
-        rows |= {key.replace('_', ' '): facts[key] for key in keys if facts.get(key)}
+    for key, digits, unit in (('distance', 1, ' m'), ('speed', 2, ' m/s'), ('time', 1, ' s'),
+                              ('return', 0, '')):
+        if not math.isnan(number := number_in(bridge, key)):
+            rows[key] = f'{round(number, digits) + 0.0:,.{digits}f}{unit}'  # + 0.0: no '-0'
     return rows
-
-
-def _deadline(planner: Mapping[str, str], bridge: Mapping[str, str]) -> float:
-    """Return how long a torque may take [ms]: on hardware, a control period."""
-    if 'deadline_ms' in bridge:
-        return number_in(bridge, 'deadline_ms')
-    return 1e3 * number_in(planner, 'control_period')
 
 
 def _threshold(facts: Mapping[str, str], key: str) -> float:

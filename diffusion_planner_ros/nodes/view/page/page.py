@@ -14,7 +14,7 @@ from .denoising_panel import DenoisingPanel
 from .health_panel import HealthPanel, progress_of
 from .scene import Scene
 from .web_server import WebServer
-from .words import banner, legend, note, table
+from .words import banner, grid, legend, note, STYLE
 
 CONTROL_WIDTH = 300  # [pixels]
 
@@ -35,9 +35,11 @@ class Page:
         gui.main_panel.dock_right()
         gui.main_panel.set_width(CONTROL_WIDTH)
         self._verdict: tuple[Verdict, str] | None = None
+        gui.add_html(STYLE)
         self._banner = gui.add_html('')
         self._progress = gui.add_html('')
         self._remarks = gui.add_html('', visible=False)
+        self._legend = gui.add_html(legend({}))  # here it is seen without scrolling
         self.scene = Scene(self.server)
         self.denoising = DenoisingPanel(gui)  # on top: below the controls nobody finds it
         if controls is None:
@@ -47,7 +49,6 @@ class Page:
         self.health = HealthPanel(self.server)
         with gui.add_folder('View'):
             follow = gui.add_checkbox('follow the robot', True)
-            self._legend = gui.add_html(legend({}))
         follow.on_update(lambda event: act(lambda: self._follow(event.target.value)))
 
     def show_robot(self, model: RobotModel | None) -> None:
@@ -69,11 +70,11 @@ class Page:
 
     def tell_progress(self, facts: Mapping[str, str]) -> None:
         """Show how far a simulated robot has come."""
-        self._progress.content = table(progress_of(facts))
+        self._progress.content = grid(progress_of(facts))
 
-    def remark(self, text: str) -> None:
+    def remark(self, text: str, is_bad: bool) -> None:
         """Show what cannot be drawn as it should; nothing if it is empty."""
-        self._remarks.content, self._remarks.visible = note(text, is_bad=True), bool(text)
+        self._remarks.content, self._remarks.visible = note(text, is_bad=is_bad), bool(text)
 
     def _follow(self, is_following: bool) -> None:
         self.scene.is_following = is_following

@@ -8,7 +8,7 @@ import numpy as np
 import viser
 
 from ..prediction import Prediction, SPAN
-from .time_chart import COLORS, line_plot
+from .time_chart import COLORS, draw_lines, line_plot
 from .words import note
 
 NOTHING = 'nothing'
@@ -20,8 +20,9 @@ class PredictionPanel:
 
     def __init__(self, gui: viser.GuiApi) -> None:
         self._entry = gui.add_dropdown('Predicted against measured', (NOTHING,),
-                                       hint='An entry of the state; of the plans shown, each '
-                                       'begins where the one before has ended.')
+                                       hint='Choose a position or a velocity of a joint. Some '
+                                       'plans of the last seconds are drawn, one after the other: '
+                                       'what each predicted of it, and what was measured then.')
         self._plot = line_plot(gui, f'[{UNITS}]', 'predicted by plans', 'measured', span=SPAN,
                                colors=COLORS[1::-1])
         self._plot.visible = False
@@ -48,8 +49,7 @@ class PredictionPanel:
             return
         times, measured, predicted = data
         error = predicted - measured
-        # A chart has no gaps: where no plan is shown, the line is hidden below the measured one.
-        self._plot.data = times, np.where(np.isfinite(error), predicted, measured), measured
+        draw_lines(self._plot, times, predicted, measured)
         known = error[np.isfinite(error)]
         self._remark.content = note(
             f'root mean square of the difference: {np.sqrt(np.mean(known ** 2)):.3g}'

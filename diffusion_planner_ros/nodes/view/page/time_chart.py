@@ -12,7 +12,10 @@ import viser
 from ..history import History
 
 SPAN = 60.0  # [s] that charts of the health show
-HEIGHT = 120  # [pixels]
+N_MARKS = 4  # of the time, beside that of now
+HEIGHT = 130  # [pixels]
+TIME_HEIGHT, NUMBER_WIDTH = 36, 48  # [pixels] of the axes
+PADDING = (10, 26, 0, 0)  # [pixels] above, right, below, left: numbers at an end need some space
 COLORS = ('#4c6ef5', '#e8590c', '#c92a2a')
 
 
@@ -28,30 +31,27 @@ def line_plot(gui: viser.GuiApi, title: str, *names: str, span: float,
     series: tuple[Any, ...] = ({'label': 's'}, *(
         {'label': name, 'stroke': color, **look}
         for name, color in zip(names, colors, strict=False)))
+    ago = [span * k / N_MARKS for k in range(N_MARKS, -1, -1)]
+    marks = {'splits': [-s for s in ago],
+             'values': [f'{ago[0]:g} s ago', *(f'{s:g} s' for s in ago[1:-1]), 'now']}
+    axes: Any = ({'show': True, 'size': TIME_HEIGHT, **marks},
+                 {'show': True, 'size': NUMBER_WIDTH})
     return gui.add_uplot(
-        tuple(np.zeros(0) for _ in series), series, title=title, height=HEIGHT,
-        scales={'x': {'time': False, 'range': (-span, 0.0)}, 'y': {'auto': True}},
-        axes=({'show': True, 'size': 28}, {'show': True, 'size': 44}),
+        tuple(np.zeros(0) for _ in series), series, title=title, height=HEIGHT, padding=PADDING,
+        scales={'x': {'time': False, 'range': (-span, 0.0)}, 'y': {'auto': True}}, axes=axes,
         legend={'show': len(names) > 1, 'live': False})
 
 
-def without_gaps(times: NDArray, *lines: NDArray) -> tuple[NDArray, ...]:
+def draw_lines(plot: viser.GuiUplotHandle, times: NDArray, *lines: NDArray) -> None:
     """
-    Return lines that a chart can draw: uPlot knows no NaN, and one at the front empties the chart.
-
-    Values that are missing are those of the nearest ones before and after, on a straight line; a
-    line without any lies behind one that has some.
+    Draw lines; NaN is a gap.
 
     :param times: shape (n,).
     :param lines: each of shape (n,).
     """
-    known = [np.isfinite(line) for line in lines]
-    filled = [np.interp(times, times[is_known], line[is_known]) if is_known.any() else None
-              for line, is_known in zip(lines, known, strict=True)]
-    instead = next((line for line in filled if line is not None), None)
-    if instead is None:
-        return tuple(np.zeros(0) for _ in (times, *lines))
-    return times, *(instead if line is None else line for line in filled)
+    # uPlot knows gaps as null alone, and arrays hold none. viser makes arrays of a tuple.
+    plot.data = [times.tolist(), *(  # type: ignore[assignment]
+        [None if np.isnan(number) else number for number in line.tolist()] for line in lines)]
 
 
 class TimeChart:
@@ -70,6 +70,5 @@ class TimeChart:
         self._history.clear()
 
     def refresh(self, now: float) -> None:
-        """Draw what is new."""
-        if (data := self._history.take(now)) is not None:
-            self._plot.data = without_gaps(*data)
+        """Draw it as it is now: what is old moves on, whether anything is new or not."""
+        draw_lines(self._plot, *self._history.at(now))
