@@ -251,6 +251,8 @@ class Viewer(Node):
             return
         if self._controls is not None:
             self._controls.turn(now)
+        if self._page.controls is not None:
+            self._page.controls.turn(now)
         with self._page.server.atomic():  # one message, and one picture
             self._show(now)
 
@@ -261,6 +263,9 @@ class Viewer(Node):
         if self._has_moved and self._model is not None:
             self._has_moved = False
             self._page.scene.move(self._model.poses(self._playback.positions))
+        self._listen_to_denoising(self._page.denoising.is_on)
+        if (step := self._page.denoising.refresh(self._steps)) is not None:
+            self._page.scene.draw(replace(step, solids=self._plan.solids))  # walls stay
         judged = verdict(self._heard, now)
         self._page.tell(judged, self._heard.planner.hardware or self._heard.bridge.hardware)
         if now >= self._refresh_at:
@@ -279,16 +284,13 @@ class Viewer(Node):
     def _refresh(self, now: float) -> None:
         heard = self._heard
         self._find_model()
-        self._listen_to_denoising(self._page.denoising.is_on)
-        if (step := self._page.denoising.refresh(self._steps)) is not None:
-            self._page.scene.draw(replace(step, solids=self._plan.solids))  # walls stay
         self._page.health.prediction.offer(self._entries)
         self._listen_to_prediction(self._page.health.prediction.entry)
         self._page.health.prediction.refresh(self._prediction)
         self._page.tell_progress(heard.bridge.facts)
         self._page.health.refresh(now, heard.planner, heard.bridge, self._torques())
         if self._page.controls is not None:
-            self._page.controls.refresh(now, heard.planner, heard.bridge)
+            self._page.controls.refresh(heard.planner, heard.bridge)
         self._page.remark(*self._remarks(now))
 
     def _find_model(self) -> None:

@@ -142,7 +142,26 @@ def test_candidates_are_changed_and_a_refused_value_shows_the_reason_of_the_node
         watched.page.get_by_text('n_candidates')).first
     refused.wait_for()
     watched.page.wait_for_function('field => field.value === "5"', arg=field.element_handle())
+    for typed in ('many', ''):
+        field.fill(typed)
+        watched.page.get_by_text(f"n_candidates is '{typed}', expected a whole number"
+                                 ).first.wait_for()
+        watched.page.wait_for_function('field => field.value === "5"', arg=field.element_handle())
+        # What was said of the value before is gone.
+        assert watched.page.get_by_text("n_candidates is '").count() <= 2
     assert watched.reports['planner']['n_candidates'] == '5'
+
+
+def test_whoever_drags_the_slider_sees_how_a_plan_came_about(watched):
+    page = watched.page
+    page.get_by_text('From noise to plan', exact=True).click()
+    slider = page.locator('.mantine-Slider-root').first
+    slider.wait_for()
+    box = slider.bounding_box()
+    page.mouse.click(box['x'] + box['width'] - 1, box['y'] + box['height'] / 2)
+    page.get_by_text('the plans, the chosen one in green. The live plans are hidden').wait_for()
+    page.get_by_label('show it').uncheck()
+    page.get_by_text('From noise to plan', exact=True).click()
 
 
 def test_a_simulator_that_is_started_again_is_shown_again(watched):

@@ -208,7 +208,7 @@ def test_a_robot_is_pushed_to_where_it_is_dragged(viewer):
         assert wait_for_push((0.0, 0.0, 1.0), (0.4, 0.0, 1.0)) == pytest.approx((3.0, 0.0))
         spin_for(node, 0.5)  # what was sent twice
         assert wait_for_push((0.0, 0.0, 1.0), (-0.3, 2.0, 1.4)) == pytest.approx((-1.8, 2.4))
-        assert browser.was_told('pushed: -1.8 N s forward, +2.4 N s up')
+        assert browser.was_told('pushed: 1.8 N s backward, 2.4 N s up')
         spin_for(node, 0.5)
         pushes.clear()
         browser.drag('/world/robot/0', (0.0, 0.0, 1.0), (0.01, 3.0, 1.0))  # across its plane

@@ -89,7 +89,7 @@ class RobotControls:
     def push(self, x: float, z: float, tell: Tell) -> None:
         """Push the robot forward and up [N s]."""
         if self._publish(PUSH, Vector3(x=x, z=z)):
-            tell(True, f'pushed: {x:+.3g} N s forward, {z:+.3g} N s up')
+            tell(True, 'pushed')
         else:
             tell(False, 'no simulator listens to pushes')
 

@@ -12,15 +12,19 @@ from ....planning.samplers import SAMPLERS
 from ..robot_controls import RobotControls
 from ..verdict import number_in, Report
 from .scene import Scene
-from .words import note, push_words
+from .words import impulse_words, note, push_words
 
 STRENGTH = 3.0  # [N s] of a push; the walker falls at some of 8
 SPEEDS = (-1.0, 3.0)  # [m/s]
 DIRECTIONS = {'backward': (-1.0, 0.0), 'up': (0.0, 1.0), 'forward': (1.0, 0.0)}
-TYPING_TIME = 0.5  # [s] without another key after which a value is asked for
+# [s] without another key after which a value is asked for, and an empty field is filled again.
+TYPING_TIME, EMPTY_TIME = 0.5, 2.0
 Act = Callable[[Callable[[], None]], None]
 """Lets the thread of the executor call something."""
 
+NUMBERS = {'n_candidates': (int, 'a whole number'), 'n_denoise_steps': (int, 'a whole number'),
+           'guidance_strength': (float, 'a number')}
+ABOUT_DRAG = 'Drag the robot to push it. Drag elsewhere to turn the view.'
 HINTS = {
     'n_candidates': 'Plans that are made together; the best one is chosen.',
     'n_denoise_steps': 'Steps from noise to plan.',
@@ -50,6 +54,9 @@ class ControlPanel:
         self._shown: dict[str, str] = {}  # parameters as the planner has reported them
         # What was typed, and when to ask for it, so that not every key asks; None once asked.
         self._wanted: dict[str, tuple[Any, float | None]] = {}
+        # What became of the last thing that was asked for, beside what asks for it.
+        self._told: dict[str, viser.GuiHtmlHandle] = {}
+        self._notices: list[viser.NotificationHandle] = []
         gui = server.gui
         self._simulation = gui.add_folder('Simulation')
         with self._simulation:
@@ -57,8 +64,9 @@ class ControlPanel:
             self._reset = gui.add_button('Start again', icon=viser.Icon.REFRESH)
             self._strength = gui.add_slider('Push [N s]', 0.5, 20.0, 0.5, STRENGTH)
             self._about_push = gui.add_html('')
-            self._push = gui.add_button_group('Push it', tuple(DIRECTIONS),
-                                              hint='Or drag the robot to where it is to go.')
+            self._push = gui.add_button_group('Push it', tuple(DIRECTIONS))
+            self._told['simulation'] = gui.add_html('')
+            gui.add_html(note(ABOUT_DRAG))
         self._speed_folder = gui.add_folder('Commanded speed', visible=False)
         with self._speed_folder:
             self._has_speed = gui.add_checkbox('command it', False)
@@ -68,26 +76,33 @@ class ControlPanel:
             self._goal = gui.add_vector2('x, y [m]', (0.0, 0.0), step=0.1)
             self._go = gui.add_button_group('Goal', ('go there', 'give up'))
             self._pick = gui.add_button('Click on the ground', icon=viser.Icon.MAP_PIN)
+            self._told['goal'] = gui.add_html('')
             self._result = gui.add_html('')
         with gui.add_folder('Planner'):
             self._inputs: dict[str, Any] = {
-                'n_candidates': gui.add_number('candidates', 1, step=1,
-                                               hint=HINTS['n_candidates']),
-                'n_denoise_steps': gui.add_number('denoising steps', 1, step=1,
-                                                  hint=HINTS['n_denoise_steps']),
+                # Texts: inputs for numbers do not tell us that something else was typed.
+                'n_candidates': gui.add_text('candidates', '', hint=HINTS['n_candidates']),
+                'n_denoise_steps': gui.add_text('denoising steps', '',
+                                                hint=HINTS['n_denoise_steps']),
                 'sampler': gui.add_dropdown('sampler', tuple(SAMPLERS)),
-                'guidance_strength': gui.add_number('guidance strength', 0.0, step=0.1,
-                                                    hint=HINTS['guidance_strength']),
-                'bundle': gui.add_text('model bundle', '', hint=HINTS['bundle'])}
+                'guidance_strength': gui.add_text('guidance strength', '',
+                                                  hint=HINTS['guidance_strength'])}
+            self._told['planner'] = gui.add_html('')
+            self._inputs['bundle'] = gui.add_text('model bundle', '', hint=HINTS['bundle'])
             self._load = gui.add_button('Load this bundle')
             gui.add_html(note(ABOUT_BUNDLES))
-        self._answer = gui.add_html('')
         self._connect()
 
     # What the node tells
 
-    def refresh(self, now: float, planner: Report, bridge: Report) -> None:
-        """Show what can be controlled, and the settings in use; ask for what was typed."""
+    def turn(self, now: float) -> None:
+        """Ask for what was typed; call it often."""
+        for name, (value, due) in self._wanted.copy().items():
+            if due is not None and now >= due:
+                self._ask(name, value)
+
+    def refresh(self, planner: Report, bridge: Report) -> None:
+        """Show what can be controlled, and the settings in use."""
         controls = self._controls
         self._simulation.visible = controls.is_simulated
         self._speed_folder.visible = controls.takes_speeds and _follows_speed(planner.facts)
@@ -102,9 +117,6 @@ class ControlPanel:
             if text is not None and name not in self._wanted and text != self._shown.get(name):
                 self._shown[name] = text
                 self._put(name, handle)
-        for name, (value, due) in self._wanted.copy().items():
-            if due is not None and now >= due:
-                self._ask(name, value)
 
     def tell_mass(self, mass: float) -> None:
         """Take the mass of the robot [kg]; 0 if nobody knows."""
@@ -120,8 +132,8 @@ class ControlPanel:
         if text is None:
             return
         try:
-            handle.value = type(handle.value)(text)
-        except ValueError:  # a sampler that this version does not know, or no number
+            handle.value = text
+        except ValueError:  # a sampler that this version does not know
             return
 
     def _set_paused(self, is_paused: bool) -> None:
@@ -134,10 +146,8 @@ class ControlPanel:
     # What a person does; viser calls these in threads of its own
 
     def _connect(self) -> None:
-        controls = self._controls
         self._pause.on_click(lambda event: self._act(self._toggle_pause))
-        self._reset.on_click(lambda event: self._act(
-            lambda: controls.reset(self._teller('start again'))))
+        self._reset.on_click(lambda event: self._act(self._do_reset))
         self._push.on_click(lambda event: self._act(
             lambda: self._do_push(*DIRECTIONS[event.target.value])))
         self._scene.let_drag(lambda x, z: self._act(lambda: self._do_push(x, z)))
@@ -171,12 +181,22 @@ class ControlPanel:
         def tell(is_done: bool, text: str) -> None:
             if is_done:
                 self._set_paused(wanted)
-            self._teller('pause' if wanted else 'go on')(is_done, text)
+            self._tell('pause' if wanted else 'go on', 'simulation', is_done, text)
         self._controls.pause(wanted, tell)
+
+    def _do_reset(self) -> None:
+        self._controls.reset(lambda is_done, text: self._tell(
+            'start again', 'simulation', is_done, f'started again, {text}' if is_done else text))
 
     def _do_push(self, x: float, z: float) -> None:
         strength = float(self._strength.value)
-        self._controls.push(strength * x, strength * z, self._teller('push'))
+        words = impulse_words(strength * x, strength * z)
+
+        def tell(is_done: bool, text: str) -> None:
+            if is_done:
+                text = f'{text}{" when it goes on" if self._is_paused else ""}: {words}'
+            self._tell('push', 'simulation', is_done, text)
+        self._controls.push(strength * x, strength * z, tell)
 
     def _do_speed(self) -> None:
         self._controls.command_speed(float(self._speed.value) if self._has_speed.value else None)
@@ -184,36 +204,46 @@ class ControlPanel:
     def _do_goal(self, what: str) -> None:
         self._result.content = ''  # of the goal before
         if what == 'give up':
-            self._controls.give_up(self._teller('goal'))
+            self._controls.give_up(self._teller('goal', 'goal'))
         else:
             x, y = self._goal.value
-            self._controls.go_to(x, y, '', self._teller('goal'))
+            self._controls.go_to(x, y, '', self._teller('goal', 'goal'))
 
     def _do_set(self, name: str, value: Any) -> None:
-        self._wanted[name] = value, time.monotonic() + TYPING_TIME
+        self._wanted[name] = value, time.monotonic() + (TYPING_TIME if value else EMPTY_TIME)
 
-    def _ask(self, name: str, value: Any) -> None:
-        self._wanted[name] = value, None
+    def _ask(self, name: str, typed: str) -> None:
+        self._wanted[name] = typed, None
+        kind, what = NUMBERS.get(name, (str, 'a text'))
 
         def tell(is_done: bool, text: str) -> None:
-            if self._wanted.get(name) == (value, None):
+            if self._wanted.get(name) == (typed, None):
                 del self._wanted[name]
                 if is_done:
-                    self._shown[name] = str(value)
-                else:
-                    self._put(name, self._inputs[name])
-            self._teller(name)(is_done, text)
+                    self._shown[name] = str(kind(typed))
+                self._put(name, self._inputs[name])
+            self._tell(name, 'planner', is_done, text)
+        try:
+            value = kind(typed)
+        except ValueError:
+            tell(False, f"{name} is '{typed}', expected {what}")
+            return
         self._controls.set_planner(name, value, tell)
 
-    def _teller(self, what: str) -> Callable[[bool, str], None]:
-        def tell(is_done: bool, text: str) -> None:
-            self._answer.content = note(text if is_done else f'{what} refused: {text}',
-                                        is_bad=not is_done)
-            if not is_done:
-                for client in self._server.get_clients().values():
-                    client.add_notification(f'{what}: refused', text, color='red',
-                                            auto_close_seconds=8.0)
-        return tell
+    def _teller(self, what: str, place: str) -> Callable[[bool, str], None]:
+        return lambda is_done, text: self._tell(what, place, is_done, text)
+
+    def _tell(self, what: str, place: str, is_done: bool, text: str) -> None:
+        """Say what became of something; what was said before is of the past."""
+        for told in self._told.values():
+            told.content = ''
+        self._told[place].content = note(text if is_done else f'{what} refused: {text}',
+                                         is_bad=not is_done)
+        for notice in self._notices:
+            notice.remove()
+        self._notices = [] if is_done else [
+            client.add_notification(f'{what}: refused', text, color='red', auto_close_seconds=8.0)
+            for client in self._server.get_clients().values()]
 
 
 def _follows_speed(facts: dict[str, str]) -> bool:

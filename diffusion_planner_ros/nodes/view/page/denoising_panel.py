@@ -2,14 +2,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """A slider from noise to plan, for a plan that was really executed."""
 
+from typing import Any
+
 import viser
 
 from ..denoising_steps import DenoisingSteps
 from ..marker_shapes import MarkerShapes
 from .words import note
 
-ABOUT = ('Every plan begins as noise. Pause the robot, then drag: this is how the plan that you '
-         'see became one.')
+ABOUT = ('Every plan begins as noise. Drag the slider, best while the robot is paused, to see how '
+         'one became a plan.')
+HIDDEN = 'The live plans are hidden meanwhile, as they would cover it.'
 
 
 class DenoisingPanel:
@@ -21,12 +24,17 @@ class DenoisingPanel:
             self._is_on = gui.add_checkbox('show it', False)
             self._share = gui.add_slider('noise to plan [%]', 0, 100, 1, 0)
             self._state = gui.add_html('')
+        self._share.on_update(self._on_drag)
         self._drawn: MarkerShapes | None = None
 
     @property
     def is_on(self) -> bool:
         """Whether steps of the denoising are to be drawn, in place of the plan."""
         return self._is_on.value
+
+    def _on_drag(self, event: Any) -> None:  # in a thread of viser's
+        # A hint of viser's hides that it can be set.
+        self._is_on.value = True  # type: ignore[misc]
 
     def refresh(self, steps: DenoisingSteps) -> MarkerShapes | None:
         """Return what is to be drawn if that has changed, and say what it is."""
@@ -35,10 +43,16 @@ class DenoisingPanel:
             self._state.content = ''
             return None
         shapes = steps.at(self._share.value / 100)
-        n = len(steps.steps)
-        self._state.content = note('waiting for a plan ...' if shapes is None else
-                                   f'after {steps.steps.index(shapes)} of {n - 1} steps')
+        self._state.content = note(_words(steps, shapes))
         if shapes is self._drawn:
             return None
         self._drawn = shapes
         return shapes
+
+
+def _words(steps: DenoisingSteps, shapes: MarkerShapes | None) -> str:
+    if shapes is None:
+        return 'Waiting for the planner, which sends the steps of a plan every few seconds ...'
+    done, last = steps.steps.index(shapes), len(steps.steps) - 1
+    what = 'noise' if done == 0 else 'the plans, the chosen one in green' if done == last else ''
+    return f'After {done} of {last} steps{what and f": {what}"}. {HIDDEN}'
