@@ -13,9 +13,9 @@ from ..history import History
 
 SPAN = 60.0  # [s] that charts of the health show
 N_MARKS = 4  # of the time, beside that of now
-HEIGHT = 130  # [pixels]
-TIME_HEIGHT, NUMBER_WIDTH = 36, 48  # [pixels] of the axes
-PADDING = (10, 26, 0, 0)  # [pixels] above, right, below, left: numbers at an end need some space
+HEIGHT = 114  # [pixels]
+TIME_HEIGHT, NUMBER_WIDTH = 30, 48  # [pixels] of the axes
+PADDING = (9, 26, 0, 0)  # [pixels] above, right, below, left: numbers at an end need some space
 COLORS = ('#4c6ef5', '#e8590c', '#c92a2a')
 
 
