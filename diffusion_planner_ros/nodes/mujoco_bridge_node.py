@@ -203,7 +203,8 @@ class MujocoBridge(Node):
     def _publish_diagnostics(self) -> None:
         level, message = self._health()
         facts = {**self._episode.facts(), **self._latency.facts(),
-                 'command_publishers': self.count_publishers(self._commands.topic_name)}
+                 'command_publishers': self.count_publishers(self._commands.topic_name),
+                 'conflicts': ', '.join(self._conflicts)}
         self._diagnostics.publish(msg_from_facts(
             self, self._robot.robot.name, message, facts, level=level,
             stamp=stamp_from_nanoseconds(self._episode.time)))

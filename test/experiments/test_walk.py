@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 import pytest
 from ros_processes import environment, observer, running, spin_until, TIME_LIMIT
 
+from diffusion_planner_ros.errors import PlannerError
 from diffusion_planner_ros.experiments.closed_loop import run_episode
 from diffusion_planner_ros.experiments.ros import ros_session
-from diffusion_planner_ros.nodes.common.topics import JOINT_STATES
+from diffusion_planner_ros.nodes.common.topics import DIAGNOSTICS, JOINT_STATES
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.planning.planner import Planner
 from diffusion_planner_ros.planning.planner_config import PlannerConfig
@@ -168,6 +170,8 @@ def test_an_interrupted_walk_reports_the_episodes_that_were_finished(tmp_path):
 
 
 def test_a_paused_walk_is_not_given_up(monkeypatch):
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
     monkeypatch.setattr(ros_session, 'STALL_TIME', 4.0)
     config = ros_session.SessionConfig(
         bundle=share_file('models/walker2d'), planner=PlannerConfig(), lockstep=True,
@@ -203,6 +207,21 @@ def test_refuses_to_share_its_domain_with_another_robot(tmp_path):
     assert done.returncode == 1, f'{done.stderr}\n{robot.output}\n{[*map(str, seen)]}'
     assert done.stderr.splitlines()[-1].startswith(
         'diffusion_planner: another robot, planner or clock runs in ROS domain ')
+
+
+def test_believes_its_robot_that_there_is_another(monkeypatch):
+    for name, value in environment().items():
+        monkeypatch.setenv(name, value)
+    config = ros_session.SessionConfig(
+        bundle=share_file('models/walker2d'), planner=PlannerConfig(), lockstep=True,
+        real_time_factor=1.0, first_seed=SEEDS[0])
+    with ros_session.session(config, record=False) as nodes:
+        reports = nodes.create_publisher(DiagnosticArray, DIAGNOSTICS.path, 1)
+        facts = nodes.bridge | {'conflicts': '/clock'}
+        report = DiagnosticArray(status=[DiagnosticStatus(
+            name='mujoco_bridge', values=[KeyValue(key=k, value=v) for k, v in facts.items()])])
+        with pytest.raises(PlannerError, match='another robot, planner or clock runs'):
+            nodes.wait_until(lambda: reports.publish(report), 'nobody believes it')
 
 
 def test_a_bundle_that_is_not_there_is_one_clear_line(tmp_path):

@@ -248,9 +248,11 @@ def test_a_second_sender_of_commands_is_named_and_one_that_is_silent_is_not(lock
     spin_until(lockstep.node, is_reported, 'report', lockstep.process)
     text = '2 publishers on /effort_controller/commands, expected one'
     assert lockstep.process.output.count(text) == 1
+    assert lockstep.reports[-1]['conflicts'] == '/effort_controller/commands'
     # As a planner that crashed: silent, but still listed.
     spin_until(lockstep.node, lambda: lockstep.levels[-1] == DiagnosticStatus.OK, 'end')
     assert lockstep.reports[-1]['command_publishers'] == '2'
+    assert lockstep.reports[-1]['conflicts'] == ''
 
 
 def test_a_second_publisher_of_the_clock_is_named(lockstep):

@@ -47,6 +47,7 @@ class Observer(Node):
         self._n_reports = 0  # of the planner
         self._next_check = 0.0
         self._is_interrupted = False
+        self._has_rival = False  # as the robot reports, which may hear of it before we do
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         SESSION.subscription(self, DIAGNOSTICS, self.on_diagnostics)
@@ -132,12 +133,12 @@ class Observer(Node):
 
         :raises PlannerError: if there is another robot or planner.
         """
-        if time.monotonic() < self._next_check:
+        if time.monotonic() < self._next_check and not self._has_rival:
             return
         self._next_check = time.monotonic() + CHECK_PERIOD
         # A robot in a namespace does not disturb, unless it publishes our clock.
-        if any(self.count_publishers(topic.path) > 1
-               for topic in (JOINT_STATES, COMMANDS, PLAN, CLOCK)):
+        if self._has_rival or any(self.count_publishers(topic.path) > 1
+                                  for topic in (JOINT_STATES, COMMANDS, PLAN, CLOCK)):
             domain = os.environ.get('ROS_DOMAIN_ID', '0')
             raise PlannerError(f'another robot, planner or clock runs in ROS domain {domain}; end '
                                'it, or set ROS_DOMAIN_ID to a number from 1 to 101 that is free')

@@ -185,6 +185,7 @@ class Session(Observer):
             if n_stops:
                 self._bridge_stops[bridge['stop_cause']] += n_stops
             self.bridge = bridge
+            self._has_rival |= bool(bridge['conflicts'])
             if bridge['state'] == 'running':
                 self._course.append(bridge)
         for name in (RECORDER_NAME, MCAP_RECORDER_NAME):

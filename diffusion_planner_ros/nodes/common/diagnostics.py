@@ -101,6 +101,8 @@ VALUES: dict[str, dict[tuple[str, ...], str]] = {
             'since the start',
         ('command_publishers',):
             'publishers of commands that DDS lists',
+        ('conflicts',):
+            'commands or clock, where more than one node sends them; empty where all is well',
     },
     'recorder': {
         ('state',):
