@@ -122,7 +122,8 @@ def _body(files: ReportFiles) -> str:
     about = '' if episode is None else (
         f'The episode of seed {int(episode.seed)}. Drag to turn it. Lines show where plans would '
         'lead torso and feet or hands: the executed plan in orange, other candidates, where '
-        'recorded, in grey.')
+        'recorded, in grey. Some plans are kept: each stays, and the robot moves along it, until '
+        'the next one that was.')
     returns = returns_chart({'episode': rows}) if len(rows) > 1 else ''
     return ''.join((
         key_figures(files.facts), section('Playback', replayed, about),
