@@ -79,6 +79,7 @@ def watched(tmp_path_factory):
         spin_until(node, lambda: 'live view: ' in viewer.output, 'the address', viewer)
         watched = Watched(folder, opened, node, viewer.output.split()[2])
         watched.planner, watched.bridge, watched.stack = planner, bridge, stack
+        watched.viewer = viewer
         watched.wait_for_verdict('good')
         yield watched
 
@@ -205,3 +206,9 @@ def test_a_planner_that_is_killed_is_red_within_a_second_and_a_new_one_is_welcom
         watched.wait_for_verdict('bad')
     with running('planner', watched.folder, **PLANNER):
         watched.wait_for_verdict('good')
+
+
+def test_the_last_thing_that_it_says_is_that_it_has_ended(watched):
+    watched.viewer.process.send_signal(signal.SIGTERM)
+    watched.wait_for_verdict('idle')
+    assert 'The program has ended' in watched.page.locator('#verdict').inner_text()

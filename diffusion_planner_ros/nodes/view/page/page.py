@@ -3,6 +3,7 @@
 """The whole page."""
 
 from collections.abc import Mapping
+import time
 
 from ..robot.link_shapes import Color
 from ..robot.robot_model import RobotModel
@@ -17,6 +18,9 @@ from .web_server import WebServer
 from .words import banner, grid, legend, note, STYLE
 
 CONTROL_WIDTH = 300  # [pixels]
+OVER = Verdict('idle', 'The program has ended. This is what it showed last; when it runs again, '
+               'load the page again')
+LAST_WORD = 0.2  # [s] in which viser sends it: it tells nobody when it has
 
 
 class Page:
@@ -80,5 +84,9 @@ class Page:
         self.scene.is_following = is_following
 
     def close(self) -> None:
-        """Serve it no more."""
+        """Say that it is over to whoever looks, and serve it no more."""
+        if self.server.n_viewers:
+            self.tell(OVER, '')
+            self.server.flush()
+            time.sleep(LAST_WORD)
         self.server.stop()
