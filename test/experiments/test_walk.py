@@ -134,11 +134,8 @@ def wait_for_live_line(walk):
         assert walk.poll() is None
 
 
-@pytest.mark.parametrize('moment', ['starting', 'walking'])
-def test_interrupt_ends_both_nodes(walking, moment):
+def test_interrupt_ends_both_nodes_while_they_start(walking):
     walk, files = walking
-    if moment == 'walking':
-        wait_for_live_line(walk)
     walk.send_signal(signal.SIGINT)
     _, stderr = walk.communicate(timeout=TIME_LIMIT)
     assert walk.returncode == 130
@@ -147,7 +144,7 @@ def test_interrupt_ends_both_nodes(walking, moment):
     assert not any(file in process_list() for file in files)
 
 
-def test_an_interrupted_walk_reports_the_episodes_that_were_finished(tmp_path):
+def test_interrupt_ends_both_nodes_and_the_finished_episodes_are_reported(tmp_path):
     walk = subprocess.Popen([*map(str, [*CLI, 'walk', '--no-view', '--no-video', '--lockstep',
                                         '--out', tmp_path, '--episodes', 500, *FALLS_SOON])],
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
@@ -155,12 +152,16 @@ def test_an_interrupted_walk_reports_the_episodes_that_were_finished(tmp_path):
     try:
         while not re.match(r'episode ([2-9]|\d\d):', line := walk.stderr.readline()):
             assert line, 'it ended'
+        files = [line.split()[-1] for line in nodes_of(walk.pid)]
         walk.send_signal(signal.SIGINT)
         _, stderr = walk.communicate(timeout=TIME_LIMIT)
     finally:
         walk.kill()
         walk.wait()
     assert walk.returncode == 130, stderr
+    assert 'Traceback' not in stderr
+    assert len(files) == 2
+    assert not any(file in process_list() for file in files)
     n = len(json.loads((tmp_path / 'summary.json').read_text())['returns'])
     assert 2 <= n < 500
     assert stderr.splitlines()[-1] == (

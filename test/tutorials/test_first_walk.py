@@ -4,6 +4,7 @@
 
 import re
 
+from paths import SOURCE
 import pytest
 from tutorial import Tutorial
 
@@ -15,7 +16,9 @@ WALK = ('--lockstep --no-video --no-view --episodes 1 --planner.n-candidates 1 '
 @pytest.fixture(scope='module')
 def page(tmp_path_factory):
     page = Tutorial('first_walk.md', quick={'walk': WALK})
-    with page.done_in(tmp_path_factory.mktemp('tutorial')):
+    folder = tmp_path_factory.mktemp('tutorial')
+    (folder / 'models').symlink_to(SOURCE / 'models')  # as in a clone
+    with page.done_in(folder):
         yield page
 
 
@@ -28,5 +31,5 @@ def test_every_line_of_it_makes_the_robot_walk(page):
 
 def test_the_numbers_that_it_explains_are_reported(page):
     explained = re.findall(r'`(\w+)`', ''.join(re.findall(r'^\| (`.*?) \|', page.text, re.M)))
-    assert len(explained) == 7
+    assert len(explained) == 8
     assert set(explained) <= set(page.reports['walk'][0])

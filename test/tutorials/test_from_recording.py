@@ -24,15 +24,16 @@ def test_the_recording_becomes_a_bundle_that_moves_the_robot(page):
     assert {step.program for step in page.steps} == {'diffusion_planner'}
     assert list(page.reports) == ['walk', 'import', 'train', 'export', 'info', 'evaluate',
                                   'calibrate']
-    recorded, walked = page.reports['walk']
+    recorded, walked, calm = page.reports['walk']
     (imported,) = page.reports['import']
     steps = recorded['episode_steps'][0]
     assert steps - 5 <= imported['steps'] <= steps
     assert walked['bundle'] == 'models/walks'
     assert walked['episode_steps'][0] > 0
+    assert calm['bundle_hash'] != walked['bundle_hash']
     assert page.reports['evaluate'][0]['episodes'] == 1
     (calibrated,) = page.reports['calibrate']
-    assert Bundle.load(Path('models/walks')).hash == calibrated['hash']
+    assert Bundle.load(Path('models/walks')).hash == calibrated['hash'] == calm['bundle_hash']
 
 
 def test_the_report_that_it_shows_is_like_this_one(page):
