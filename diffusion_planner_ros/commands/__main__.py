@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The command line: ``diffusion_planner VERB``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -64,13 +66,13 @@ def main() -> None:
     # process to look at its library, and Ctrl-C makes that one print a traceback.
     os.environ.setdefault('MUJOCO_GL', 'disable')
     try:
-        import tyro
+        with _quickly_interrupted():
+            import tyro
 
-        from .preset_option import with_preset
+            from .preset_option import with_preset
 
-        tyro.extras.subcommand_cli_from_dict(
-            with_preset(verbs(), sys.argv[1:]), prog='diffusion_planner',
-            description=ABOUT)
+            known = with_preset(verbs(), sys.argv[1:])
+        tyro.extras.subcommand_cli_from_dict(known, prog='diffusion_planner', description=ABOUT)
         sys.stdout.flush()
     except PlannerError as error:
         sys.exit(f'diffusion_planner: {error}')
@@ -87,6 +89,23 @@ def main() -> None:
         sys.exit(f"diffusion_planner: '{error.name}' is not installed, and this verb needs it; "
                  "pip install 'diffusion_planner_ros[sim,train,ros,view,recordings]' has all that "
                  'any verb needs')
+
+
+@contextmanager
+def _quickly_interrupted() -> Iterator[None]:
+    """Let Ctrl-C end the process at once: libraries in C print a traceback while they load."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield  # deaf, as jobs in the background of a shell are, or somebody else's
+        return
+
+    def leave(*_: object) -> NoReturn:
+        os.write(2, b'diffusion_planner: interrupted\n')
+        os._exit(EXIT_CODE)
+    signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _exit_interrupted(remedy: str = '') -> NoReturn:
