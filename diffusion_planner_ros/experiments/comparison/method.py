@@ -101,8 +101,9 @@ def _settings(word: str, text: str) -> dict[str, dict[str, Any]]:
             raise ConfigError(f"methods has '{word}' with '{part}', expected SETTING=VALUE with "
                               'a setting of train or of the planner')
         if len(owners) > 1:
-            raise ConfigError(f"methods has '{word}' with '{part}', which both have, expected "
-                              f'{" or ".join(f"{owner}.{part}" for owner in owners)}')
+            choices = ' or '.join(f'{owner}.{part}' for owner in owners)
+            raise ConfigError(f"methods has '{word}' with '{part}', a setting of train and of the "
+                              f'planner, expected {choices}')
         values[owners[0]][name] = _value(word, known[owners[0]][name], value)
     return values
 
