@@ -11,7 +11,7 @@ PACKAGE = 'diffusion_planner_ros'
 README = Path(__file__).resolve().with_name('README.md')
 
 ROBOT = ['numpy>=1.24', 'onnxruntime>=1.18', 'PyYAML>=6']
-# scipy: standard errors, nearest neighbours and ranks of the experiments; no robot needs it
+# scipy: nearest neighbours and ranks of the experiments; no robot needs it
 SIM = ['gymnasium>=1.0', 'h5py>=3.8', 'imageio>=2.30', 'imageio-ffmpeg>=0.5',
        'matplotlib>=3.7', 'mujoco>=3.2.5', 'scipy>=1.10', 'tqdm>=4.60', 'tyro>=0.9']
 TRAIN = ['gymnasium>=1.0', 'h5py>=3.8', 'minari>=0.5.3', 'mujoco>=3.2.5', 'onnx>=1.17',

@@ -68,7 +68,8 @@ class _Lines:
     def __call__(self, n_done: int, **figures: str) -> None:
         self.n += n_done
         self._figures = figures or self._figures
-        if time.monotonic() >= self._due:
+        at_end = self._total is not None and self.n >= self._total  # which has its own line
+        if time.monotonic() >= self._due and not at_end:
             self._due = time.monotonic() + LOG_PERIOD
             self.show()
 

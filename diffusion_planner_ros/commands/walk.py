@@ -42,7 +42,7 @@ def walk(
 
     Writes OUT/report.html, made of OUT/summary.json, OUT/episode.npz, OUT/plan.png (planned
     against executed path) and, where OpenGL is there, OUT/walk.mp4. After Ctrl-C it is about the
-    episodes that were finished.
+    episodes that were finished, without the video.
 
     :param planner: how to plan.
     :param scheduling: how Linux treats planner and simulator.
@@ -111,7 +111,7 @@ def walk(
                                 scheduling=as_facts(scheduling))}
     out.mkdir(parents=True, exist_ok=True)
     files = [_draw(loaded.robot, recording, out, summary)]
-    if video:
+    if video and ended_by is None:  # whoever pressed Ctrl-C does not wait for it
         files += _render(loaded.robot.name, recording, out)
     episode = recorded_walk(recording, loaded.robot, results[-1].seed)
     report(write_report(out, {**summary, 'files': files}, episode), as_json=json)

@@ -84,11 +84,12 @@ def test_behaviour_cloning_imitates(robot, tmp_path):
     assert not std.any()
 
 
-def but_cql_is_slow(names):
-    return [pytest.param(name, marks=pytest.mark.slow if name == 'cql' else ()) for name in names]
+def but_some_are_slow(names):
+    return [pytest.param(name, marks=pytest.mark.slow if name in ('cql', 'awac') else ())
+            for name in names]
 
 
-@pytest.mark.parametrize('name', but_cql_is_slow(N_UPDATES))
+@pytest.mark.parametrize('name', but_some_are_slow(N_UPDATES))
 def test_a_baseline_learns_which_actions_are_rewarded(name, rewarded, tmp_path):
     _, policy = trained(name, rewarded, tmp_path, n_updates=N_UPDATES[name])
     actions, _ = policy.distribution(rewarded.states[:200])
@@ -96,7 +97,7 @@ def test_a_baseline_learns_which_actions_are_rewarded(name, rewarded, tmp_path):
     assert np.abs(actions - GOOD).mean() < 0.42
 
 
-@pytest.mark.parametrize('name', but_cql_is_slow(BASELINES))
+@pytest.mark.parametrize('name', but_some_are_slow(BASELINES))
 def test_a_baseline_goes_on_from_its_checkpoint(name, rewarded, tmp_path):
     training, before = trained(name, rewarded, tmp_path, n_updates=5)
     training.save(tmp_path)

@@ -163,6 +163,7 @@ def test_where_the_time_from_a_state_to_its_torque_goes():
     assert 'Deadlines missed' in lines[-1]
 
 
+@pytest.mark.slow
 def test_two_robots_walk_with_one_planner_and_their_times_are_told():
     facts = measure_robots(share_file('models/walker2d'), 2, 1.0)
     for where in ('', 'bridge_'):

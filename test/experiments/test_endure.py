@@ -67,6 +67,7 @@ def test_the_report_is_of_real_episodes_and_runs(domain, tmp_path, capsys):
     assert not busy_children()
 
 
+@pytest.mark.slow
 def test_the_bench_is_walked_on_with_the_settings_of_hardware_yaml(domain):
     result, report = walk_on_bench('walker2d', SHIPPED, PlannerConfig(seed=7), 3, 1.0,
                                    SchedulingConfig(realtime_priority=3))

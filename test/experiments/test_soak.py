@@ -155,6 +155,7 @@ def test_interrupt_ends_a_soak_with_the_report_of_what_was_seen(soaking):
     assert 0.0 < summary['seconds'] < 300.0
 
 
+@pytest.mark.slow
 def test_a_node_that_dies_fails_the_soak_with_its_name(soaking):
     os.kill(planner_of(soaking.pid), signal.SIGKILL)
     stdout, stderr = soaking.communicate(timeout=TIME_LIMIT)

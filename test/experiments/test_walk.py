@@ -28,7 +28,7 @@ CLI = [sys.executable, '-m', 'diffusion_planner_ros.commands']
 POOR = PlannerConfig(n_candidates=1, n_denoise_steps=1, temperature=10.0)
 FALLS_SOON = ('--planner.n-candidates', 1, '--planner.n-denoise-steps', 1,
               '--planner.temperature', 10.0)
-SEEDS = (7, 8)
+SEEDS = (1, 2)
 
 
 def run(*arguments):
@@ -146,11 +146,12 @@ def test_interrupt_ends_both_nodes_while_they_start(walking):
 
 def test_interrupt_ends_both_nodes_and_the_finished_episodes_are_reported(tmp_path):
     walk = subprocess.Popen([*map(str, [*CLI, 'walk', '--no-view', '--no-video', '--lockstep',
-                                        '--out', tmp_path, '--episodes', 500, *FALLS_SOON])],
+                                        '--out', tmp_path, '--episodes', 500, '--seed', SEEDS[0],
+                                        *FALLS_SOON])],
                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                             env=environment())
     try:
-        while not re.match(r'episode ([2-9]|\d\d):', line := walk.stderr.readline()):
+        while not re.match(r'episode ([3-9]|\d\d):', line := walk.stderr.readline()):
             assert line, 'it ended'
         files = [line.split()[-1] for line in nodes_of(walk.pid)]
         walk.send_signal(signal.SIGINT)
@@ -175,7 +176,7 @@ def test_a_paused_walk_is_not_given_up(monkeypatch):
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(ros_session, 'STALL_TIME', 4.0)
     config = ros_session.SessionConfig(
-        bundle=share_file('models/walker2d'), planner=PlannerConfig(), lockstep=True,
+        bundle=share_file('models/walker2d'), planner=POOR, lockstep=True,
         real_time_factor=1.0, first_seed=SEEDS[0])
     n_paused = 0
 
@@ -189,7 +190,8 @@ def test_a_paused_walk_is_not_given_up(monkeypatch):
         nodes.pause(True)
         result = nodes.finish_episode(SEEDS[0], go_on_after_a_while)
     assert n_paused >= 6
-    assert result.steps == 1000
+    assert result.fell
+    assert result.steps > 50
 
 
 def test_nodes_end_when_the_walk_is_killed(walking):

@@ -485,7 +485,9 @@ def random_model(denoiser, prediction, robot, config_of, seed):
     return TrainedModel(networks, robot, config, facts)
 
 
-@pytest.mark.parametrize('denoiser', list(DENOISERS))
+@pytest.mark.parametrize('denoiser', [
+    pytest.param(name, marks=pytest.mark.slow if name == 'transformer' else ())
+    for name in DENOISERS])
 def test_weights_are_written_without_a_new_export(robot, config_of, tmp_path, denoiser, writer):
     models = [random_model(denoiser, 'x0', robot, config_of, seed) for seed in (1, 2)]
     if denoiser != 'mlp':

@@ -26,8 +26,8 @@ def planner(tmp_path_factory):
         episodes.append(Episode(states, forces, np.zeros(30), False))
     config = TrainConfig(
         width=128, depth=2, value_width=16, value_depth=1, dynamics_width=16, horizon=H,
-        n_updates=1500, learning_rate=3e-3, ema_decay=0.99, condition_share=1.0, discount=0.9,
-        fall_penalty=0.0)
+        n_updates=1500, batch_size=128, learning_rate=3e-3, ema_decay=0.99, condition_share=1.0,
+        discount=0.9, fall_penalty=0.0)
     _, bundle = trained(config, episodes, tmp_path_factory.mktemp('goals'))
     return Planner(bundle, FEW_STEPS)
 

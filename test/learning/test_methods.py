@@ -182,7 +182,7 @@ def test_an_upper_expectile_values_plans_above_what_was_achieved(model_of):
 def test_windows_that_turn_out_better_are_imitated_rather(model_of):
     """The mass is rewarded for its velocity, and its recorded forces have a mean of zero."""
     _, bundle = model_of(value_target='expectile', expectile=0.5, weighting='advantage',
-                         temperature=0.3, n_updates=800)
+                         temperature=0.3, n_updates=600)
     plan = Planner(bundle, PLANNER).plan(np.zeros(2))
     assert plan.candidates[:, :-1, 0].mean() > 0.25
 

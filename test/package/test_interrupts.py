@@ -71,6 +71,7 @@ def test_a_training_is_saved_and_goes_on(dataset, tmp_path):
     assert 0 < n_updates[1] < n_updates[2]
 
 
+@pytest.mark.slow
 def test_a_collection_is_saved_and_goes_on(tmp_path):
     words = ('collect', '--out', tmp_path / 'data', '--n-learn', 1_000_000)
     n_done = [0]
@@ -88,7 +89,8 @@ def test_a_collection_is_saved_and_goes_on(tmp_path):
     assert 0 < n_done[1] < n_done[2]
 
 
-@pytest.mark.parametrize('everybody', [True, False], ids=['terminal', 'kill'])
+@pytest.mark.parametrize('everybody', [
+    pytest.param(True, id='terminal'), pytest.param(False, id='kill', marks=pytest.mark.slow)])
 def test_workers_end_at_once(everybody):
     with started('evaluate', '--episodes', 40, '--processes', 2, '--json') as verb:
         verb.wait_for('walking: ')

@@ -27,7 +27,7 @@ def test_a_pipe_gets_plain_lines_with_how_far_how_long_and_the_figure(every_line
     assert out == ''
     assert '\r' not in err
     assert err.splitlines() == ['walking: 1,000 of 2,000 episodes, 00:00 left, ret 4512',
-                                *2 * ['walking: 2,000 of 2,000 episodes, took 00:00, ret 4512']]
+                                'walking: 2,000 of 2,000 episodes, took 00:00, ret 4512']
 
 
 def test_what_is_expected_may_become_known_later(every_line, capsys):
