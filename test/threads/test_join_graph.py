@@ -8,7 +8,8 @@ import sys
 import pytest
 from ros_processes import environment
 
-from diffusion_planner_ros.nodes.common.join_graph import PROFILES
+from diffusion_planner_ros.nodes.common.join_graph import PROFILES, RANGE, TRANSPORTS
+from diffusion_planner_ros.share import share_file
 
 PROBE = """
 from pathlib import Path
@@ -17,6 +18,14 @@ from diffusion_planner_ros.nodes.common.join_graph import join_graph
 join_graph()
 node = Node('probe')
 print(*(file.read_text().strip() for file in Path('/proc/self/task').glob('*/comm')), sep='\\n')
+"""
+LISTENING = """
+import os, socket
+fds = (f'/proc/self/fd/{fd}' for fd in os.listdir('/proc/self/fd'))
+own = {os.readlink(fd) for fd in fds if os.path.islink(fd)}
+rows = (line.split() for line in Path('/proc/self/net/udp').read_text().splitlines()[1:])
+print(*(socket.inet_ntoa(bytes.fromhex(address.partition(':')[0])[::-1])
+        for _, address, *_, inode, _, _, _ in rows if f'socket:[{inode}]' in own))
 """
 OWN_PROFILES = '<dds><profiles><participant profile_name="own"/></profiles></dds>'
 
@@ -40,3 +49,28 @@ def test_it_asks_nobody_for_the_types_of_topics_unless_the_user_wants_it_to(tmp_
     if not n_asking(threads_of_a_node(**{PROFILES: str(own)})):
         pytest.skip('this Fast DDS asks nobody for types')
     assert not n_asking(threads_of_a_node())
+
+
+def sockets_of_a_node(**variables):
+    """Return the addresses on which a process that has a node listens for UDP."""
+    done = subprocess.run(
+        [sys.executable, '-c', f'{PROBE}\n{LISTENING}'], capture_output=True, text=True,
+        env={**environment(), **variables}, check=True)
+    return set(done.stdout.splitlines()[-1].split())
+
+
+def test_where_discovery_is_of_this_machine_it_shares_no_memory_and_listens_here_alone(
+        monkeypatch):
+    for name in (PROFILES, TRANSPORTS, RANGE):
+        monkeypatch.delenv(name, raising=False)
+
+    def shares(threads):
+        return any(name.startswith('dds.shm') for name in threads)
+    if not shares(threads_of_a_node(**{TRANSPORTS: 'DEFAULT'})):
+        pytest.skip('this middleware shares no memory')
+    assert not shares(threads_of_a_node())
+    assert sockets_of_a_node() == {'127.0.0.1'}
+    # With a profile that a process of ours above it has chosen.
+    assert sockets_of_a_node(**{PROFILES: str(share_file('config/fastdds_localhost.xml'))}
+                             ) == {'127.0.0.1'}
+    assert '0.0.0.0' in sockets_of_a_node(**{RANGE: 'SUBNET'})

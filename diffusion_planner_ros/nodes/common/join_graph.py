@@ -9,10 +9,16 @@ from rclpy.signals import SignalHandlerOptions
 
 from ...share import share_file
 
-# If a process is killed while it holds a lock of Fast DDS's shared memory, all processes that talk
-# to it block for seconds, the robot's driver too. (rmw_fastrtps ignores this variable if discovery
-# is LOCALHOST.)
-TRANSPORTS = 'FASTDDS_BUILTIN_TRANSPORTS'
+# Fast DDS's shared memory is not for who has to be in time. A process that is killed while it
+# holds one of its locks blocks all that talk to it for seconds. And whoever learns of a new
+# process waits, with its discovery locked, until that one has opened its shared memory: a robot
+# that hears 125 commands in a second then heard none for up to 0.3 s, and stopped, because
+# somebody began to look at a topic.
+TRANSPORTS, UDP = 'FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4'
+# Where discovery is LOCALHOST, rmw_fastrtps has its own transports, shared memory among them, and
+# asks neither for those of a profile nor for the variable above. So it is told nothing, and the
+# profile keeps to this machine.
+RANGE, STATIC_PEERS = 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_STATIC_PEERS'
 # Fast DDS 3 (Kilted) asks the process that has a topic for the topic's type, unless it knows the
 # type already, and connects the two when the answer comes. On a busy machine an answer may get
 # lost; then they are never connected, and a planner hears joint states, but no clock, for ever.
@@ -30,6 +36,17 @@ def join_graph(argv: list[str] | None = None) -> None:
 
     :param argv: arguments of ROS; those of the process by default.
     """
-    os.environ.setdefault(TRANSPORTS, 'UDPv4')
-    os.environ.setdefault(PROFILES, str(share_file('config/fastdds.xml')))
+    _choose_transports()
     rclpy.init(args=argv, signal_handler_options=SignalHandlerOptions.NO)
+
+
+def _choose_transports() -> None:
+    everywhere, here = (str(share_file(f'config/{name}.xml'))
+                        for name in ('fastdds', 'fastdds_localhost'))
+    # What a process above this one has set for itself is no choice of the user.
+    is_chosen = (os.environ.setdefault(PROFILES, everywhere) not in (everywhere, here)
+                 or os.environ.setdefault(TRANSPORTS, UDP) != UDP)
+    if (os.environ.get(RANGE) == 'LOCALHOST' and not is_chosen
+            and not os.environ.get(STATIC_PEERS)
+            and rclpy.get_rmw_implementation_identifier().startswith('rmw_fastrtps')):
+        os.environ |= {PROFILES: here, RANGE: 'SYSTEM_DEFAULT'}
