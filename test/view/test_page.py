@@ -11,7 +11,7 @@ from fake_browser import fake_browser
 import numpy as np
 import pytest
 from real_browser import browsing, picture
-from ros_processes import observer, running, spin_for, spin_until
+from ros_processes import observer, running, spin_for, spin_until, STOP_TIME
 
 from diffusion_planner_ros.nodes.common.diagnostics import facts_from_msg
 from diffusion_planner_ros.nodes.common.topics import DIAGNOSTICS
@@ -199,8 +199,7 @@ def test_a_planner_that_is_killed_is_red_within_a_second_and_a_new_one_is_welcom
                 stops.append(time.monotonic())
             return stops and told.level == 'bad'
 
-        # Not from its death on: now and then a planner dies with a lock of Fast DDS's shared
-        # memory, and then nobody hears of anything for seconds.
+        # From the stop on: how long the bridge waits for a command is for its own tests.
         spin_until(watched.node, is_told, 'the page is told')
         assert told.verdicts[-1][0] - stops[0] < 1.0
         watched.wait_for_verdict('bad')
@@ -208,7 +207,11 @@ def test_a_planner_that_is_killed_is_red_within_a_second_and_a_new_one_is_welcom
         watched.wait_for_verdict('good')
 
 
-def test_the_last_thing_that_it_says_is_that_it_has_ended(watched):
+def test_the_last_thing_that_it_says_is_that_it_has_ended_and_it_comes_back(watched):
     watched.viewer.process.send_signal(signal.SIGTERM)
     watched.wait_for_verdict('idle')
     assert 'The program has ended' in watched.page.locator('#verdict').inner_text()
+    assert watched.viewer.process.wait(STOP_TIME) == 0
+    port = int(watched.address.rpartition(':')[2])
+    with running('viewer', watched.folder, port=port, draw_rate=5.0):
+        watched.wait_for_verdict('bad')  # there is a robot, but no planner any more

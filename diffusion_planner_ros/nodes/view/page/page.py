@@ -19,7 +19,7 @@ from .words import banner, grid, legend, note, STYLE
 
 CONTROL_WIDTH = 300  # [pixels]
 OVER = Verdict('idle', 'The program has ended. This is what it showed last; when it runs again, '
-               'load the page again')
+               'this page goes on')
 LAST_WORD = 0.2  # [s] in which viser sends it: it tells nobody when it has
 
 
