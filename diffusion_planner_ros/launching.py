@@ -13,12 +13,19 @@ from ament_index_python.packages import (
     PackageNotFoundError,
 )
 from launch import LaunchContext, LaunchDescriptionEntity
-from launch.actions import DeclareLaunchArgument, GroupAction, LogInfo, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    LogInfo,
+    SetEnvironmentVariable,
+    Shutdown,
+)
 from launch.events.process import ProcessExited
 from launch_ros.actions import Node, PushROSNamespace, SetRemap
 from launch_ros.parameter_descriptions import ParameterValue
 
 from .errors import ConfigError, PlannerError
+from .messages.transports import TRANSPORTS, UDP
 from .share import PACKAGE
 
 BOOLEANS = ('true', 'false', 'True', 'False')
@@ -283,9 +290,13 @@ def on_robot(arguments: Arguments, nodes: Iterable[LaunchDescriptionEntity], *,
     """
     Put nodes into the robot's namespace, with a clock and frames of their own.
 
+    Those of others do without shared memory, as ours do, unless the user has chosen.
+
     :param clock: topic of simulated time; with ``/`` at its front, robots share it.
     """
-    return GroupAction([PushROSNamespace(arguments['namespace']), SetRemap('/clock', clock),
+    transports = os.environ.get(TRANSPORTS, UDP)
+    return GroupAction([SetEnvironmentVariable(TRANSPORTS, transports),
+                        PushROSNamespace(arguments['namespace']), SetRemap('/clock', clock),
                         *(SetRemap(f'/{name}', name) for name in FRAMES), *nodes])
 
 

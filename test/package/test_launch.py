@@ -20,6 +20,7 @@ from rosgraph_msgs.msg import Clock
 import yaml
 
 from diffusion_planner_ros.messages.odometry import AXES
+from diffusion_planner_ros.messages.transports import TRANSPORTS, UDP
 from diffusion_planner_ros.nodes.common.topics import CLOCK, DIAGNOSTICS
 from diffusion_planner_ros.planning.bundle import Bundle
 from diffusion_planner_ros.robots.robot_folder import robot_folder, urdf_file
@@ -44,7 +45,8 @@ files = [pathlib.Path(b).read_text() for a, b in zip(arguments, arguments[1:])
          if a == '--params-file']
 note = pathlib.Path('{folder}', f'{{pathlib.Path(sys.argv[0]).name}}.{{os.getpid()}}.json')
 draft = note.with_suffix('.draft')
-draft.write_text(json.dumps({{'arguments': arguments, 'files': files, 'pid': os.getpid()}}))
+draft.write_text(json.dumps({{'arguments': arguments, 'files': files, 'pid': os.getpid(),
+                             'transports': os.environ.get('{transports}')}}))
 draft.rename(note)
 signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
 signal.signal(signal.SIGTERM, lambda *_: sys.exit({code}))
@@ -134,7 +136,7 @@ def prefix(tmp_path, monkeypatch):
         (index / package).touch()
         for name in names:
             script(prefix / 'lib' / package / name, STAND_IN.format(
-                python=sys.executable, folder=tmp_path, code=1))
+                python=sys.executable, folder=tmp_path, code=1, transports=TRANSPORTS))
     for folder in (LAUNCH, CONFIG):
         shutil.copytree(folder, prefix / 'share' / PACKAGE / folder.name)
     script(tmp_path / 'bin' / 'xacro', '#!/bin/sh\nexec cat "$1"\n')
@@ -252,6 +254,14 @@ def test_hardware_starts_drives_controllers_and_planner_and_hands_over_their_par
         settings = parameters('hardware.yaml')['/**/planner']['ros__parameters']
         assert planner.items() >= settings.items()
         assert 'odometry:=/estimator/odom' in started['planner']['arguments']
+        assert started['ros2_control_node']['transports'] == UDP
+
+
+def test_who_has_chosen_transports_keeps_them(prefix, monkeypatch):
+    monkeypatch.setenv(TRANSPORTS, 'SHM')
+    with launched(prefix, 'hardware.launch.py', HARDWARE, f'urdf:={prefix.parent}/my robot.urdf'
+                  ) as (started, _):
+        assert {note['transports'] for note in started.values()} == {'SHM'}
 
 
 @pytest.mark.parametrize('name', ['planner', 'ros2_control_node'])

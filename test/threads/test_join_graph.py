@@ -8,7 +8,8 @@ import sys
 import pytest
 from ros_processes import environment
 
-from diffusion_planner_ros.nodes.common.join_graph import PROFILES, RANGE, TRANSPORTS
+from diffusion_planner_ros.messages.transports import TRANSPORTS
+from diffusion_planner_ros.nodes.common.join_graph import PROFILES, RANGE
 from diffusion_planner_ros.share import share_file
 
 PROBE = """

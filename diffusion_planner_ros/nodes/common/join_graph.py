@@ -7,17 +7,12 @@ import os
 import rclpy
 from rclpy.signals import SignalHandlerOptions
 
+from ...messages.transports import TRANSPORTS, UDP
 from ...share import share_file
 
-# Fast DDS's shared memory is not for who has to be in time. A process that is killed while it
-# holds one of its locks blocks all that talk to it for seconds. And whoever learns of a new
-# process waits, with its discovery locked, until that one has opened its shared memory: a robot
-# that hears 125 commands in a second then heard none for up to 0.3 s, and stopped, because
-# somebody began to look at a topic.
-TRANSPORTS, UDP = 'FASTDDS_BUILTIN_TRANSPORTS', 'UDPv4'
 # Where discovery is LOCALHOST, rmw_fastrtps has its own transports, shared memory among them, and
-# asks neither for those of a profile nor for the variable above. So it is told nothing, and the
-# profile keeps to this machine.
+# asks neither for those of a profile nor for TRANSPORTS. So it is told nothing, and the profile
+# keeps to this machine.
 RANGE, STATIC_PEERS = 'ROS_AUTOMATIC_DISCOVERY_RANGE', 'ROS_STATIC_PEERS'
 # Fast DDS 3 (Kilted) asks the process that has a topic for the topic's type, unless it knows the
 # type already, and connects the two when the answer comes. On a busy machine an answer may get
